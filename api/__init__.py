@@ -1,0 +1,1 @@
+"""Everything that speaks HTTP. Knows no container and no SQL."""

@@ -1,0 +1,1 @@
+"""The cloud API: TencentCloud API 3.0 as the SCF clients speak it."""

@@ -1,0 +1,89 @@
+"""GetAccount: what is used and what may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api.cloud.actions import modelled
+from api.cloud.models.account import GetAccountRequest
+from sandbox import limits
+from sandbox.functions.listing import LIMIT_MAX, Query
+
+if TYPE_CHECKING:
+    from api.cloud.actions import Action, Fields
+    from sandbox.functions.service import FunctionService
+    from sandbox.namespaces import Namespaces
+
+#: The larger regions' figures (contract section 3).
+CONCURRENCY_MB = 128_000
+TRIGGERS_OF_A_TYPE = 10
+TRIGGER_TYPES = (
+    "Cos",
+    "Timer",
+    "Cmq",
+    "Ckafka",
+    "Apigw",
+    "Cls",
+    "Clb",
+    "Mps",
+    "Cm",
+    "Vod",
+    "Eb",
+)
+
+
+class AccountActions:
+    """Actions on the account."""
+
+    def __init__(self, functions: FunctionService, namespaces: Namespaces) -> None:
+        self._functions = functions
+        self._namespaces = namespaces
+
+    def actions(self) -> dict[str, Action]:
+        return {"GetAccount": modelled(GetAccountRequest, self.get_account)}
+
+    async def get_account(self, _request: GetAccountRequest) -> Fields:
+        """Usage by namespace, and the platform's limits. Memory is in MB, times in seconds."""
+        query = Query(order_by="FunctionName", order="ASC", limit=LIMIT_MAX)
+        names = [namespace.name for namespace in self._namespaces.all()]
+        functions = {name: self._functions.list(name, query).functions for name in names}
+        return {
+            "AccountUsage": {
+                "NamespacesCount": len(names),
+                "Namespace": [_usage(name, [f.name for f in functions[name]]) for name in names],
+                "TotalConcurrencyMem": CONCURRENCY_MB,
+                "TotalAllocatedConcurrencyMem": 0,
+                "UserConcurrencyMemLimit": CONCURRENCY_MB,
+            },
+            "AccountLimit": {
+                "NamespacesCount": limits.NAMESPACES,
+                "Namespace": [_limit(name) for name in names],
+            },
+        }
+
+
+def _usage(namespace: str, names: list[str]) -> dict[str, Any]:
+    return {
+        "Functions": names,
+        "Namespace": namespace,
+        "FunctionsCount": len(names),
+        "TotalConcurrencyMem": 0,
+        "TotalAllocatedConcurrencyMem": 0,
+        "TotalAllocatedProvisionedMem": 0,
+    }
+
+
+def _limit(namespace: str) -> dict[str, Any]:
+    triggers = dict.fromkeys(TRIGGER_TYPES, TRIGGERS_OF_A_TYPE)
+    return {
+        "FunctionsCount": limits.FUNCTIONS_PER_NAMESPACE,
+        "Trigger": {**triggers, "Total": sum(triggers.values())},
+        "Namespace": namespace,
+        "ConcurrentExecutions": 100,
+        "TimeoutLimit": limits.TIMEOUT_MAX_S,
+        "TestModelLimit": 20,
+        "InitTimeoutLimit": limits.INIT_TIMEOUT_MAX_S,
+        "RetryNumLimit": 2,
+        "MinMsgTTL": 60,
+        "MaxMsgTTL": 21_600,
+    }

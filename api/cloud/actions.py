@@ -1,0 +1,52 @@
+"""What an action is: a call in, response fields out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from api.cloud.validation import switch, validate
+from sandbox.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from api.cloud.models.base import Request
+    from api.cloud.request import CloudRequest
+
+#: The fields of a response, without its RequestId.
+Fields: TypeAlias = dict[str, Any]
+
+#: Answers a call, or raises ``SandboxError``.
+Action: TypeAlias = "Callable[[CloudRequest], Awaitable[Fields]]"
+
+R = TypeVar("R", bound="Request")
+
+
+def modelled(model: type[R], handler: Callable[[R], Awaitable[Fields]]) -> Action:
+    """An action whose parameters are checked against a model first."""
+
+    async def act(call: CloudRequest) -> Fields:
+        request = validate(call.action, model, call.params)
+        if _dry_run(call):
+            # Better refused than done after all.
+            raise UnsupportedError(f"this sandbox knows no DryRun of {call.action}: leave it out")
+        return await handler(request)
+
+    return act
+
+
+def rehearsable(model: type[R], handler: Callable[[R, bool], Awaitable[Fields]]) -> Action:
+    """The same for an action that can be a dry run: ``DryRun``, which no model has, asks for it.
+
+    The handler then raises ``DryRunOperation`` where the request would have succeeded.
+    """
+
+    async def act(call: CloudRequest) -> Fields:
+        return await handler(validate(call.action, model, call.params), _dry_run(call))
+
+    return act
+
+
+def _dry_run(call: CloudRequest) -> bool:
+    value = call.params.get("DryRun")
+    return value is not None and switch(call.action, "DryRun", str(value))

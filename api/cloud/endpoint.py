@@ -1,0 +1,138 @@
+"""From a raw request to the answer's envelope: understand, check, dispatch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from api.cloud import envelope
+from api.cloud.account import AccountActions
+from api.cloud.aliases import AliasActions
+from api.cloud.events import EventActions
+from api.cloud.functions import FunctionActions
+from api.cloud.invoke import InvokeActions
+from api.cloud.layers import LayerActions
+from api.cloud.logs import LogActions
+from api.cloud.models import REQUESTS
+from api.cloud.namespaces import NamespaceActions
+from api.cloud.params import parse
+from api.cloud.request import API_VERSION
+from api.cloud.transfer import TransferActions
+from api.cloud.versions import VersionActions
+from sandbox.clock import new_request_id
+from sandbox.errors import PlatformError, RequestError, SandboxError, UnsupportedError
+
+if TYPE_CHECKING:
+    from api.cloud.actions import Action
+    from api.cloud.invoke import Invoker
+    from api.cloud.policy import Policy
+    from api.cloud.request import CloudRequest, RawRequest
+    from api.downloads import Downloads
+    from sandbox.catalog import Catalog
+    from sandbox.clock import Clock
+    from sandbox.events.queue import EventQueue
+    from sandbox.events.tracing import Traces
+    from sandbox.history import History
+    from sandbox.package import PackageStore
+
+log = structlog.get_logger()
+
+
+class CloudApi:
+    """The SCF API. Knows every action by name, and runs those that are simulated."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        packages: PackageStore,
+        invoker: Invoker,
+        history: History,
+        queue: EventQueue,
+        traces: Traces,
+        downloads: Downloads,
+        policy: Policy,
+        clock: Clock,
+        region: str,
+    ) -> None:
+        self._policy = policy
+        functions, versions, layers = catalog.functions, catalog.versions, catalog.layers
+        self._actions: dict[str, Action] = {
+            **FunctionActions(functions, versions, layers, packages).actions(),
+            **TransferActions(functions, downloads, clock, region).actions(),
+            **VersionActions(functions, versions).actions(),
+            **AliasActions(catalog.aliases).actions(),
+            **LayerActions(layers, catalog.layer_service, downloads).actions(),
+            **NamespaceActions(catalog.namespaces).actions(),
+            **InvokeActions(invoker).actions(),
+            **LogActions(functions, history, clock).actions(),
+            **EventActions(functions, queue, traces).actions(),
+            **AccountActions(functions, catalog.namespaces).actions(),
+        }
+
+    @property
+    def simulated(self) -> frozenset[str]:
+        """The actions that work here."""
+        return frozenset(self._actions)
+
+    async def answer(self, raw: RawRequest) -> bytes:
+        """The body of the answer to whatever came in. Never raises, never shows a stack."""
+        request_id = new_request_id()
+        try:
+            request = parse(raw, request_id)
+            self._policy.check(raw, request)
+        except SandboxError as error:
+            return envelope.encode(envelope.failure(error.code, error.message, request_id))
+        except Exception:  # the boundary: nobody above us can answer in the API's form
+            return envelope.encode(_internal_error(request_id, ""))
+        return envelope.encode(await self.handle(request))
+
+    async def handle(self, request: CloudRequest) -> dict[str, Any]:
+        """The envelope that answers a request whose signature was accepted."""
+        request_id = request.request_id
+        try:
+            fields = await self._action(request)(request)
+        except SandboxError as error:
+            if isinstance(error, PlatformError):
+                log.error(
+                    "request_failed",
+                    request_id=request_id,
+                    action=request.action,
+                    code=error.code,
+                    reason=error.message,
+                    exc_info=True,
+                )
+            return envelope.failure(error.code, error.message, request_id)
+        except Exception:  # the boundary: a bug of ours must not reach the caller as a stack
+            return _internal_error(request_id, request.action)
+        return envelope.success(fields, request_id)
+
+    def _action(self, request: CloudRequest) -> Action:
+        if not request.action:
+            raise RequestError("the required parameter Action is missing", "MissingParameter")
+        if not request.version:
+            raise RequestError("the required parameter Version is missing", "MissingParameter")
+        if request.version != API_VERSION:
+            raise RequestError(
+                f"there is no version {request.version[:40]!r} of this API: use {API_VERSION}",
+                "NoSuchVersion",
+            )
+        action = self._actions.get(request.action)
+        if action is not None:
+            return action
+        if request.action in REQUESTS:
+            raise UnsupportedError(f"this sandbox does not simulate {request.action} yet")
+        raise RequestError(
+            f"the API has no action {request.action[:80]!r}: check its spelling", "InvalidAction"
+        )
+
+
+def _internal_error(request_id: str, action: str) -> dict[str, Any]:
+    """Call this while an exception is being handled: it logs it with its stack."""
+    log.exception("request_failed", request_id=request_id, action=action)
+    return envelope.failure(
+        "InternalError",
+        f"the sandbox failed at this request: its log has the reason under {request_id}",
+        request_id,
+    )

@@ -1,0 +1,23 @@
+"""The answer's outer form: always HTTP 200, always ``application/json``, always a RequestId."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+#: Exactly this: with a charset after it the Python SDK takes errors for empty answers.
+CONTENT_TYPE = b"application/json"
+
+
+def success(fields: dict[str, Any], request_id: str) -> dict[str, Any]:
+    return {"Response": {**fields, "RequestId": request_id}}
+
+
+def failure(code: str, message: str, request_id: str) -> dict[str, Any]:
+    return {"Response": {"Error": {"Code": code, "Message": message}, "RequestId": request_id}}
+
+
+def encode(answer: dict[str, Any]) -> bytes:
+    """JSON in UTF-8; half of a surrogate pair, which UTF-8 has no form for, becomes ``?``."""
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")

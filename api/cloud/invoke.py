@@ -1,0 +1,152 @@
+"""Invoke and InvokeFunction: the hot path, so checked by hand and not through a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from api.cloud.validation import invalid, missing, wrong_type
+from sandbox.errors import NotFoundError, RequestError
+from sandbox.functions.model import DEFAULT_ALIAS, DEFAULT_NAMESPACE, LATEST
+from sandbox.functions.rules import check_function_name, parse_routing_key
+from sandbox.invocation import InvokeOptions
+from sandbox.status import StatusCode
+
+if TYPE_CHECKING:
+    from api.cloud.actions import Action, Fields
+    from api.cloud.request import CloudRequest
+    from sandbox.invocation import Outcome
+
+SYNC, ASYNC = "RequestResponse", "Event"
+
+
+class Invoker(Protocol):
+    """What these actions need of the invoker. Both raise ``SandboxError`` for what never runs."""
+
+    async def invoke(self, name: str, event: bytes, options: InvokeOptions, /) -> Outcome:
+        """Run an event to its end."""
+        ...
+
+    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions, /) -> None:
+        """Take an event for later; it is safe when this returns."""
+        ...
+
+
+class InvokeActions:
+    """The actions that run a function."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+
+    def actions(self) -> dict[str, Action]:
+        return {"Invoke": self.invoke, "InvokeFunction": self.invoke_function}
+
+    async def invoke(self, call: CloudRequest) -> Fields:
+        """Run with ``ClientContext`` as the event; ``InvocationType`` Event does not wait."""
+        kind = text_of(call, "InvocationType") or SYNC
+        if kind not in (SYNC, ASYNC):
+            raise invalid(
+                call.action, "InvocationType", f"InvocationType must be {SYNC} or {ASYNC}"
+            )
+        name, event = text_of(call, "FunctionName"), event_of(call, "ClientContext")
+        options = options_of(call, kind, LATEST)
+        try:
+            if kind == ASYNC:
+                await self._invoker.invoke_async(name, event, options)
+                return {"Result": accepted(call.request_id)}
+            return {"Result": result(await self._invoker.invoke(name, event, options))}
+        except NotFoundError as error:
+            raise _bad_name(name) or error from error
+
+    async def invoke_function(self, call: CloudRequest) -> Fields:
+        """Run with ``Event`` as the event, and wait."""
+        name, event = text_of(call, "FunctionName"), event_of(call, "Event")
+        options = options_of(call, SYNC, DEFAULT_ALIAS)
+        try:
+            return {"Result": result(await self._invoker.invoke(name, event, options))}
+        except NotFoundError as error:
+            raise _bad_name(name) or error from error
+
+
+def text_of(call: CloudRequest, name: str) -> str:
+    """A text parameter, empty when it is not given; FunctionName must be."""
+    value = call.params.get(name)
+    if type(value) is str:
+        return value
+    if value is not None:
+        raise wrong_type(call.action, name, value)
+    if name == "FunctionName":
+        raise missing(call.action, name)
+    return ""
+
+
+def event_of(call: CloudRequest, name: str) -> bytes:
+    """The event's bytes. Without one the function gets an empty object."""
+    value = call.params.get(name)
+    if isinstance(value, bytes):
+        return value or b"{}"
+    try:
+        return text_of(call, name).encode() or b"{}"
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"{name} is not valid Unicode: {error.reason}", "InvalidParameterValue.Param"
+        ) from error
+
+
+def options_of(call: CloudRequest, kind: str, qualifier: str) -> InvokeOptions:
+    """How the invocation is asked for. ``LogType`` is in any case: some clients send ``tail``."""
+    log_type = text_of(call, "LogType").lower()
+    if log_type not in ("", "none", "tail"):
+        raise invalid(call.action, "LogType", "LogType must be None or Tail")
+    routing = text_of(call, "RoutingKey")
+    return InvokeOptions(
+        call.request_id,
+        text_of(call, "Namespace") or DEFAULT_NAMESPACE,
+        text_of(call, "Qualifier") or qualifier,
+        log_type == "tail",
+        parse_routing_key(routing) if routing else {},
+        kind,
+    )
+
+
+def result(outcome: Outcome) -> dict[str, Any]:
+    """``Result`` of an invocation that ended, or was only accepted (asynchronous execution).
+
+    A failure has InvokeResult -1 and its error object in both ``RetMsg`` and ``ErrMsg``: clients
+    read the first, the documentation names the second.
+    """
+    if outcome.status_code == StatusCode.RUNNING:
+        return accepted(outcome.request_id)
+    text = outcome.text
+    return {
+        "MemUsage": outcome.mem_usage,
+        "Log": outcome.log,
+        "RetMsg": text,
+        "BillDuration": outcome.bill_ms,
+        "FunctionRequestId": outcome.request_id,
+        "Duration": outcome.duration_ms,
+        "ErrMsg": "" if outcome.ok else text,
+        "InvokeResult": 0 if outcome.ok else -1,
+    }
+
+
+def accepted(request_id: str) -> dict[str, Any]:
+    """``Result`` of an event taken for later: nothing is known but its id."""
+    return {
+        "MemUsage": 0,
+        "Log": "",
+        "RetMsg": "",
+        "BillDuration": 0,
+        "FunctionRequestId": request_id,
+        "Duration": 0,
+        "ErrMsg": "",
+        "InvokeResult": 0,
+    }
+
+
+def _bad_name(name: str) -> RequestError | None:
+    """A function that is not there because none can have that name. Looked at only then."""
+    try:
+        check_function_name(name)
+    except RequestError as error:
+        return RequestError(error.message, "InvalidParameter.FunctionName")
+    return None

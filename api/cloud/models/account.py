@@ -1,0 +1,7 @@
+"""Requests about the account."""
+
+from api.cloud.models.base import Request
+
+
+class GetAccountRequest(Request):
+    """Usage and limits."""

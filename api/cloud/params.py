@@ -1,0 +1,199 @@
+"""From a raw request to a call: action, version, parameters.
+
+The parser is chosen by the ``Authorization`` header and by what the body is, never by
+``Content-Type`` alone: one client labels its forms as JSON, another sends no type at all.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from api.cloud.flat import unflatten
+from api.cloud.multipart import parse_multipart
+from api.cloud.request import API_VERSION, CloudRequest, Scheme
+from sandbox.errors import RequestError
+
+if TYPE_CHECKING:
+    from api.cloud.request import RawRequest
+
+#: Parameters of the protocol that v1 requests carry among those of the action.
+COMMON = frozenset(
+    {
+        "Action",
+        "Language",
+        "Nonce",
+        "Region",
+        "RequestClient",
+        "SecretId",
+        "Signature",
+        "SignatureMethod",
+        "Timestamp",
+        "Token",
+        "Version",
+    }
+)
+
+#: More fields than any request has, fewer than would take noticeable time.
+MAX_FIELDS = 20_000
+
+
+def parse(raw: RawRequest, request_id: str = "") -> CloudRequest:
+    """Understand a request. Checks no signature.
+
+    Raises ``InvalidParameter`` (or ``InvalidRequest`` for multipart) when it cannot be read.
+    """
+    authorization = raw.headers.get("authorization", "")
+    if authorization.startswith(Scheme.TC3):
+        secret_id = authorization.partition("Credential=")[2].partition("/")[0]
+        return _by_headers(raw, request_id, Scheme.TC3, secret_id)
+    if authorization.strip() == Scheme.SKIP:
+        return _by_headers(raw, request_id, Scheme.SKIP, "")
+    if authorization:
+        raise RequestError(
+            "the Authorization header is of no kind that is known: sign with TC3-HMAC-SHA256, or"
+            " with HmacSHA1 or HmacSHA256 in the parameters",
+            "AuthFailure.InvalidAuthorization",
+        )
+    return _without_authorization(raw, request_id)
+
+
+def _by_headers(raw: RawRequest, request_id: str, scheme: Scheme, secret_id: str) -> CloudRequest:
+    """TC3: the protocol's parameters are headers, and only the action's are in query or body."""
+    headers = raw.headers
+    kind = headers.get("content-type", "")
+    octets = raw.method != "GET" and kind.startswith("application/octet-stream")
+    if raw.method == "GET":
+        params = unflatten(_pairs(raw.query))
+    else:
+        params = {} if octets else _body(raw.body, kind)
+    return CloudRequest(
+        headers.get("x-tc-action", ""),
+        headers.get("x-tc-version", ""),
+        params,
+        request_id,
+        headers.get("x-tc-region", ""),
+        headers.get("x-tc-token", ""),
+        secret_id,
+        scheme,
+        headers.get("x-tc-timestamp", ""),
+        headers.get("x-tc-requestclient", ""),
+        raw.body if octets else b"",
+        host=headers.get("host", ""),
+    )
+
+
+def _body(body: bytes, kind: str) -> dict[str, Any]:
+    if kind.startswith("multipart/form-data"):
+        return parse_multipart(body, kind)
+    if not body or body.isspace():
+        return {}
+    if _looks_like_json(body) or not kind.startswith("application/x-www-form-urlencoded"):
+        return _json_object(body)
+    return unflatten(_pairs(_text(body)))
+
+
+def _without_authorization(raw: RawRequest, request_id: str) -> CloudRequest:
+    """v1, whose signature is a parameter, or no signature: protocol parameters may be anywhere."""
+    headers, kind = raw.headers, raw.headers.get("content-type", "")
+    query = dict(_pairs(raw.query))
+    common: dict[str, Any] = query
+    fields: dict[str, str] = query if raw.method == "GET" else {}
+    if raw.method == "GET":
+        params = unflatten(query.items())
+    elif kind.startswith("multipart/form-data"):
+        params = parse_multipart(raw.body, kind)
+    elif not raw.body or raw.body.isspace() or _looks_like_json(raw.body):
+        params = _body(raw.body, "")
+        common = {**query, **params}
+    else:
+        fields = dict(_pairs(_text(raw.body)))
+        params = unflatten(fields.items())
+        common = {**query, **fields}
+    scheme = _v1_scheme(fields)
+
+    if scheme is not Scheme.NONE:
+        return _signed_v1(fields, params, request_id, scheme, headers.get("host", ""))
+
+    def of(name: str) -> str:
+        value = headers.get(f"x-tc-{name.lower()}") or common.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    return CloudRequest(
+        of("Action"),
+        # Unsigned requests are our own extension, for curl: they may leave the version out.
+        of("Version") or API_VERSION,
+        _own(params),
+        request_id,
+        of("Region"),
+        client=of("RequestClient"),
+        host=headers.get("host", ""),
+    )
+
+
+def _signed_v1(
+    fields: dict[str, str], params: dict[str, Any], request_id: str, scheme: Scheme, host: str
+) -> CloudRequest:
+    """v1: only what the signature covers counts, so no header is looked at."""
+    return CloudRequest(
+        fields.get("Action", ""),
+        fields.get("Version", ""),
+        _own(params),
+        request_id,
+        fields.get("Region", ""),
+        fields.get("Token", ""),
+        fields.get("SecretId", ""),
+        scheme,
+        fields.get("Timestamp", ""),
+        fields.get("RequestClient", ""),
+        signed=fields,
+        host=host,
+    )
+
+
+def _own(params: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if key not in COMMON}
+
+
+def _v1_scheme(fields: dict[str, str]) -> Scheme:
+    """HmacSHA1 is what no ``SignatureMethod`` means: the Serverless toolkit sends none."""
+    if "Signature" not in fields:
+        return Scheme.NONE
+    method = fields.get("SignatureMethod", Scheme.HMAC_SHA1)
+    if method not in (Scheme.HMAC_SHA1, Scheme.HMAC_SHA256):
+        raise RequestError(
+            f"the SignatureMethod {method!r} is not known: use HmacSHA1 or HmacSHA256",
+            "AuthFailure.InvalidAuthorization",
+        )
+    return Scheme(method)
+
+
+def _looks_like_json(body: bytes) -> bool:
+    return body[:64].lstrip()[:1] in (b"{", b"[")
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the body is not JSON: {error}", "InvalidParameter") from error
+    if not isinstance(value, dict):
+        raise RequestError("the body is not a JSON object", "InvalidParameter")
+    return value
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError("the form is not UTF-8", "InvalidParameter") from error
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    if not text:
+        return []
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise RequestError(f"the parameters cannot be read: {error}", "InvalidParameter") from error

@@ -1,0 +1,119 @@
+"""The short way of an Invoke through the web server.
+
+uvicorn gives every request a task, a scope, an event and a walk through the application; an
+Invoke needs none of that. This protocol is uvicorn's own, except that a ``POST /`` whose
+``X-TC-Action`` header says Invoke or InvokeFunction goes straight to the cloud API. Everything
+else, also an Invoke in another dress (a form, a query), takes the ordinary way and is answered
+the same.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.cloud.request import RawRequest
+from api.cloud.routes import MAX_BODY_BYTES
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from api.cloud.endpoint import CloudApi
+
+ACTIONS = frozenset({b"Invoke", b"InvokeFunction"})
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+LAST_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n"
+)
+
+
+def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn.
+
+    Connections that come from, or arrive on, the instances' own address range are closed: a
+    function may reach the runtime API, not the control API.
+    """
+
+    class FrontProtocol(HttpToolsProtocol):
+        _invoke_body: list[bytes] | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            if _is_instance(transport, instances):
+                transport.abort()
+                return
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.transport is not None:
+                super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport is not None:
+                super().data_received(data)
+
+        def on_headers_complete(self) -> None:
+            self._invoke_body = None
+            if self._is_plain_invoke():
+                self._invoke_body = []
+                self._invoke_size = 0
+                if self.expect_100_continue:
+                    self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            else:
+                super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            if self._invoke_body is None:
+                super().on_body(body)
+                return
+            self._invoke_size += len(body)
+            if self._invoke_size <= MAX_BODY_BYTES:
+                self._invoke_body.append(body)
+            else:
+                self.transport.abort()
+
+        def on_message_complete(self) -> None:
+            if self._invoke_body is None:
+                super().on_message_complete()
+                return
+            body = b"".join(self._invoke_body)
+            self._invoke_body = None
+            raw = RawRequest.build("POST", b"", self.headers, body)
+            # Nothing more is read until the answer is out: answers keep the order of requests.
+            self.flow.pause_reading()
+            task = self.loop.create_task(self._invoke(raw, self.parser.should_keep_alive()))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+        def _is_plain_invoke(self) -> bool:
+            if self.url != b"/" or self.parser.get_method() != b"POST":
+                return False
+            if self.cycle is not None and not self.cycle.response_complete:
+                return False
+            return any(name == b"x-tc-action" and value in ACTIONS for name, value in self.headers)
+
+        async def _invoke(self, raw: RawRequest, keep_alive: bool) -> None:
+            answer = await api.answer(raw)
+            transport = self.transport
+            if transport.is_closing():
+                return
+            head = HEAD if keep_alive else LAST_HEAD
+            transport.write(head % len(answer) + answer)
+            self.server_state.total_requests += 1
+            if keep_alive:
+                self.flow.resume_reading()
+            else:
+                transport.close()
+
+    return FrontProtocol
+
+
+def _is_instance(transport: asyncio.Transport, instances: ipaddress.IPv4Network) -> bool:
+    for name in ("sockname", "peername"):
+        address: Any = transport.get_extra_info(name)
+        if address and ":" not in address[0] and ipaddress.IPv4Address(address[0]) in instances:
+            return True
+    return False

@@ -1,0 +1,50 @@
+"""Plain REST, for curl and scripts, with an OpenAPI page at ``/docs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+
+from api.rest.dead_letters import dead_letter_routes
+from api.rest.docs_page import install_docs
+from api.rest.errors import ERROR_RESPONSES, install_error_handlers
+from api.rest.functions import function_routes
+from api.rest.invoke import invoke_routes
+from api.rest.records import record_routes
+from api.rest.services import Health, Services
+from api.rest.system import system_routes
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["Health", "Services", "install_rest", "rest_router"]
+
+TAGS = [
+    {"name": "functions", "description": "Create, change, look at and delete functions."},
+    {"name": "invocations", "description": "Run functions; their records and logs."},
+    {"name": "dead letters", "description": "Asynchronous events that were given up."},
+    {"name": "system", "description": "Instances, health and figures."},
+]
+
+
+def rest_router(services: Services) -> APIRouter:
+    """All routes of plain REST."""
+    router = APIRouter(responses=ERROR_RESPONSES)
+    for routes in (
+        invoke_routes,
+        function_routes,
+        record_routes,
+        dead_letter_routes,
+        system_routes,
+    ):
+        router.include_router(routes(services))
+    return router
+
+
+def install_rest(app: FastAPI, services: Services) -> None:
+    """The routes, the error handlers and the ``/docs`` page. Call it once per application."""
+    app.openapi_tags = [*(app.openapi_tags or []), *TAGS]
+    app.include_router(rest_router(services))
+    install_error_handlers(app)
+    install_docs(app)

@@ -1,0 +1,99 @@
+"""Dead letters: events that were given up. The box stands for every dead letter queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+from pydantic_core import from_json
+
+from api.rest.models import Accepted
+
+if TYPE_CHECKING:
+    from api.rest.services import Services
+    from sandbox.events.model import DeadLetter
+
+LIST = """
+Newest first. An event is given up when it failed on its last try, or became older than the
+function's `MsgTTL`. It is kept here, with the message that the platform would send to the queue,
+when the function has a `DeadLetterConfig`. Else it is dropped, as in the cloud: for three days the
+list still says that, and why, but the event itself is gone.
+"""
+
+
+class LetterView(BaseModel):
+    """One event that was given up."""
+
+    request_id: str
+    namespace: str
+    function: str
+    died_at: float = Field(description="seconds since the epoch")
+    queue_type: str = Field(description="Type of the function's DeadLetterConfig")
+    queue_name: str = Field(description="its Name")
+    dropped: bool = Field(description="there was no DeadLetterConfig: the event is gone")
+    status_code: int = Field(description="function status code of the last try")
+    error: str
+    message: dict[str, Any] = Field(description="what the platform sends to the queue")
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> LetterView:
+        return cls(
+            request_id=letter.request_id,
+            namespace=letter.namespace,
+            function=letter.function_name,
+            died_at=letter.died_at,
+            queue_type=letter.queue_type,
+            queue_name=letter.queue_name,
+            dropped=letter.dropped,
+            status_code=letter.status_code,
+            error=letter.error_message,
+            message=from_json(letter.message),
+        )
+
+
+class LetterList(BaseModel):
+    total: int
+    dead_letters: list[LetterView]
+
+
+def dead_letter_routes(services: Services) -> APIRouter:
+    """List, delete, redrive. Without a box in ``services`` there are no such routes."""
+    router = APIRouter(tags=["dead letters"])
+    box = services.dead_letters
+    if box is None:
+        return router
+
+    @router.get("/dead-letters", summary="List events that were given up", description=LIST)
+    async def list_letters(
+        namespace: Annotated[str | None, Query(description="only of this namespace")] = None,
+        function: Annotated[str | None, Query(description="only of this function")] = None,
+        dropped: Annotated[bool | None, Query(description="only dropped ones, or none")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> LetterList:
+        total, letters = await box.find(
+            namespace, function, dropped=dropped, offset=offset, limit=limit
+        )
+        return LetterList(total=total, dead_letters=[LetterView.of(item) for item in letters])
+
+    @router.delete(
+        "/dead-letters/{request_id}",
+        summary="Take a dead letter away",
+        status_code=204,
+        response_class=Response,
+    )
+    async def delete_letter(request_id: str) -> Response:
+        await box.delete(request_id)
+        return Response(status_code=204)
+
+    @router.post(
+        "/dead-letters/{request_id}/redrive",
+        summary="Invoke the function with it again",
+        description="A new asynchronous invocation under a new request id; the letter goes.",
+        status_code=202,
+    )
+    async def redrive(request_id: str) -> Accepted:
+        return Accepted(request_id=await box.redrive(request_id, services.invoker))
+
+    return router

@@ -1,0 +1,147 @@
+"""Every error of plain REST in one shape: ``{"error": {"code", "message", "request_id"}}``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from sandbox.clock import new_request_id
+from sandbox.errors import PlatformError, SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+log = structlog.get_logger()
+
+REQUEST_ID_HEADER = "X-Scf-Request-Id"
+
+#: Codes whose HTTP status says more than that of their family.
+STATUS_BY_CODE = {
+    "InvalidParameter.RequestTooLarge": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+#: The platform's nearest code for what the framework itself refuses.
+CODE_BY_STATUS: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "ResourceNotFound",
+    HTTPStatus.METHOD_NOT_ALLOWED: "UnsupportedOperation",
+}
+
+
+class ErrorDetail(BaseModel):
+    code: str = Field(description="the platform's error code")
+    message: str = Field(description="what is wrong, and what to do next")
+    request_id: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is an error of the request or of the sandbox."""
+
+    error: ErrorDetail
+
+    model_config = {
+        "json_schema_extra": {
+            "example": {
+                "error": {
+                    "code": "ResourceNotFound.FunctionName",
+                    "message": "there is no function hello in namespace default",
+                    "request_id": "5b0c8b1e-3c8f-4f0e-9d7a-2b6a3f0f6c11",
+                }
+            }
+        }
+    }
+
+
+#: The ``responses`` of every route. (It also keeps the framework's own 422 out of the document.)
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "the request is wrong, or cannot be done now"},
+    "5XX": {"model": ErrorBody, "description": "the sandbox or its engine failed"},
+}
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The one shape."""
+    body = {"error": {"code": code, "message": message, "request_id": request_id}}
+    return JSONResponse(body, status, {**(headers or {}), REQUEST_ID_HEADER: request_id})
+
+
+def request_id_of(request: Request) -> str:
+    """The id under which this request is answered; made when first asked for."""
+    if not hasattr(request.state, "request_id"):
+        request.state.request_id = new_request_id()
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def http_status(error: SandboxError) -> int:
+    """The HTTP status of an error."""
+    return int(STATUS_BY_CODE.get(error.code, error.http_status))
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the application answer every error in the one shape, never with a stack trace."""
+    app.add_exception_handler(SandboxError, _sandbox_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _sandbox_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SandboxError)
+    request_id = request_id_of(request)
+    if isinstance(error, PlatformError):
+        log.error(
+            "request_failed",
+            path=request.url.path,
+            request_id=request_id,
+            code=error.code,
+            exc_info=error,
+        )
+    return error_response(http_status(error), error.code, error.message, request_id)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    message = "; ".join(_complaint(item) for item in error.errors())
+    return error_response(400, "InvalidParameterValue", message, request_id_of(request))
+
+
+def _complaint(item: Mapping[str, Any]) -> str:
+    place: Sequence[str | int] = item["loc"]
+    field = ".".join(str(part) for part in place[1:]) or str(place[0])
+    return f"{field}: {item['msg']}"
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    message = str(error.detail)
+    if status == HTTPStatus.NOT_FOUND:
+        message = f"there is no {request.url.path}: the API is described at /docs"
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} is not for {request.url.path}; it takes {allowed or 'others'}"
+    code = CODE_BY_STATUS.get(status, "InvalidParameterValue")
+    return error_response(status, code, message, request_id_of(request), error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    request_id = request_id_of(request)
+    log.error("request_crashed", path=request.url.path, request_id=request_id, exc_info=error)
+    message = "the sandbox failed; its own log says why, under this request id"
+    return error_response(500, "InternalError", message, request_id)

@@ -1,0 +1,95 @@
+"""Fields as curl sends them, made into what the function service takes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Form
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox import limits
+from sandbox.errors import LimitError, RequestError
+from sandbox.functions.changes import ConfigChange
+from sandbox.functions.rules import environment_from_pairs
+
+if TYPE_CHECKING:
+    from fastapi import UploadFile
+
+EnvironmentField = Annotated[
+    list[str] | None,
+    Form(description="`KEY=VALUE`, as often as needed, or one JSON object of strings"),
+]
+
+
+class ConfigFields(BaseModel):
+    """The fields of a configuration. Those not given stay as they are."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"memory": 256, "environment": {"GREETING": "hello"}}},
+    )
+
+    handler: str | None = None
+    description: str | None = None
+    memory: int | None = Field(default=None, description="MB")
+    timeout: int | None = Field(default=None, description="seconds")
+    init_timeout: int | None = Field(default=None, description="seconds")
+    environment: dict[str, str] | None = Field(
+        default=None, description="replaces all variables; `{}` removes them"
+    )
+
+    def change(self) -> ConfigChange:
+        """The same as the function service takes it."""
+        return ConfigChange(
+            handler=self.handler,
+            description=self.description,
+            memory_mb=self.memory,
+            timeout_s=self.timeout,
+            init_timeout_s=self.init_timeout,
+            environment=self.environment,
+        )
+
+
+async def read_zip(upload: UploadFile) -> bytes:
+    """The bytes of an uploaded package; ``LimitError`` when it is over the platform's limit."""
+    if upload.size is not None and upload.size > limits.ZIP_BYTES:
+        raise LimitError(
+            f"the zip is {upload.size} bytes; the limit is {limits.ZIP_BYTES}: leave out what the"
+            " function does not need",
+            "InvalidParameterValue.ZipFile",
+        )
+    return await upload.read()
+
+
+def parse_environment(items: list[str] | None) -> dict[str, str] | None:
+    """``KEY=VALUE`` items, or one JSON object, as a mapping; None when nothing was given."""
+    if items is None:
+        return None
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        if item.lstrip().startswith("{"):
+            pairs += _json_object(item).items()
+        elif item:
+            key, separator, value = item.partition("=")
+            if not separator:
+                raise _not_a_pair(f"{item!r} has no '='")
+            pairs.append((key, value))
+    return environment_from_pairs(pairs)
+
+
+def _json_object(text: str) -> dict[str, str]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise _not_a_pair(f"it is not JSON ({error})") from error
+    if not all(isinstance(item, str) for item in value.values()):
+        raise _not_a_pair("every value of the JSON object must be a string")
+    return dict(value)
+
+
+def _not_a_pair(reason: str) -> RequestError:
+    return RequestError(
+        f"environment: {reason}; send KEY=VALUE, as often as needed, or one JSON object",
+        "InvalidParameterValue.Environment",
+    )

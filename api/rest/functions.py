@@ -1,0 +1,147 @@
+"""Functions: create, change, look at, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
+
+from api.rest.forms import ConfigFields, EnvironmentField, parse_environment, read_zip
+from api.rest.models import FunctionList, FunctionView
+from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
+from sandbox.errors import SandboxError
+from sandbox.functions.listing import Query as ListQuery
+from sandbox.functions.model import (
+    CUSTOM_RUNTIME,
+    TRANSITIONAL,
+    Function,
+    FunctionConfig,
+    FunctionStatus,
+)
+
+if TYPE_CHECKING:
+    from api.rest.services import Services
+
+#: How long a create or an update is waited for, seconds: unpacking and starting take far less.
+SETTLE_S = 120.0
+
+Name = Annotated[str, Form(description="2-60 letters, digits, `-`, `_`; starts with a letter")]
+Code = Annotated[UploadFile, File(description="a zip with `bootstrap` at its root, 50 MB at most")]
+Wait = Annotated[bool, Query(description="answer when it serves, or at once (202)")]
+WaitField = Annotated[bool, Form(description="answer when it serves (201), or at once (202)")]
+
+
+def function_routes(services: Services) -> APIRouter:
+    """Everything under ``/functions`` that changes or shows a function."""
+    router = APIRouter(tags=["functions"])
+    functions = services.functions
+
+    async def view(function: Function, wait: bool, response: Response) -> FunctionView:
+        """The function as it is now, or, with ``wait``, once it serves."""
+        if wait:
+            function = await functions.settled(*function.key, SETTLE_S)
+        if function.latest.status in TRANSITIONAL:
+            response.status_code = 202
+        else:
+            _require_active(function)
+        return FunctionView.of(function, function.latest)
+
+    @router.post("/functions", status_code=201, summary="Create a function from a zip")
+    async def create_function(
+        response: Response,
+        name: Name,
+        code: Code,
+        namespace: Annotated[str, Form()] = "default",
+        runtime: Annotated[str, Form()] = CUSTOM_RUNTIME,
+        handler: Annotated[str | None, Form(description="`index.main_handler`")] = None,
+        memory: Annotated[int | None, Form(description="MB: 64, or a multiple of 128")] = None,
+        timeout_s: Annotated[
+            int | None, Form(alias="timeout", description="seconds, 1-900")
+        ] = None,
+        init_timeout: Annotated[int | None, Form(description="seconds, 3-300")] = None,
+        description: Annotated[str | None, Form()] = None,
+        environment: EnvironmentField = None,
+        wait: WaitField = True,
+    ) -> FunctionView:
+        """`curl -F name=hello -F code=@hello.zip http://127.0.0.1:9000/functions`"""
+        fields = ConfigFields(
+            handler=handler,
+            description=description,
+            memory=memory,
+            timeout=timeout_s,
+            init_timeout=init_timeout,
+            environment=parse_environment(environment),
+        )
+        config = fields.change().apply(FunctionConfig(runtime=runtime))
+        function = await functions.create(namespace, name, await read_zip(code), config)
+        return await view(function, wait, response)
+
+    @router.get("/functions", summary="List the functions of a namespace")
+    async def list_functions(
+        namespace: Namespace = "default",
+        search: Annotated[str, Query(description="part of the name")] = "",
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> FunctionList:
+        """By name."""
+        page = functions.list(
+            namespace,
+            ListQuery(search, order_by="FunctionName", order="ASC", offset=offset, limit=limit),
+        )
+        views = [FunctionView.of(function, function.latest) for function in page.functions]
+        return FunctionList(total=page.total, functions=views)
+
+    @router.get("/functions/{name}", summary="Show a function, or one of its versions")
+    async def show_function(
+        name: str, namespace: Namespace = "default", qualifier: Qualifier = "$LATEST"
+    ) -> FunctionView:
+        return FunctionView.of(*functions.resolve(namespace, name, qualifier))
+
+    @router.put("/functions/{name}/code", summary="Replace a function's code")
+    async def update_code(
+        response: Response,
+        name: str,
+        code: Code,
+        namespace: Namespace = "default",
+        wait: Wait = True,
+    ) -> FunctionView:
+        """The code before goes on serving until the new one is ready."""
+        function = await functions.update_code(namespace, name, await read_zip(code))
+        return await view(function, wait, response)
+
+    @router.patch("/functions/{name}", summary="Change a function's configuration")
+    async def update_config(
+        response: Response,
+        name: str,
+        fields: Annotated[ConfigFields, Body()],
+        namespace: Namespace = "default",
+        wait: Wait = True,
+    ) -> FunctionView:
+        function = await functions.update_config(namespace, name, fields.change())
+        return await view(function, wait, response)
+
+    @router.delete("/functions/{name}", status_code=204, summary="Delete a function")
+    async def delete_function(name: str, namespace: Namespace = "default") -> None:
+        """With all its versions; events it works on are finished first."""
+        await functions.delete(namespace, name)
+
+    @router.post("/functions/{name}/cold", summary="Make the next start a cold one")
+    async def force_cold(name: str, namespace: Namespace = "default") -> FunctionView:
+        """Ends the function's instances; busy ones finish first."""
+        function = await functions.force_cold(namespace, name)
+        return FunctionView.of(function, function.latest)
+
+    return router
+
+
+def _require_active(function: Function) -> None:
+    latest = function.latest
+    if latest.status is FunctionStatus.ACTIVE:
+        return
+    reason = latest.status_reasons[-1] if latest.status_reasons else None
+    why = reason.message if reason else "no reason was given"
+    raise SandboxError(
+        f"function {function.name} is {latest.status}: {why}; GET /functions/{function.name} shows"
+        " its state",
+        reason.code if reason else "FailedOperation",
+    )

@@ -1,0 +1,255 @@
+"""The shapes of plain REST's answers. Times are seconds since the epoch, sizes bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.functions.model import Bootstrap
+
+if TYPE_CHECKING:
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.record import InvocationRecord
+
+#: How much of an instance's id is shown: all of it is the secret of its runtime address.
+INSTANCE_ID_SHOWN = 12
+
+WARNINGS = {
+    Bootstrap.MISSING: "there is no file named bootstrap at the root of the zip: invocations will"
+    " fail with 443; zip the files themselves, not the directory that holds them",
+    Bootstrap.NOT_EXECUTABLE: "bootstrap is not executable: invocations will fail with 443;"
+    " chmod 755 bootstrap and zip it again, on a system that keeps modes",
+}
+
+
+class CodeView(BaseModel):
+    sha256: str
+    zip_bytes: int
+    unpacked_bytes: int
+    bootstrap: Bootstrap
+
+
+class ReasonView(BaseModel):
+    code: str
+    message: str
+
+
+class LayerBinding(BaseModel):
+    name: str
+    version: int
+
+
+class FunctionView(BaseModel):
+    """One version of a function. ``memory`` is in MB, the timeouts in seconds."""
+
+    namespace: str
+    name: str
+    function_id: str
+    version: str
+    versions: list[str] = Field(description="all versions of the function")
+    status: str
+    status_reasons: list[ReasonView]
+    runtime: str
+    handler: str
+    description: str
+    memory: int
+    timeout: int
+    init_timeout: int
+    environment: dict[str, str]
+    layers: list[LayerBinding] = Field(description="in the order in which they are merged")
+    kept: dict[str, Any] = Field(description="fields that change nothing here, as they were given")
+    code: CodeView | None
+    created_at: float
+    modified_at: float
+    warnings: list[str] = Field(description="why invocations are bound to fail, if they are")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "namespace": "default",
+                "name": "hello",
+                "function_id": "lam-4t1zqv0m",
+                "version": "$LATEST",
+                "versions": ["$LATEST"],
+                "status": "Active",
+                "status_reasons": [],
+                "runtime": "CustomRuntime",
+                "handler": "index.main_handler",
+                "description": "",
+                "memory": 128,
+                "timeout": 3,
+                "init_timeout": 65,
+                "environment": {"GREETING": "hello"},
+                "layers": [],
+                "kept": {},
+                "code": {
+                    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "zip_bytes": 512,
+                    "unpacked_bytes": 900,
+                    "bootstrap": "ok",
+                },
+                "created_at": 1700000000.0,
+                "modified_at": 1700000000.0,
+                "warnings": [],
+            }
+        }
+    )
+
+    @classmethod
+    def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
+        """The view of one version: during an update, of what was asked for last."""
+        config, code = version.wanted.config, version.wanted.code
+        warning = WARNINGS.get(code.bootstrap) if code else None
+        return cls(
+            namespace=function.namespace,
+            name=function.name,
+            function_id=function.function_id,
+            version=version.version,
+            versions=list(function.versions),
+            status=version.status.value,
+            status_reasons=[
+                ReasonView(code=reason.code, message=reason.message)
+                for reason in version.status_reasons
+            ],
+            runtime=config.runtime,
+            handler=config.handler,
+            description=config.description,
+            memory=config.memory_mb,
+            timeout=config.timeout_s,
+            init_timeout=config.init_timeout_s,
+            environment=config.environment,
+            layers=[LayerBinding(name=ref.name, version=ref.version) for ref in config.layers],
+            kept=config.kept,
+            code=CodeView(
+                sha256=code.digest,
+                zip_bytes=code.zip_bytes,
+                unpacked_bytes=code.unpacked_bytes,
+                bootstrap=code.bootstrap,
+            )
+            if code
+            else None,
+            created_at=function.created_at,
+            modified_at=version.modified_at,
+            warnings=[warning] if warning else [],
+        )
+
+
+class FunctionList(BaseModel):
+    total: int
+    functions: list[FunctionView]
+
+
+class Accepted(BaseModel):
+    request_id: str
+
+
+class InvocationView(BaseModel):
+    """What is kept of an invocation. ``status`` is the function status code, 202 while it runs."""
+
+    request_id: str
+    namespace: str
+    function: str
+    version: str
+    qualifier: str
+    type: str
+    status: int
+    result: str = Field(description="the result, or the error object; at most its first 64 KB")
+    started_at: float
+    ended_at: float
+    duration_ms: float
+    bill_duration_ms: int
+    memory: int = Field(description="MB")
+    memory_usage: int = Field(description="bytes")
+    cold_start: bool
+    init_ms: float
+    retry: int
+    instance: str
+
+    @classmethod
+    def of(cls, record: InvocationRecord, **more: Any) -> Self:
+        """The view of a record; ``more`` are the fields of a subclass."""
+        return cls(
+            request_id=record.request_id,
+            namespace=record.namespace,
+            function=record.function_name,
+            version=record.version,
+            qualifier=record.qualifier,
+            type=record.invocation_type,
+            status=record.status_code,
+            result=record.ret_msg,
+            started_at=record.started_at,
+            ended_at=record.ended_at,
+            duration_ms=record.duration_ms,
+            bill_duration_ms=record.bill_ms,
+            memory=record.memory_mb,
+            memory_usage=record.mem_usage,
+            cold_start=record.cold_start,
+            init_ms=record.init_ms,
+            retry=record.retry_num,
+            instance=record.instance_id[:INSTANCE_ID_SHOWN],
+            **more,
+        )
+
+
+class InvocationDetail(InvocationView):
+    """An invocation with its log, and the time of each of its stages."""
+
+    timeline: dict[str, float]
+    log: str
+
+
+class InvocationLog(InvocationView):
+    """An invocation with its log."""
+
+    log: str
+
+
+class InvocationList(BaseModel):
+    total: int
+    invocations: list[InvocationView]
+
+
+class LogList(BaseModel):
+    total: int
+    invocations: list[InvocationLog]
+
+
+class TransitionView(BaseModel):
+    state: str
+    at: float
+
+
+class InstanceView(BaseModel):
+    """One instance. ``retired``: it ends after its present event, its function has changed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    instance_id: str
+    container_id: str
+    namespace: str
+    function: str
+    version: str
+    state: str
+    memory_mb: int
+    memory_peak: int = Field(description="bytes")
+    served: int = Field(description="invocations that ended here")
+    request_id: str = Field(description="of the invocation it works on, or empty")
+    retired: bool
+    transitions: list[TransitionView]
+
+
+class InstanceList(BaseModel):
+    instances: list[InstanceView]
+
+
+class HealthView(BaseModel):
+    """``base_image`` is what instances run in; ``os_parity`` says if it is CentOS 7's ABI."""
+
+    status: str
+    version: str
+    engine: str
+    engine_version: str
+    base_image: str
+    os_parity: bool
+    note: str

@@ -1,0 +1,121 @@
+"""What plain REST needs from the rest of the sandbox, handed in by whoever composes the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from sandbox.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from api.metrics import Metrics
+    from sandbox.clock import Clock
+    from sandbox.engine.base import EngineInfo
+    from sandbox.events.letters import DeadLetters
+    from sandbox.functions.changes import ConfigChange
+    from sandbox.functions.listing import Page, Query
+    from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
+    from sandbox.invocation import InvokeOptions, Outcome
+    from sandbox.record import InvocationRecord
+    from sandbox.settings import Settings
+    from sandbox.store.records import ResultFilter
+
+
+class Functions(Protocol):
+    """The function service, as plain REST uses it. Errors are ``SandboxError``."""
+
+    async def create(
+        self, namespace: str, name: str, data: bytes, config: FunctionConfig
+    ) -> Function:
+        """Validate and save; what follows is done in the background."""
+        ...
+
+    def get(self, namespace: str, name: str) -> Function: ...
+
+    def resolve(
+        self, namespace: str, name: str, qualifier: str = ...
+    ) -> tuple[Function, FunctionVersion]: ...
+
+    def list(self, namespace: str = ..., query: Query = ...) -> Page: ...
+
+    async def update_code(self, namespace: str, name: str, data: bytes) -> Function: ...
+
+    async def update_config(self, namespace: str, name: str, change: ConfigChange) -> Function: ...
+
+    async def delete(self, namespace: str, name: str) -> None: ...
+
+    async def force_cold(self, namespace: str, name: str) -> Function: ...
+
+    async def settled(self, namespace: str, name: str, within_s: float = ...) -> Function:
+        """Wait until the function is neither Creating nor Updating; return it as it then is."""
+        ...
+
+
+class Histories(Protocol):
+    """The history, as plain REST uses it."""
+
+    async def find(
+        self,
+        namespace: str,
+        function_name: str | None = None,
+        *,
+        qualifier: str | None = None,
+        request_id: str | None = None,
+        result: ResultFilter | None = None,
+        start: float | None = None,
+        offset: int = 0,
+        limit: int = 20,
+    ) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and a page of them, newest first."""
+        ...
+
+    async def get(self, request_id: str) -> InvocationRecord | None: ...
+
+    async def logs(self, records: list[InvocationRecord]) -> list[str]:
+        """The whole logs of some invocations, as the log query shows them."""
+        ...
+
+
+class Invoking(Protocol):
+    """The invoker, as the APIs see it. Errors are for events that never reach a function."""
+
+    async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
+        """Run one event to its end."""
+        ...
+
+    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
+        """Accept one event, to be run later."""
+        ...
+
+
+class PoolView(Protocol):
+    """The pool, as a list of what runs in it."""
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Every instance as plain data."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the control plane is. ``engine`` is None until an engine has answered."""
+
+    status: Literal["starting", "ok", "stopping"]
+    engine: EngineInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the REST routes call. Frozen; one per application."""
+
+    functions: Functions
+    invoker: Invoking
+    history: Histories
+    pool_view: PoolView
+    settings: Settings
+    health: Callable[[], Health]
+    metrics: Metrics
+    clock: Clock = field(default_factory=SystemClock)
+    dead_letters: DeadLetters | None = None

@@ -1,0 +1,67 @@
+"""What runs, how it is, and its figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.rest.models import HealthView, InstanceList, InstanceView
+from sandbox import __version__
+
+if TYPE_CHECKING:
+    from api.rest.services import Health, Services
+
+
+def system_routes(services: Services) -> APIRouter:
+    """``/instances``, ``/healthz`` and ``/metrics``."""
+    router = APIRouter(tags=["system"])
+
+    @router.get("/instances", summary="List the instances")
+    async def list_instances(
+        namespace: Annotated[str | None, Query(description="only of this namespace")] = None,
+        function: Annotated[str | None, Query(description="only of this function")] = None,
+    ) -> InstanceList:
+        views = services.pool_view.instances()
+        return InstanceList(
+            instances=[
+                InstanceView(**view)
+                for view in views
+                if namespace in (None, view["namespace"]) and function in (None, view["function"])
+            ]
+        )
+
+    @router.get(
+        "/healthz",
+        summary="Is the sandbox ready",
+        responses={503: {"description": "starting or stopping", "model": HealthView}},
+    )
+    async def health(response: Response) -> HealthView:
+        state = services.health()
+        if state.status != "ok":
+            response.status_code = 503
+        return _health_view(state)
+
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "text exposition format"}},
+    )
+    async def metrics() -> Response:
+        return Response(await services.metrics.scrape(), media_type=services.metrics.content_type)
+
+    return router
+
+
+def _health_view(state: Health) -> HealthView:
+    engine = state.engine
+    return HealthView(
+        status=state.status,
+        version=__version__,
+        engine=engine.name if engine else "",
+        engine_version=engine.version if engine else "",
+        base_image=(engine.base or engine.image) if engine else "",
+        os_parity=engine.os_parity if engine else False,
+        note=engine.note if engine else "",
+    )

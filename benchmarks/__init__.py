@@ -1,0 +1,1 @@
+"""The benchmark harness: this sandbox beside its peers and beside the limit, on one machine."""

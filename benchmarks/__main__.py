@@ -1,0 +1,141 @@
+"""``python -m benchmarks``: run the measures, write the results. ``scripts/bench`` prepares it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from benchmarks import machine, programs, report
+from benchmarks.bench import Bench
+from benchmarks.containers import EngineFailed
+from benchmarks.measures import MEASURES
+from benchmarks.peers import rie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measures import Measure
+    from benchmarks.rows import Row
+
+CACHE = Path(os.environ.get("SCF_CACHE_DIR") or Path.home() / ".cache" / "scf-sandbox") / "bench"
+RESULTS = Path(__file__).with_name("RESULTS.md")
+#: Of runs that are not the full one. Not in git.
+LOCAL = machine.ROOT / ".cache" / "bench"
+
+#: A measure that takes this much longer than its rounds may is given up.
+GIVE_UP = 2.0
+
+
+def parse() -> argparse.Namespace:
+    names = [measure.name for measure in MEASURES]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the sandbox.")
+    parser.add_argument("--short", action="store_true", help="the main ratios, in two minutes")
+    parser.add_argument("--only", action="append", choices=names, help="may be given again")
+    parser.add_argument("--rounds", type=int, help="of each measure (5; short: 3)")
+    parser.add_argument("--seconds", type=int, help="of load per round and contestant (3; short 1)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    rounds = options.rounds or (3 if options.short else 5)
+    seconds = options.seconds or (1 if options.short else 3)
+    chosen = [m for m in MEASURES if m.name in (options.only or [m.name])]
+    if options.short:
+        chosen = [m for m in chosen if m.short or options.only]
+    full = not options.short and options.only is None and rounds >= 5
+    signal.signal(signal.SIGTERM, _terminated)
+    with bench_of(rounds, seconds, options.short) as bench:
+        results: dict[str, list[Row] | str] = {}
+        for measure in chosen:
+            results[measure.title] = run(bench, measure)
+        facts = machine.facts({"AWS Lambda RIE, SAM": f"those of aws-sam-cli {bench.rie.version}"})
+        how = f"{rounds} rounds, {seconds} s of load per round and contestant."
+        page = report.page(facts, results, how)
+    target = RESULTS if full else LOCAL / "RESULTS.md"
+    report.write_raw(LOCAL / "results.json", facts, results)
+    target.write_text(page)
+    print(f"written: {target}, {LOCAL / 'results.json'}")
+    rows = [row for found in results.values() if not isinstance(found, str) for row in found]
+    missed = sum(row.reached is False for row in rows)
+    failed = sum(isinstance(found, str) for found in results.values())
+    reached = sum(row.reached is True for row in rows)
+    print(f"goals: {reached} reached, {missed} missed; measures failed: {failed}")
+    return 1 if failed else 0
+
+
+def run(bench: Bench, measure: Measure) -> list[Row] | str:
+    """A measure's rows, or why there are none: others still have theirs."""
+    print(f"{measure.title} ({measure.name}) ...", flush=True)
+    began = time.monotonic()
+    bench.deadline = began + measure.budget_s
+    try:
+        with alarm(measure.budget_s * GIVE_UP):
+            rows = measure.run(bench)
+    except Exception as error:  # a task's boundary
+        LOCAL.mkdir(parents=True, exist_ok=True)
+        with (LOCAL / "errors.log").open("a") as log:
+            traceback.print_exc(file=log)
+        print(f"  not measured: {error!r} (more in {LOCAL / 'errors.log'})")
+        return f"{type(error).__name__}: {error}"
+    finally:
+        bench.deadline = float("inf")
+    print(report.summary(rows))
+    print(f"    {time.monotonic() - began:.0f} s", flush=True)
+    return rows
+
+
+@contextmanager
+def bench_of(rounds: int, seconds: int, short: bool) -> Iterator[Bench]:
+    """Build what is needed; remove everything at the end, whatever ends it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="scf-bench-"))
+    directory.chmod(0o755)  # bootstraps run from below it as another user
+    try:
+        code = programs.build(directory / "code")
+        bench = Bench(directory, CACHE, code, rie.fetch(CACHE), rounds, seconds, short)
+        try:
+            yield bench
+        finally:
+            try:
+                bench.sweep()
+            except EngineFailed as error:
+                print(f"not removed, if still there: {bench.labels}: {error}", file=sys.stderr)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """``TimeoutError`` in the main thread when the block takes longer."""
+
+    def ring(_number: int, _frame: object) -> NoReturn:
+        raise TimeoutError(f"given up after {seconds:.0f} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started is removed", file=sys.stderr)
+        sys.exit(130)

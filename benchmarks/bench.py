@@ -1,0 +1,107 @@
+"""One run: what all measures share, and the order in which contestants take turns."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from benchmarks import ours
+from benchmarks.containers import Containers, sweep
+from benchmarks.load import Load, wrk, wrk_tolerant
+from benchmarks.programs import package
+from benchmarks.rows import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.client import Request
+    from benchmarks.ours import ControlPlane
+    from benchmarks.peers.rie import Rie
+
+T = TypeVar("T")
+
+EVENT = '{"key1": "test value 1"}'
+FUNCTION = "echo"
+
+
+@dataclass
+class Bench:
+    """``directory`` is this run's own, ``cache`` is kept; ``code`` holds the compiled bootstrap.
+
+    ``rounds`` and ``seconds`` (of load per round and contestant) are what was asked for; a measure
+    stops taking new rounds at its ``deadline``.
+    """
+
+    directory: Path
+    cache: Path
+    code: Path
+    rie: Rie
+    rounds: int
+    seconds: int
+    short: bool
+    deadline: float = float("inf")
+    label: str = field(default_factory=lambda: f"bench-{secrets.token_hex(4)}")
+    labels: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.containers = Containers(self.label)
+        self.labels.append(self.label)
+        self.package = package({"bootstrap": (self.code / "bootstrap").read_bytes()})
+
+    @contextmanager
+    def host(self, **settings: str) -> Iterator[ControlPlane]:
+        """A control plane on the host, with an empty store unless ``SCF_DATA_DIR`` names one."""
+        label = self._new_label()
+        with ours.on_host(label, self.directory / label, **settings) as plane:
+            yield plane
+
+    @contextmanager
+    def compose(self, **settings: str) -> Iterator[ControlPlane]:
+        with ours.by_compose(self._new_label(), **settings) as plane:
+            yield plane
+
+    def interleave(self, contestants: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+        """Every contestant once per round, in turns, for all rounds that fit into the time."""
+        found: dict[str, list[T]] = {name: [] for name in contestants}
+        slowest = 0.0
+        for _ in range(self.rounds):
+            began = time.monotonic()
+            if began + slowest > self.deadline:
+                break
+            for name, measure in contestants.items():
+                found[name].append(measure())
+            slowest = max(slowest, time.monotonic() - began)
+        return found
+
+    def loads(self, contestants: Mapping[str, tuple[Request, int]]) -> dict[str, list[Load]]:
+        """``interleave`` for load: each contestant is a request and a number of clients."""
+        for request, clients in contestants.values():
+            wrk_tolerant(request, clients=clients, seconds=1)  # nobody is measured cold
+
+        def turn(request: Request, clients: int) -> Callable[[], Load]:
+            return lambda: wrk(request, clients=clients, seconds=self.seconds)
+
+        return self.interleave({name: turn(*who) for name, who in contestants.items()})
+
+    def sweep(self) -> None:
+        """Remove all that this run put into the engine."""
+        for label in self.labels:
+            sweep(label)
+
+    def _new_label(self) -> str:
+        label = f"{self.label}-{len(self.labels)}"
+        self.labels.append(label)
+        return label
+
+
+def rates(name: str, loads: Sequence[Load]) -> Series:
+    return Series(name, "/s", tuple(load.rate for load in loads))
+
+
+def latencies(name: str, loads: Sequence[Load]) -> Series:
+    """Medians of the latency."""
+    return Series(name, "ms", tuple(load.p50_ms for load in loads))

@@ -1,0 +1,64 @@
+"""What was measured where: the machine, and the version of everything that took part."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def facts(peers: dict[str, str]) -> dict[str, str]:
+    """Name and value of each fact, ready to be shown; ``peers`` adds theirs."""
+    memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "memory": f"{int(memory[1]) // 1024 // 1024} GiB" if memory else "unknown",
+        "kernel": platform.release(),
+        "engine": "Docker "
+        + _said("docker", "version", "--format", "{{.Server.Version}}")
+        + ", cgroup "
+        + _said("docker", "info", "--format", "{{.CgroupVersion}}")
+        + ", "
+        + _said("docker", "info", "--format", "{{.Driver}}"),
+        "base of the instances": _said(
+            *("docker", "image", "inspect", "scf-sandbox/centos7"),
+            *("--format", '{{index .Config.Labels "scf-sandbox.base"}}'),
+        ),
+        "Python": platform.python_version(),
+        "uvicorn, uvloop, httptools": ", ".join(
+            version(name) for name in ("uvicorn", "uvloop", "httptools")
+        ),
+        "wrk": _said("dpkg-query", "--show", "--showformat=${Version}", "wrk"),
+        "gcc": _said("gcc", "-dumpfullversion"),
+        "commit": _said("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD") + _changed(),
+        **peers,
+    }
+
+
+def _processor() -> str:
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return found[1] if found else platform.machine()
+
+
+def _changed() -> str:
+    changes = _said("git", "-C", str(ROOT), "status", "--porcelain", "--", "api", "sandbox")
+    return " and uncommitted changes" if changes not in ("", "unknown") else ""
+
+
+def _said(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def resident_kb(pid: int) -> int:
+    """Resident memory of one process, KiB."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) if found else 0

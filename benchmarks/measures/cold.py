@@ -1,0 +1,171 @@
+"""Cold starts: one with a container standing by, twenty at once, and a function made anew."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import statistics
+import tarfile
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import FUNCTION
+from benchmarks.client import Caller, Reply, all_at_once
+from benchmarks.ours import result
+from benchmarks.peers.limit import rendezvous
+from benchmarks.peers.plain_docker import PlainDocker, run_to_answer
+from benchmarks.programs import package
+from benchmarks.rows import Row, Series, at_most, below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.bench import Bench
+    from benchmarks.ours import ControlPlane
+
+TRACE = '{"do":"trace"}'
+DIE = '{"do":"die"}'
+BURST, PARALLELISM = 20, 4  # the second is the default of SCF_START_PARALLELISM
+
+START = (
+    "Making and starting containers is the engine's work and fills these cores; the sandbox adds an"
+    " attach connection to each, and the client and the bootstraps run beside it. More cores, or a"
+    " faster engine, would lift it."
+)
+
+
+def cold_call(plane: ControlPlane, caller: Caller) -> tuple[Reply, dict[str, float]]:
+    """One cold start with an instance standing by, and the bootstrap's own times.
+
+    Ends the instance afterwards, so that the next one is cold again.
+    """
+    plane.await_standby(FUNCTION)
+    reply = caller.call(plane.invoke(FUNCTION, TRACE))
+    times: dict[str, float] = json.loads(result(reply.json())["RetMsg"])
+    if times["began"] < reply.sent:
+        raise RuntimeError("the instance was warm")
+    caller.call(plane.invoke(FUNCTION, DIE))
+    return reply, times
+
+
+def standby(bench: Bench) -> list[Row]:
+    """From the request to the answer while one container stands by, against ``docker run``."""
+    per_round = 2 if bench.short else 5
+    totals: dict[str, list[float]] = {}
+
+    def turn(name: str, plane: ControlPlane) -> Callable[[], float]:
+        def run() -> float:
+            over = []
+            for _ in range(per_round):
+                reply, own = cold_call(plane, callers[name])
+                totals.setdefault(name, []).append(reply.seconds * 1000)
+                mine = own["ready"] - own["began"] + own["pushed"] - own["got"]
+                over.append((reply.seconds - mine) * 1000)
+            return statistics.median(over)
+
+        return run
+
+    with ExitStack() as stack:
+        where = stack.enter_context(rendezvous(bench.containers))
+        planes = {"ours on the host": stack.enter_context(bench.host())}
+        if not bench.short:
+            planes["ours by compose"] = stack.enter_context(bench.compose())
+        callers = {
+            name: stack.enter_context(closing(Caller(plane.port))) for name, plane in planes.items()
+        }
+        for plane in planes.values():
+            plane.create(FUNCTION, bench.package)
+        contestants = {name: turn(name, plane) for name, plane in planes.items()}
+        contestants["peer"] = lambda: run_to_answer(bench.containers, bench.code, where) * 1000
+        found = bench.interleave(contestants)
+    peer = Series("docker run, to its first answer", "ms", tuple(found["peer"]))
+    rows: list[Row] = []
+    for name in planes:
+        series = Series(name, "ms", tuple(found[name]))
+        rows += [
+            Row("over the bootstrap's own init and run: p50", series, goal=below(10), bounds=START),
+            Row("request to answer, all of it", Series(name, "ms", tuple(totals[name])), peer,
+                at_most(0.1), bounds=START),
+        ]  # fmt: skip
+    return rows
+
+
+def burst(bench: Bench) -> list[Row]:
+    """Twenty events at once for twenty new instances, one of which stands by."""
+    with bench.host() as plane, closing(PlainDocker(bench.containers)) as docker:
+        plane.create(FUNCTION, bench.package, timeout="120")
+        hold_s = max(4.0, 3 * docker.start_many(BURST, PARALLELISM))
+        order = json.dumps({"do": "delay", "ms": int(hold_s * 1000)}, separators=(",", ":"))
+
+        def turn() -> float:
+            plane.await_standby(FUNCTION)
+            # Held so long that no instance is free again before the last one has started.
+            replies = all_at_once([plane.invoke(FUNCTION, order)] * BURST)
+            ids = [result(reply.json())["FunctionRequestId"] for reply in replies]
+            if not all(plane.record(each)["cold_start"] for each in ids):
+                raise RuntimeError("an instance served twice: held too short")
+            plane.force_cold(FUNCTION)
+            return max(reply.seconds for reply in replies) - hold_s
+
+        found = bench.interleave(
+            {"ours": turn, "peer": lambda: docker.start_many(BURST, PARALLELISM)}
+        )
+    ours = Series("ours on the host: all answered", "s", tuple(found["ours"]))
+    peer = Series(f"{BURST} x create + start", "s", tuple(found["peer"]))
+    return [Row(f"{BURST} cold starts at once, wall", ours, peer, at_most(1.1), bounds=START)]
+
+
+def create(bench: Bench) -> list[Row]:
+    """CreateFunction with a zip of 5 MB until the function is Active."""
+    bootstrap = (bench.code / "bootstrap").read_bytes()
+    with bench.host() as plane, closing(PlainDocker(bench.containers)) as docker:
+        caller = Caller(plane.port)
+
+        def files() -> dict[str, bytes]:
+            return {"bootstrap": bootstrap, "data": os.urandom(5_000_000)}
+
+        def ours() -> float:
+            name = f"new{time.time_ns()}"
+            code = base64.b64encode(package(files())).decode()
+            fields = {"FunctionName": name, "Code": {"ZipFile": code}, "Runtime": "CustomRuntime"}
+            request = plane.cloud("CreateFunction", fields)
+            look = plane.cloud("GetFunction", {"FunctionName": name})
+            began = time.perf_counter()
+            caller.call(request)
+            while caller.call(look).json()["Response"]["Status"] == "Creating":
+                time.sleep(0.002)
+            seconds = time.perf_counter() - began
+            if caller.call(look).json()["Response"]["Status"] != "Active":
+                raise RuntimeError(f"{name} did not become Active")
+            caller.call(plane.cloud("DeleteFunction", {"FunctionName": name}))
+            return seconds
+
+        def peer() -> float:
+            tar = _tar(files())
+            return docker.fill_volume(f"{bench.label}-plain", lambda: tar)
+
+        found = bench.interleave({"ours": ours, "peer": peer})
+        caller.close()
+    return [
+        Row(
+            "CreateFunction to Active",
+            Series("ours on the host", "s", tuple(found["ours"])),
+            Series("volume, container, archive", "s", tuple(found["peer"])),
+            at_most(1.5),
+            bounds="The zip arrives as base64 within JSON, is checked as a whole, hashed, written"
+            " to disk for good, and unpacked into the archive that the engine takes.",
+        )
+    ]
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return target.getvalue()

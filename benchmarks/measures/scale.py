@@ -1,0 +1,72 @@
+"""With much of everything: many warm instances, many functions, a long history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import EVENT, FUNCTION, rates
+from benchmarks.fill import fill
+from benchmarks.load import wrk
+from benchmarks.machine import resident_kb
+from benchmarks.rows import Row, Series, at_least, below
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+
+FEW, MANY = 8, 200
+FUNCTIONS, RECORDS, LINES_EACH = 1000, 100_000, 10
+
+
+def instances(bench: Bench) -> list[Row]:
+    """Eight clients on 200 warm instances against eight; memory per instance along the way."""
+    budget = {"SCF_MEMORY_BUDGET_MB": str(64 * (MANY + 20))}
+    with bench.host(**budget) as crowded, bench.host(**budget) as calm:
+        for plane in (crowded, calm):
+            plane.create(FUNCTION, bench.package, memory="64", timeout="300")
+            plane.warm(FUNCTION, FEW)
+        request = crowded.checked(FUNCTION, EVENT)
+        wrk(request, clients=FEW, seconds=2)  # what is allocated once is there before the count
+        before = resident_kb(crowded.pid)
+        crowded.warm(FUNCTION, MANY, hold_ms=8000)
+        wrk(request, clients=FEW, seconds=2)
+        grown = (resident_kb(crowded.pid) - before) / (MANY - FEW)
+        loads = bench.loads({"many": (request, FEW), "few": (calm.checked(FUNCTION, EVENT), FEW)})
+    return [
+        Row(
+            f"rate, {MANY} warm instances",
+            rates("ours on the host", loads["many"]),
+            rates(f"{FEW} instances", loads["few"]),
+            at_least(0.9),
+            bounds="A tenth of a second's tick looks at every busy instance; idle ones cost"
+            " nothing per event.",
+        ),
+        Row(
+            "resident memory per warm instance",
+            Series("ours on the host", "KB", (grown,)),
+            goal=below(100),
+            bounds="Buffers of the attach connection, of the runtime connection and of the log.",
+        ),
+    ]
+
+
+def history(bench: Bench) -> list[Row]:
+    """One client, with a full store against an empty one."""
+    filled = bench.directory / "filled"
+    fill(filled, functions=FUNCTIONS, records=RECORDS, lines_each=LINES_EACH, code=bench.package)
+    settings = {
+        "SCF_DATA_DIR": str(filled),
+        "SCF_FUNCTIONS_PER_NAMESPACE": str(FUNCTIONS + 1),
+    }
+    with bench.host(**settings) as full, bench.host() as empty:
+        for plane in (full, empty):
+            plane.create(FUNCTION, bench.package)
+        loads = bench.loads(
+            {
+                "full": (full.checked(FUNCTION, EVENT), 1),
+                "empty": (empty.checked(FUNCTION, EVENT), 1),
+            }
+        )
+    what = f"rate, {FUNCTIONS} functions, {RECORDS} records, {RECORDS * LINES_EACH} log lines"
+    bounds = "Records are written after the answer, in batches; a larger index takes longer."
+    ours, peer = rates("full store", loads["full"]), rates("empty store", loads["empty"])
+    return [Row(what, ours, peer, at_least(0.95), bounds=bounds)]

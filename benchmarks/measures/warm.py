@@ -1,0 +1,126 @@
+"""Warm invokes: against the emulator in both its forms, and against the limit."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from subprocess import SubprocessError
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import EVENT, FUNCTION, latencies, rates
+from benchmarks.client import call
+from benchmarks.load import wrk_tolerant
+from benchmarks.peers import rie
+from benchmarks.peers.limit import limit
+from benchmarks.rows import Row, Series, at_least, at_most
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from benchmarks.client import Request
+    from benchmarks.ours import ControlPlane
+
+CONTAINED, BARE, LIMIT = "RIE in a container", "RIE bare", "bare rendezvous"
+HOST, COMPOSE = "ours on the host", "ours by compose"
+
+ONE_CORE = (
+    "One Python process reads the request, keeps the record and the log, and carries the three"
+    " messages of the runtime API; docs/timeline-warm.svg shows the shares. With the load"
+    " generator, the bootstrap and the kernel on the same cores, every microsecond of it counts;"
+    " more cores, or a part of it compiled, would lift it."
+)
+COMPOSED = (
+    "A published port goes through Docker's proxy process, which copies every byte once more and"
+    " takes its share of the same cores; host networking, or more cores, would lift it."
+)
+
+
+def one_client(bench: Bench) -> list[Row]:
+    """One client on one kept connection, one instance."""
+    event = EVENT.encode()
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        contestants: dict[str, tuple[Request, int]] = {
+            CONTAINED: (
+                rie.request(enter(bench.rie.contained(bench.containers, bench.code)), event),
+                1,
+            ),
+            BARE: (rie.request(enter(bench.rie.bare(bench.code)), event), 1),
+            LIMIT: (enter(limit(bench.containers, bench.code)).checked(event), 1),
+        }
+        planes = _planes(bench, stack)
+        for name, plane in planes.items():
+            plane.create(FUNCTION, bench.package)
+            contestants[name] = (plane.checked(FUNCTION, EVENT), 1)
+        loads = bench.loads(contestants)
+        notes = {name: _kept(plane) for name, plane in planes.items()}
+    found: list[Row] = []
+    for name in planes:
+        rate, p50 = rates(name, loads[name]), latencies(name, loads[name])
+        bounds = ONE_CORE if name == HOST else COMPOSED
+        for peer, faster, sooner in ((CONTAINED, 2.5, 0.4), (BARE, 1.5, 0.67)):
+            found += [
+                Row("rate", rate, rates(peer, loads[peer]), at_least(faster), notes[name], bounds),
+                Row("p50", p50, latencies(peer, loads[peer]), at_most(sooner), bounds=bounds),
+            ]
+        limit_row = rates(LIMIT, loads[LIMIT])
+        found.append(Row("rate", rate, limit_row, at_least(0.6), bounds=bounds))
+    return found
+
+
+def eight_clients(bench: Bench) -> list[Row]:
+    """Eight clients on eight instances. RIE can serve one, so its rate with one is the measure."""
+    event = EVENT.encode()
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        emulator = enter(bench.rie.contained(bench.containers, bench.code))
+        contestants = {
+            CONTAINED: (rie.request(emulator, event), 1),
+            LIMIT: (enter(limit(bench.containers, bench.code, 8)).checked(event), 8),
+        }
+        planes = _planes(bench, stack)
+        for name, plane in planes.items():
+            plane.create(FUNCTION, bench.package, timeout="60")
+            plane.warm(FUNCTION, 8)
+            contestants[name] = (plane.checked(FUNCTION, EVENT), 8)
+        loads = bench.loads(contestants)
+        notes = {name: _kept(plane) for name, plane in planes.items()}
+    peer = Series(f"{CONTAINED}, 1 client", "/s", rates("", loads[CONTAINED]).values)
+    found: list[Row] = []
+    for name in planes:
+        rate = rates(name, loads[name])
+        bounds = ONE_CORE if name == HOST else COMPOSED
+        found += [
+            Row("rate", rate, peer, at_least(4), notes[name], bounds),
+            Row("rate", rate, rates(LIMIT, loads[LIMIT]), at_least(0.6), bounds=bounds),
+        ]
+    found.append(_emulator_with_eight(bench))
+    return found
+
+
+def _planes(bench: Bench, stack: ExitStack) -> dict[str, ControlPlane]:
+    planes = {HOST: stack.enter_context(bench.host())}
+    if not bench.short:
+        planes[COMPOSE] = stack.enter_context(bench.compose())
+    return planes
+
+
+def _kept(plane: ControlPlane) -> str:
+    """That nothing failed, and that the whole product was at work, by its own records."""
+    if failed := plane.failures(FUNCTION):
+        raise RuntimeError(f"{failed} invocations failed under load")
+    return "every answer a success, by the records"
+
+
+def _emulator_with_eight(bench: Bench) -> Row:
+    with bench.rie.contained(bench.containers, bench.code) as port:
+        request = rie.request(port, EVENT.encode())
+        load = wrk_tolerant(request, clients=8, seconds=2)
+        try:
+            alive = call(request).body == EVENT.encode()
+        except (OSError, SubprocessError):
+            alive = False
+    after = "it still answers" if alive else "it answers no more"
+    return Row(
+        "requests answered in 2 s to 8 clients",
+        Series(CONTAINED, "", (float(load.requests),)),
+        note=f"{load.failed} attempts failed; afterwards {after}",
+    )

@@ -1,0 +1,76 @@
+"""Functions and all that belongs to them, put together: each knows of the others what it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sandbox.functions.aliases import AliasService
+from sandbox.functions.registry import FunctionRegistry
+from sandbox.functions.service import FunctionService
+from sandbox.functions.versions import VersionService
+from sandbox.layers import Layers, LayerService
+from sandbox.namespaces import Namespaces
+
+if TYPE_CHECKING:
+    from sandbox.clock import Clock
+    from sandbox.functions.code import CodeHost
+    from sandbox.functions.registry import FunctionRepository
+    from sandbox.layers import Layer
+    from sandbox.namespaces import Namespace
+    from sandbox.package import PackageStore
+    from sandbox.settings import Settings
+    from sandbox.shelf import Table
+
+
+class CatalogTables(NamedTuple):
+    """Where everything is kept for good."""
+
+    functions: FunctionRepository
+    layers: Table[Layer]
+    namespaces: Table[Namespace]
+
+
+class Catalog:
+    """The function, version, alias, layer and namespace services of one control plane."""
+
+    def __init__(
+        self,
+        tables: CatalogTables,
+        packages: PackageStore,
+        host: CodeHost,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self.registry = FunctionRegistry(tables.functions)
+        self.layers = Layers(tables.layers)
+        self.namespaces = Namespaces(
+            tables.namespaces, clock, self.registry.occupied, settings.namespaces
+        )
+        self.functions = FunctionService(
+            self.registry,
+            packages,
+            host,
+            clock,
+            functions_per_namespace=settings.functions_per_namespace,
+            namespace_exists=self.namespaces.exists,
+            bind_layer=self.layers.bind,
+            layer_packages=self.layers.digests,
+        )
+        self.versions = VersionService(self.registry, self.functions, host, clock)
+        self.aliases = AliasService(self.registry, clock)
+        self.layer_service = LayerService(
+            self.layers, self.functions.code, self.functions.uses_layer, clock
+        )
+
+    async def open(self) -> None:
+        """Load everything that was saved; go on with what was interrupted."""
+        await self.namespaces.load()
+        await self.layers.load()
+        await self.functions.open()
+
+    async def close(self) -> None:
+        """Stop what is under way; the next start takes it up again."""
+        await self.versions.close()
+        await self.functions.close()
+        await self.layers.close()
+        await self.namespaces.close()

@@ -1,0 +1,233 @@
+"""What keeps the instances of the process engine apart: bubblewrap, or hardly anything.
+
+Either way the engine's child is a supervisor (``supervisor.py``), below which the bootstrap runs,
+and which takes everything below it along when it ends or when the engine does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sandbox import limits
+from sandbox.engine import proctree, supervisor
+from sandbox.engine.supervisor import NO_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.engine.base import InstanceSpec
+
+#: As in a container: waits for its release, then becomes the bootstrap, stderr going with stdout.
+#: Says that it waits, so that what fails before is not taken for the function's failure.
+WAITING = b"waiting\n"
+ENTRY = (
+    f"ulimit -n {limits.MAX_FDS} 2>/dev/null; ulimit -c 0; echo waiting;"
+    " read -r _ && exec ./bootstrap </dev/null 2>&1"
+)
+SHELL = ("/bin/sh", "-c", ENTRY)
+
+#: The host's parts that make a system without its data. Others do not exist in the sandbox.
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+)
+ETC = (
+    *("alternatives", "ca-certificates", "gai.conf", "host.conf", "hosts", "ld.so.cache"),
+    *("ld.so.conf", "ld.so.conf.d", "mime.types", "nsswitch.conf", "pki", "protocols"),
+    *("resolv.conf", "services", "ssl"),
+)
+USER_ID = "1000"
+PASSWD = "root:x:0:0:root:/root:/bin/bash\nqcloud:x:1000:1000::/home/qcloud:/bin/bash\n"
+GROUP = "root:x:0:\nqcloud:x:1000:\n"
+
+#: What a container's /dev/shm holds.
+SHM_BYTES = 64 * limits.MIB
+
+#: Seconds that the first try of bubblewrap may take.
+PROBE_TIMEOUT_S = 10.0
+
+#: Variables in which the platform names its directories, which are elsewhere without a sandbox.
+PATH_VARIABLES = ("PWD", "USER_CODE_ROOT", "LD_LIBRARY_PATH", "PYTHONPATH", "NODE_PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """An instance's directories on this machine. ``layers`` is None for a function without."""
+
+    code: Path
+    layers: Path | None
+    scratch: Path
+
+
+class Isolation(Protocol):
+    """How an instance's process is started and kept apart."""
+
+    name: str
+    #: What it does and does not do, as a sentence for people.
+    note: str
+
+    def command(self, handover_fd: int) -> tuple[str, ...]:
+        """What the engine executes; ``handover_fd`` holds what ``handover`` gave."""
+        ...
+
+    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
+        """What the started program reads, so that no secret is in a command line."""
+        ...
+
+    def bootstrap(self, pid: int) -> tuple[int, int] | None:
+        """(process of the bootstrap, its parent) below the child; None when it is gone."""
+        ...
+
+
+class Bubblewrap:
+    """A read-only system without the host's data, with process and IPC namespaces of its own."""
+
+    name = "bubblewrap"
+    note = (
+        "bubblewrap keeps instances apart: read-only system, code at /var/user, a /tmp of their"
+        " own, no sight of other processes or of your files; the network is the host's"
+    )
+
+    def __init__(self, program: str, accounts: Path) -> None:
+        """``accounts`` is a directory for the sandbox's own passwd and group files."""
+        self._program = program
+        accounts.mkdir(parents=True, exist_ok=True)
+        (accounts / "passwd").write_text(PASSWD)
+        (accounts / "group").write_text(GROUP)
+        self._system = [*_system_arguments(), *_account_arguments(accounts)]
+
+    def trial(self) -> tuple[str, ...]:
+        """A command that succeeds where everything asked for is to be had."""
+        return (self._program, *self._system, "--remount-ro", "/", "/bin/sh", "-c", "true")
+
+    def command(self, handover_fd: int) -> tuple[str, ...]:
+        return _supervised(NO_ENVIRONMENT, self._program, "--args", str(handover_fd), *SHELL)
+
+    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
+        arguments = [*self._system]
+        arguments += ["--ro-bind", str(places.code), "/var/user"]
+        if places.layers is not None:
+            arguments += ["--ro-bind", str(places.layers), "/opt"]
+        else:
+            arguments += ["--dir", "/opt"]
+        arguments += ["--remount-ro", "/", "--hostname", spec.instance_id[:12]]
+        # Cleared here, so that what the function sets (LD_PRELOAD) does not act on bubblewrap.
+        arguments.append("--clearenv")
+        for name, value in environment.items():
+            arguments += ["--setenv", name, value]
+        arguments += ["--chdir", "/var/user"]
+        return b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+
+    def bootstrap(self, pid: int) -> tuple[int, int] | None:
+        # Below the supervisor: bubblewrap, then its init process, and below that the bootstrap.
+        for _ in range(2):
+            pid = next(iter(proctree.children(pid)), 0)
+        found = next(iter(proctree.children(pid)), None)
+        return None if found is None else (found, pid)
+
+
+class PlainProcess:
+    """A process like any other, under a supervisor that leaves nothing behind."""
+
+    name = "none"
+    note = (
+        "nothing keeps instances from this machine's files and processes (install bubblewrap for"
+        " that): run only code that you trust. The code is at USER_CODE_ROOT instead of /var/user,"
+        " is not read-only, and /tmp is the host's"
+    )
+
+    def command(self, handover_fd: int) -> tuple[str, ...]:
+        return _supervised(handover_fd, *SHELL)
+
+    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
+        # The cloud's clock shows UTC; the rest of the system is the host's.
+        environment = {"TZ": "UTC", **environment, "TMPDIR": str(places.scratch)}
+        for name in PATH_VARIABLES:
+            if name in environment:
+                environment[name] = _moved(environment[name], places)
+        pairs = (f"{name}={value}" for name, value in environment.items())
+        return b"".join(os.fsencode(pair) + b"\0" for pair in pairs)
+
+    def bootstrap(self, pid: int) -> tuple[int, int] | None:
+        found = next(iter(proctree.children(pid)), None)
+        return None if found is None else (found, pid)
+
+
+async def choose_isolation(accounts: Path) -> Isolation:
+    """Bubblewrap where it is installed and may do its work, else plain processes."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return PlainProcess()
+    isolation = Bubblewrap(program, accounts)
+    return isolation if await _works(isolation) else PlainProcess()
+
+
+async def _works(isolation: Bubblewrap) -> bool:
+    """Try it once: old versions lack options, and containers mostly forbid namespaces."""
+    process = await asyncio.create_subprocess_exec(
+        *isolation.trial(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), PROBE_TIMEOUT_S) == 0
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return False
+
+
+def _supervised(environment_fd: int, *command: str) -> tuple[str, ...]:
+    python = (sys.executable, "-I", "-S", supervisor.__file__)
+    return (*python, str(os.getpid()), str(environment_fd), *command)
+
+
+def _system_arguments() -> list[str]:
+    arguments = ["--unshare-user", "--uid", USER_ID, "--gid", USER_ID, "--cap-drop", "ALL"]
+    arguments += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    arguments += ["--die-with-parent", "--new-session"]
+    for path in SYSTEM:
+        if os.path.islink(path):
+            arguments += ["--symlink", os.readlink(path), path]
+        else:
+            arguments += ["--ro-bind-try", path, path]
+    for name in ETC:
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--perms", "1777", "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"]
+    arguments += ["--perms", "1777", "--size", str(limits.TMP_BYTES), "--tmpfs", "/tmp"]
+    return arguments
+
+
+def _account_arguments(accounts: Path) -> list[str]:
+    arguments = ["--dir", "/home/qcloud"]
+    for name in ("passwd", "group"):
+        arguments += ["--ro-bind", str(accounts / name), f"/etc/{name}"]
+    return arguments
+
+
+def _moved(value: str, places: Places) -> str:
+    """A variable's value with the platform's directories replaced by where they are here."""
+    parts = []
+    for part in value.split(":"):
+        if part.startswith("/var/user"):
+            part = str(places.code) + part.removeprefix("/var/user")
+        elif part.startswith("/opt") and places.layers is not None:
+            part = str(places.layers) + part.removeprefix("/opt")
+        parts.append(part)
+    return ":".join(parts)

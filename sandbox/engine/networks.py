@@ -1,0 +1,207 @@
+"""One network per function: instances reach the internet and the runtime API, nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from sandbox.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.engine.base import InstanceSpec, Listen
+    from sandbox.engine.docker import DockerEngine
+    from sandbox.settings import Settings
+
+log = structlog.get_logger()
+
+#: Seconds an unused network is kept: a function that is invoked again at once finds it there.
+LINGER_S = 3.0
+
+#: A container's default route, and with it its published ports, are in the network whose name
+#: sorts first. The control plane's must stay in the one that compose made, whatever its name.
+PREFIX = "zz-scf"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An instance's place in its function's network."""
+
+    network: str
+    peer: str
+    runtime_address: str
+
+
+@dataclass(slots=True)
+class _Network:
+    name: str
+    subnet: ipaddress.IPv4Network
+    runtime_address: str
+    network_id: str = ""
+    server: asyncio.AbstractServer | None = None
+    taken: set[str] = field(default_factory=set)
+    removal: asyncio.TimerHandle | None = None
+    cursor: int = 0
+
+
+class FunctionNetworks:
+    """Makes a function's network with its first instance and removes it after its last.
+
+    Subnets come from a range of our own, since Docker's default pools end after some 30 networks.
+    The runtime API listens on the network's gateway when the control plane runs on the host; when
+    it runs in a container, that container joins the network and listens on its address there.
+    """
+
+    def __init__(self, engine: DockerEngine, settings: Settings) -> None:
+        self._engine = engine
+        self._in_container = settings.control_container
+        self._range = ipaddress.IPv4Network(settings.network_range)
+        self._prefix = settings.network_prefix
+        self._installation = settings.installation
+        self._listen: Listen | None = None
+        self._networks: dict[tuple[str, str], asyncio.Future[_Network]] = {}
+        self._subnets: set[ipaddress.IPv4Network] = set()
+        self._removals: set[asyncio.Task[None]] = set()
+
+    async def open(self, listen: Listen) -> None:
+        self._listen = listen
+
+    async def join(self, spec: InstanceSpec) -> Place:
+        """An address in the function's network, which is made if need be."""
+        key = (spec.namespace, spec.function_name)
+        pending = self._networks.get(key)
+        if pending is None:
+            pending = asyncio.ensure_future(self._make(key))
+            self._networks[key] = pending
+        try:
+            network = await asyncio.shield(pending)
+        except EngineError:
+            if self._networks.get(key) is pending:
+                del self._networks[key]
+            raise
+        if network.removal is not None:
+            network.removal.cancel()
+            network.removal = None
+        return Place(network.name, self._take_address(network), network.runtime_address)
+
+    async def leave(self, spec: InstanceSpec, peer: str) -> None:
+        """Give an address back; the network goes a little after its last instance."""
+        key = (spec.namespace, spec.function_name)
+        pending = self._networks.get(key)
+        if pending is None or not pending.done() or pending.exception() is not None:
+            return
+        network = pending.result()
+        network.taken.discard(peer)
+        if not network.taken and network.removal is None:
+            loop = asyncio.get_running_loop()
+            network.removal = loop.call_later(LINGER_S, self._expire, key, network)
+
+    async def sweep(self, filters: dict[str, Any]) -> None:
+        """Remove every function network of this installation."""
+        for network in await self._engine.run(
+            self._engine.client.networks,
+            filters={"label": [*filters["label"], "scf-sandbox.role=function"]},
+        ):
+            await self._remove(network["Id"])
+
+    async def close(self) -> None:
+        """Stop listening; the sweep has removed the networks."""
+        for task in tuple(self._removals):
+            task.cancel()
+        await asyncio.gather(*self._removals, return_exceptions=True)
+        for pending in self._networks.values():
+            if pending.done() and not pending.cancelled() and pending.exception() is None:
+                network = pending.result()
+                if network.removal is not None:
+                    network.removal.cancel()
+                if network.server is not None:
+                    network.server.close()
+        self._networks.clear()
+
+    async def _make(self, key: tuple[str, str]) -> _Network:
+        assert self._listen is not None
+        for subnet in self._free_subnets():
+            self._subnets.add(subnet)
+            gateway = str(subnet.network_address + 1)
+            runtime = str(subnet.network_address + 2) if self._in_container else gateway
+            name = f"{PREFIX}-{self._installation}-{key[0]}-{key[1]}-{subnet.network_address}"
+            network = _Network(name, subnet, runtime)
+            try:
+                network.network_id = await self._engine.run(
+                    self._engine.create_network, name, str(subnet), gateway, "/".join(key)
+                )
+            except EngineError as error:
+                if "overlaps" in error.message or "in use" in error.message:
+                    continue  # somebody else's: it stays marked as taken
+                self._subnets.discard(subnet)
+                raise
+            try:
+                if self._in_container:
+                    await self._engine.run(
+                        self._engine.client.connect_container_to_network,
+                        socket.gethostname(),
+                        network.network_id,
+                        ipv4_address=runtime,
+                    )
+                network.server = await self._listen(runtime)
+            except BaseException:
+                await self._remove(network.network_id)
+                self._subnets.discard(subnet)
+                raise
+            return network
+        raise EngineError(
+            f"no free subnet for a function network in {self._range}: set SCF_NETWORK_RANGE to a"
+            " larger or unused range"
+        )
+
+    def _free_subnets(self) -> Iterator[ipaddress.IPv4Network]:
+        for subnet in self._range.subnets(new_prefix=self._prefix):
+            if subnet not in self._subnets:
+                yield subnet
+
+    def _take_address(self, network: _Network) -> str:
+        size = network.subnet.num_addresses - 4  # network, gateway, control plane, broadcast
+        for _ in range(size):
+            address = str(network.subnet.network_address + 3 + network.cursor % size)
+            network.cursor += 1
+            if address not in network.taken:
+                network.taken.add(address)
+                return address
+        raise EngineError(f"the function's network has no free address: {size} instances are up")
+
+    def _expire(self, key: tuple[str, str], network: _Network) -> None:
+        network.removal = None
+        if network.taken:
+            return
+        del self._networks[key]
+        task = asyncio.ensure_future(self._retire(network))
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    async def _retire(self, network: _Network) -> None:
+        if network.server is not None:
+            network.server.close()
+        await self._remove(network.network_id)
+        self._subnets.discard(network.subnet)
+
+    async def _remove(self, network_id: str) -> None:
+        client = self._engine.client
+        try:
+            if self._in_container:
+                facts = await self._engine.run(client.inspect_network, network_id)
+                for container_id in facts["Containers"]:
+                    await self._engine.run(
+                        client.disconnect_container_from_network,
+                        container_id,
+                        network_id,
+                        force=True,
+                    )
+            await self._engine.run(client.remove_network, network_id)
+        except EngineError as error:
+            log.warning("network_not_removed", network=network_id[:12], error=error.message)

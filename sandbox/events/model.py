@@ -1,0 +1,147 @@
+"""An accepted event while it is not over, and what is kept of it after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sandbox.invocation import Invocation
+
+#: Where an event can come from, as ``InvokeType`` names it. Documented is only ``COS``; the others
+#: are named after the trigger types in the same manner, and ``API`` is an Invoke.
+SOURCES = ("API", "APIGW", "CKAFKA", "CLB", "CLS", "CM", "CMQ", "COS", "EB", "MPS", "TIMER", "VOD")
+
+
+class EventStatus(StrEnum):
+    """The states of an event as the platform shows them (contract 5)."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    ABORTED = "ABORTED"
+    FAILED = "FAILED"
+
+
+class Phase(StrEnum):
+    """Where an event is in this process: ``WAITING -> RUNNING -> WAITING ... -> ENDING``.
+
+    A waiting event may also end (it is terminated, too old, its function is gone).
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDING = "ending"
+
+
+@dataclass(slots=True, eq=False)
+class QueuedEvent:
+    """One event that is not over. The fields up to ``size`` are on disk under the same names.
+
+    Times are seconds since the epoch. ``seq`` is the order of acceptance. ``version`` is what
+    ``qualifier`` led to then; each try looks again. ``retry_num`` is the number of the next or
+    present try, ``delays`` counts the tries that the sandbox itself failed, ``error`` is the last
+    try's error object. ``body`` is the event, or None while only the disk has it.
+    """
+
+    seq: int
+    request_id: str
+    namespace: str
+    function_name: str
+    function_id: str
+    qualifier: str
+    version: str
+    invocation_type: str
+    source: str
+    routing_key: str
+    accepted_at: float
+    traced: bool
+    retry_num: int = 0
+    delays: int = 0
+    due_at: float = 0.0
+    error: bytes = b""
+    size: int = 0
+    body: bytes | None = None
+    phase: Phase = Phase.WAITING
+    terminated: bool = False
+    invocation: Invocation | None = field(default=None, repr=False)
+
+    @property
+    def line(self) -> tuple[str, str, str]:
+        """Events of one function and qualifier are served in their order."""
+        return (self.namespace, self.function_name, self.qualifier)
+
+
+class TracedEvent(NamedTuple):
+    """The state of an event of a function with ``TraceEnable``; ``ended_at`` is 0 until it ends."""
+
+    request_id: str
+    namespace: str
+    function_name: str
+    version: str
+    invoke_type: str
+    status: str
+    status_code: int
+    started_at: float
+    ended_at: float
+
+
+class DeadLetter(NamedTuple):
+    """An event that was given up.
+
+    ``dropped`` ones belong to functions without a dead letter queue: of these the event itself is
+    not kept. ``message`` is the JSON that the queue would be sent (contract 5).
+    """
+
+    request_id: str
+    namespace: str
+    function_name: str
+    died_at: float
+    queue_type: str
+    queue_name: str
+    dropped: bool
+    status_code: int
+    error_message: str
+    message: str
+
+
+class Deferral(NamedTuple):
+    """What changes on disk when an event is to be tried again."""
+
+    seq: int
+    retry_num: int
+    delays: int
+    due_at: float
+    error: bytes
+
+
+class Change(NamedTuple):
+    """One step of one event, to be made as a whole or not at all.
+
+    ``settle`` is the ``seq`` of an event that is over.
+    """
+
+    accept: QueuedEvent | None = None
+    defer: Deferral | None = None
+    settle: int | None = None
+    trace: TracedEvent | None = None
+    letter: DeadLetter | None = None
+
+
+def trace_of(
+    event: QueuedEvent, status: EventStatus, code: int, ended_at: float = 0.0
+) -> TracedEvent | None:
+    """The event's state, if it is to be kept at all."""
+    if not event.traced:
+        return None
+    return TracedEvent(
+        event.request_id,
+        event.namespace,
+        event.function_name,
+        event.version,
+        event.source,
+        status.value,
+        int(code),
+        event.accepted_at,
+        ended_at,
+    )

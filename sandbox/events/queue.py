@@ -1,0 +1,342 @@
+"""The queue of asynchronous invocations: from acceptance to the last try.
+
+An event is on disk before it counts as accepted, and stays there until what became of it is on
+disk too. So whenever this process dies, the next one runs what was not over: at least once, under
+the same request id. One control plane owns the database, so which event is being worked on is
+known in memory only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sandbox import limits
+from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError
+from sandbox.events.bodies import Bodies
+from sandbox.events.commit import GroupCommit
+from sandbox.events.lines import Lines
+from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, trace_of
+from sandbox.events.retry import expiry
+from sandbox.events.settle import Settlement
+from sandbox.functions.tasks import TaskOwner
+from sandbox.invocation import InvokeOptions
+from sandbox.status import StatusCode, error_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.clock import Clock
+    from sandbox.events.lines import Line
+    from sandbox.events.runner import Runner
+    from sandbox.events.settle import Functions
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.invocation import Invocation
+    from sandbox.record import InvocationRecord
+    from sandbox.settings import Settings
+    from sandbox.store.events import EventRepository
+
+log = structlog.get_logger()
+
+#: How often events whose turn does not come are looked at for their age, seconds.
+AGE_EVERY_S = 5.0
+#: How often what is older than three days is deleted, seconds.
+PRUNE_EVERY_S = 3600.0
+
+
+class EventQueue:
+    """Accepts events, runs them in turn as the pool has room, and tries again what failed.
+
+    ``open`` before anything else; ``close`` before the pool is closed. ``wake`` is for the pool.
+    All on one event loop; SQL happens in threads.
+    """
+
+    def __init__(
+        self,
+        repository: EventRepository,
+        functions: Functions,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        keep_record: Callable[[InvocationRecord], None],
+    ) -> None:
+        self._repository = repository
+        self._clock = clock
+        self._loop = loop
+        self._limit = settings.async_queue_limit
+        self._commits = GroupCommit(repository.apply)
+        self._bodies = Bodies(repository)
+        self._settlement = Settlement(
+            functions, clock, settings, self._commits, self._bodies, keep_record
+        )
+        self._lines = Lines()
+        self._events: dict[str, QueuedEvent] = {}
+        self._accepting = 0
+        self._last_seq = 0
+        self._runner: Runner | None = None
+        self._pumping = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._acceptances = TaskOwner()
+        self._work = TaskOwner()
+        self._watched: dict[int, asyncio.Future[None]] = {}
+
+    @property
+    def depth(self) -> int:
+        """Accepted events that are not over."""
+        return len(self._events)
+
+    async def open(self, runner: Runner) -> None:
+        """Take up what is left of earlier runs, in the order of acceptance."""
+        events = await asyncio.to_thread(self._repository.load)
+        now = self._clock.now()
+        for event in events:
+            self._events[event.request_id] = event
+            self._last_seq = event.seq
+            self._lines.add(event, now)
+        self._runner = runner
+        if events:
+            log.info("events_resumed", events=len(events))
+        self._work.start(self._prune())
+        self._schedule()
+
+    async def close(self) -> None:
+        """Accept and begin nothing any more. What runs is left to be run again."""
+        self._runner = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self._acceptances.drain()
+        await self._work.cancel()
+        await self._commits.close()
+        for watcher in self._watched.values():
+            watcher.cancel()
+
+    # ------------------------------------------------------------------ accepting
+
+    async def accept(
+        self, function: Function, version: FunctionVersion, event: bytes, options: InvokeOptions
+    ) -> None:
+        """Take an event; it is on disk when this returns.
+
+        Above the queue's limit it goes to the function's dead letter queue; without one it is
+        refused with ``LimitExceeded.Quota``. It is completed even if the caller goes away.
+        """
+        if self._runner is None:
+            raise PlatformError("the sandbox is starting or stopping: try again")
+        self._last_seq += 1
+        queued = QueuedEvent(
+            seq=self._last_seq,
+            request_id=options.request_id,
+            namespace=function.namespace,
+            function_name=function.name,
+            function_id=function.function_id,
+            qualifier=options.qualifier,
+            version=version.version,
+            invocation_type=options.invocation_type,
+            source=options.source,
+            routing_key=json.dumps(options.routing_key) if options.routing_key else "",
+            accepted_at=self._clock.now(),
+            traced=version.config.traced,
+            size=len(event),
+            body=event,
+        )
+        if self.depth + self._accepting >= self._limit:
+            await self._acceptances.finish(self._overflow(queued, version))
+        else:
+            self._accepting += 1
+            await self._acceptances.finish(self._accept(queued))
+
+    async def _accept(self, event: QueuedEvent) -> None:
+        trace = trace_of(event, EventStatus.RUNNING, StatusCode.RUNNING)
+        try:
+            await self._commits.commit(Change(accept=event, trace=trace))
+        finally:
+            self._accepting -= 1
+        self._events[event.request_id] = event
+        self._bodies.keep(event)
+        self._lines.add(event, self._clock.now())
+        self._schedule()
+
+    async def _overflow(self, event: QueuedEvent, version: FunctionVersion) -> None:
+        message = f"the queue of asynchronous events is at its limit of {self._limit}"
+        if not version.config.dead_letter_queue:
+            raise LimitError(
+                f"{message}: send fewer, or give the function a DeadLetterConfig",
+                "LimitExceeded.Quota",
+            )
+        status = StatusCode.RESOURCE_LIMIT_REACHED
+        event.error = error_object(status, message, event.request_id)
+        await self._settlement.bury(event, version.config, status)
+
+    # ------------------------------------------------------------------ running
+
+    def wake(self) -> None:
+        """The pool may have room again."""
+        if self._lines:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Begin what can begin: a line after the other, until all are empty or have no room."""
+        self._pumping = False
+        if self._runner is None:
+            return
+        now = self._clock.now()
+        self._lines.release(now)
+        blocked = 0
+        while blocked < len(self._lines):
+            blocked = 0 if self._advance(self._runner, self._lines.turn(), now) else blocked + 1
+        self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        """Look again when a delayed event is due, or when one that has no room may be too old."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        due = self._lines.next_due
+        delays = [max(due - now, 0.001)] if due is not None else []
+        delays += [AGE_EVERY_S] if self._lines else []
+        self._alarm = self._loop.call_later(min(delays), self._schedule) if delays else None
+
+    def _advance(self, runner: Runner, line: Line, now: float) -> bool:
+        """Take the first event of a line from it, one way or the other; False when it must wait."""
+        event = self._lines.head(line)
+        if event is None:
+            return True
+        function, version, status, message = self._settlement.target(event)
+        if function is None or version is None or status:
+            self._end_unrun(event, status, error_object(status, message, event.request_id))
+        elif expiry(event, function.event_invoke) <= now:
+            self._end_unrun(event, *self._settlement.expired(event, function))
+        elif not runner.can_begin(function, version):
+            return False
+        elif event.body is None:
+            if not line.loading:
+                line.loading = True
+                self._work.start(self._read_bodies(line))
+            return False
+        else:
+            self._begin(runner, event, event.body, function, version)
+        line.events.popleft()
+        return True
+
+    def _begin(
+        self,
+        runner: Runner,
+        event: QueuedEvent,
+        body: bytes,
+        function: Function,
+        version: FunctionVersion,
+    ) -> None:
+        options = InvokeOptions(
+            event.request_id,
+            event.namespace,
+            event.qualifier,
+            routing_key=json.loads(event.routing_key) if event.routing_key else {},
+            invocation_type=event.invocation_type,
+            retry_num=event.retry_num,
+            source=event.source,
+        )
+        patience = expiry(event, function.event_invoke) - self._clock.now()
+        event.phase = Phase.RUNNING
+        event.invocation = runner.begin(function, version, body, options, patience)
+        self._work.start(self._see_through(runner, event, event.invocation))
+
+    async def _see_through(
+        self, runner: Runner, event: QueuedEvent, invocation: Invocation
+    ) -> None:
+        try:
+            outcome = await runner.outcome(invocation)
+            status, body = outcome.status_code, outcome.body
+        except Exception as error:  # a task's boundary: the event must not be forgotten
+            log.exception("event_not_run", request_id=event.request_id)
+            status = int(StatusCode.INTERNAL_ERROR)
+            body = error_object(status, f"internal error: {error!r}", event.request_id)
+        if status == StatusCode.CANCELED and not event.terminated:
+            return  # the sandbox is stopping: the next one runs it again
+        await self._conclude(event, status, body)
+
+    async def _read_bodies(self, line: Line) -> None:
+        await self._bodies.read(line.events.copy())
+        line.loading = False
+        self._schedule()
+
+    # ------------------------------------------------------------------ ending
+
+    def _end_unrun(self, event: QueuedEvent, status: int, error: bytes) -> None:
+        event.phase = Phase.ENDING
+        self._work.start(self._conclude(event, status, error))
+
+    async def _conclude(self, event: QueuedEvent, status: int, error: bytes) -> None:
+        """Write what became of an event, then forget it or let it wait again."""
+        over = await self._settlement.conclude(event, status, error)
+        self._bodies.let_go(event)
+        event.invocation = None
+        if over:
+            event.phase = Phase.ENDING
+            self._events.pop(event.request_id, None)
+        else:
+            event.phase = Phase.WAITING
+            self._lines.add(event, self._clock.now())
+        self._schedule()
+        watcher = self._watched.pop(event.seq, None)
+        if watcher is not None and not watcher.done():
+            watcher.set_result(None)
+
+    async def terminate(
+        self, namespace: str, name: str, request_id: str, *, graceful: bool = False
+    ) -> None:
+        """End an event, be it running or waiting; done when this returns.
+
+        ``graceful`` only sends SIGTERM to the bootstrap of a running one. Errors:
+        ``ResourceNotFound.AsyncEvent``, ``FailedOperation.AsyncEventStatus`` when it has ended.
+        """
+        event = self._events.get(request_id)
+        if event is None or (event.namespace, event.function_name) != (namespace, name):
+            await self._refuse_termination(namespace, name, request_id)
+            return
+        runner = self._runner
+        if event.phase is Phase.ENDING or runner is None:
+            raise _ended(request_id)
+        if graceful and event.invocation is not None and await runner.signal(event.invocation):
+            return
+        event.terminated = True
+        if event.invocation is not None:
+            watcher = self._watched.setdefault(event.seq, self._loop.create_future())
+            runner.cancel(event.invocation, "the event was terminated by TerminateAsyncEvent")
+            await asyncio.shield(watcher)
+        if event.phase is Phase.WAITING:
+            event.phase = Phase.ENDING
+            await self._work.finish(self._conclude(event, int(StatusCode.CANCELED), b""))
+
+    async def _refuse_termination(self, namespace: str, name: str, request_id: str) -> None:
+        state = await asyncio.to_thread(self._repository.state, request_id)
+        if state is not None and (state.namespace, state.function_name) == (namespace, name):
+            raise _ended(request_id)
+        raise NotFoundError(
+            f"function {name} has no asynchronous event {request_id} that waits or runs: check the"
+            " id that Invoke returned",
+            "ResourceNotFound.AsyncEvent",
+        )
+
+    async def _prune(self) -> None:
+        """Delete what is too old to be shown, again and again."""
+        while True:
+            before = self._clock.now() - limits.EVENT_STATES_KEPT_S
+            try:
+                await asyncio.to_thread(self._repository.prune, before)
+            except PlatformError as error:
+                log.error("event_states_not_pruned", reason=error.message)
+            await asyncio.sleep(PRUNE_EVERY_S)
+
+
+def _ended(request_id: str) -> ConflictError:
+    return ConflictError(
+        f"the event {request_id} has ended: there is nothing to terminate",
+        "FailedOperation.AsyncEventStatus",
+    )

@@ -1,0 +1,74 @@
+"""What became of asynchronous events, for functions that have their states traced."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox import limits
+
+if TYPE_CHECKING:
+    from sandbox.clock import Clock
+    from sandbox.events.model import TracedEvent
+    from sandbox.store.events import EventRepository
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Which events of one function are asked for. Times are half-open, in seconds."""
+
+    version: str | None = None
+    request_id: str | None = None
+    invoke_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    started: tuple[float, float] | None = None
+    ended: tuple[float, float] | None = None
+    by_end: bool = False
+    descending: bool = True
+    offset: int = 0
+    limit: int = 20
+
+
+class Traces:
+    """Asks for the states of events without blocking the loop.
+
+    They are kept for three days from an event's end (contract 5); what is older is not shown, be
+    it deleted already or not.
+    """
+
+    def __init__(self, repository: EventRepository, clock: Clock) -> None:
+        self._repository = repository
+        self._clock = clock
+
+    @property
+    def _since(self) -> float:
+        return self._clock.now() - limits.EVENT_STATES_KEPT_S
+
+    async def get(self, request_id: str) -> TracedEvent | None:
+        """The state of one event, or None when none is kept."""
+        found = await asyncio.to_thread(self._repository.state, request_id)
+        if found is None or 0 < found.ended_at < self._since:
+            return None
+        return found
+
+    async def find(
+        self, namespace: str, function_name: str, query: TraceQuery
+    ) -> tuple[int, list[TracedEvent]]:
+        """How many events match, and a page of them."""
+        return await asyncio.to_thread(
+            self._repository.states,
+            namespace,
+            function_name,
+            ended_since=self._since,
+            version=query.version,
+            request_id=query.request_id,
+            invoke_types=query.invoke_types,
+            statuses=query.statuses,
+            started=query.started,
+            ended=query.ended,
+            by_end=query.by_end,
+            descending=query.descending,
+            offset=query.offset,
+            limit=query.limit,
+        )

@@ -1,0 +1,1 @@
+"""Functions, their versions, and the rules on them."""

@@ -1,0 +1,138 @@
+"""Packages come with the functions that need them, and go with the last of these."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+
+from sandbox.errors import SandboxError
+from sandbox.functions.tasks import TaskOwner
+from sandbox.package import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+    from sandbox.functions.model import CodeRef, Function, FunctionVersion
+    from sandbox.package import PackageStore
+
+log = structlog.get_logger()
+
+#: When a package that the engine still holds is tried again, seconds. What is left after the last
+#: is swept at the next start.
+FORGET_AGAIN_S = (0.2, 1.0, 5.0, 30.0, 120.0, 900.0)
+
+
+class CodeHost(Protocol):
+    """What functions need of the pool and its engine. Errors are ``EngineError``."""
+
+    async def prepare(self, function: Function, version: FunctionVersion) -> None:
+        """Make the version's code ready to run and let instances stand by. Idempotent."""
+        ...
+
+    async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
+        """End the function's instances whose key is not in ``keep``; busy ones finish first.
+
+        Which ones those are must be decided before the first wait.
+        """
+        ...
+
+    async def forget_code(self, digest: str) -> None:
+        """Drop what was made ready for a package; refused while an instance uses it."""
+        ...
+
+    async def kill(self, namespace: str, name: str, version: str) -> None:
+        """End a version's instances now, the busy ones with their events."""
+        ...
+
+
+class CodeKeeper:
+    """Saves packages, and drops those that nobody uses.
+
+    A package is used when ``in_use`` names it or while somebody holds it here. Saving and dropping
+    the same package exclude each other, so a package that was just saved is never dropped by a
+    deletion that began earlier.
+    """
+
+    def __init__(
+        self,
+        packages: PackageStore,
+        host: CodeHost,
+        in_use: Callable[[], frozenset[str]],
+        forget_again_s: Iterable[float] = FORGET_AGAIN_S,
+    ) -> None:
+        self._packages = packages
+        self._host = host
+        self._in_use = in_use
+        self._forget_again_s = tuple(forget_again_s)
+        self._held: Counter[str] = Counter()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks = TaskOwner()
+        self._closed = False
+
+    @asynccontextmanager
+    async def admit(self, data: bytes) -> AsyncIterator[CodeRef]:
+        """Check and save a package, and hold it within the block.
+
+        Raises what ``package.inspect`` raises. Whoever wants to keep it must be in use by the end.
+        """
+        digest = await asyncio.to_thread(digest_of, data)
+        with self.holding({digest}):
+            async with self._lock(digest):
+                ref = await asyncio.to_thread(self._packages.save, data)
+            yield ref
+
+    @contextmanager
+    def holding(self, digests: Iterable[str]) -> Iterator[None]:
+        """Keep these packages within the block; what is not in use after it is dropped."""
+        held = list(digests)
+        self._held.update(held)
+        try:
+            yield
+        finally:
+            self._held.subtract(held)
+            self._held = +self._held  # without the zeros
+            self.collect(held)
+
+    def collect(self, digests: Iterable[str]) -> None:
+        """Drop those of these packages that nobody uses, in the background."""
+        if self._closed:
+            return
+        for digest in set(digests) - self._in_use():
+            if not self._held[digest]:
+                self._tasks.start(self._drop(digest))
+
+    async def sweep(self) -> None:
+        """Drop whatever an earlier run left unused. Called before anything is saved."""
+        await asyncio.to_thread(self._packages.sweep)
+        self.collect(await asyncio.to_thread(self._packages.digests))
+
+    async def drain(self) -> None:
+        """Wait until what is to be dropped now is dropped."""
+        await self._tasks.drain()
+
+    async def close(self) -> None:
+        """Drop nothing any more."""
+        self._closed = True
+        await self._tasks.cancel()
+
+    async def _drop(self, digest: str) -> None:
+        for pause in (*self._forget_again_s, None):
+            async with self._lock(digest):
+                if self._held[digest] or digest in self._in_use():
+                    return
+                try:
+                    await self._host.forget_code(digest)
+                    await asyncio.to_thread(self._packages.remove, digest)
+                    return
+                except (SandboxError, OSError) as error:
+                    log.info("package_not_dropped", digest=digest, error=str(error))
+            if pause is not None:
+                await asyncio.sleep(pause)
+
+    def _lock(self, digest: str) -> asyncio.Lock:
+        return self._locks.setdefault(digest, asyncio.Lock())

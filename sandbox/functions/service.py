@@ -1,0 +1,379 @@
+"""Creating, updating, deleting and finding functions."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+from sandbox import limits
+from sandbox.errors import ConflictError, DryRunDone, NotFoundError
+from sandbox.functions import rules
+from sandbox.functions.changes import (
+    ConfigChange,
+    begun,
+    new_function,
+    require_room_for_version,
+    require_settled,
+)
+from sandbox.functions.code import CodeKeeper
+from sandbox.functions.listing import ALL
+from sandbox.functions.model import (
+    DEFAULT_NAMESPACE,
+    LATEST,
+    Candidate,
+)
+from sandbox.functions.registry import in_use
+from sandbox.functions.steps import Steps
+from sandbox.functions.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sandbox.clock import Clock
+    from sandbox.functions.code import CodeHost
+    from sandbox.functions.listing import Page, Query
+    from sandbox.functions.model import (
+        EventInvokeConfig,
+        Function,
+        FunctionConfig,
+        FunctionVersion,
+        LayerRef,
+    )
+    from sandbox.functions.registry import FunctionRegistry, Key
+    from sandbox.package import PackageStore
+
+#: A finished step whose result cannot be saved is tried again this often, seconds.
+SAVE_AGAIN_S = 1.0
+
+
+def _no_layer(ref: LayerRef) -> LayerRef:
+    raise NotFoundError(f"there is no layer {ref.name}", "ResourceNotFound.Layer")
+
+
+class FunctionService:
+    """What the APIs and the invoker call. Errors carry the platform's codes.
+
+    Creating and updating answer as soon as the wish is durable; a background step, owned here,
+    makes it ready on the ``host`` and turns the status to Active or to a failure. A step that a
+    crash interrupted is taken up again by ``open``. What was begun is completed even when the
+    caller goes away.
+    """
+
+    def __init__(
+        self,
+        registry: FunctionRegistry,
+        packages: PackageStore,
+        host: CodeHost,
+        clock: Clock,
+        *,
+        functions_per_namespace: int = limits.FUNCTIONS_PER_NAMESPACE,
+        namespace_exists: Callable[[str], bool] = lambda name: name == DEFAULT_NAMESPACE,
+        bind_layer: Callable[[LayerRef], LayerRef] = _no_layer,
+        layer_packages: Callable[[], frozenset[str]] = frozenset,
+        draw: Callable[[], float] = random.random,
+        save_again_s: float = SAVE_AGAIN_S,
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self.code = CodeKeeper(packages, host, lambda: registry.digests() | layer_packages())
+        self._functions_per_namespace = functions_per_namespace
+        self._namespace_exists = namespace_exists
+        self._bind_layer = bind_layer
+        self._draw = draw
+        self.steps = Steps(registry, self.code, host, clock, save_again_s)
+        self._tasks = TaskOwner()
+
+    async def open(self) -> None:
+        """Load all functions, go on with what was interrupted, drop unused packages."""
+        await self._registry.load()
+        await self.code.sweep()
+        for function in self._registry.all():
+            for version in function.versions:
+                self.steps.bring_up(function, version)
+
+    async def close(self) -> None:
+        """Stop the steps under way; the next start takes them up again."""
+        await self.code.close()
+        await self._tasks.cancel()
+        await self.steps.close()
+        await self._registry.close()
+
+    # ------------------------------------------------------------------ looking up
+
+    def get(self, namespace: str, name: str) -> Function:
+        """The function, or ``ResourceNotFound.FunctionName``."""
+        return self._registry.get(namespace, name)
+
+    def resolve(
+        self,
+        namespace: str,
+        name: str,
+        qualifier: str = LATEST,
+        routing_key: Mapping[str, str] | None = None,
+        *,
+        code: str = "ResourceNotFound.Qualifier",
+    ) -> tuple[Function, FunctionVersion]:
+        """The function and the version that ``qualifier`` names.
+
+        An alias leads to its main version; given the ``routing_key`` of an invocation (an empty
+        one counts), to where its shares or rules lead this one. ``ResourceNotFound.FunctionName``
+        without the one; error ``code`` without the other (GetFunction has
+        ``ResourceNotFound.Version`` for it).
+        """
+        function = self._registry.get(namespace, name)
+        version = function.versions.get(qualifier)
+        if version is None and (alias := function.alias(qualifier)) is not None:
+            version = function.versions.get(
+                alias.version if routing_key is None else alias.route(routing_key, self._draw)
+            )
+        if version is None:
+            raise NotFoundError(
+                f"function {name} has no version or alias {qualifier}: publish it, or use {LATEST}",
+                code,
+            )
+        return function, version
+
+    def require_invocable(self, version: FunctionVersion) -> None:
+        """``FailedOperation.FunctionStatusError`` unless the version can serve events."""
+        if version.invocable:
+            return
+        reasons = "; ".join(reason.message for reason in version.status_reasons)
+        advice = "update its code" if reasons else "wait until its Status is Active"
+        raise ConflictError(
+            f"the function is {version.status}{f' ({reasons})' if reasons else ''}: {advice}",
+            "FailedOperation.FunctionStatusError",
+        )
+
+    def uses_layer(self, layer: str, number: int) -> bool:
+        """Whether a version of some function is bound to this version of a layer, or about to."""
+        return any(
+            (ref.name, ref.version) == (layer, number)
+            for function in self._registry.all()
+            for version in function.versions.values()
+            for ref in (*version.config.layers, *version.wanted.config.layers)
+        )
+
+    def list(self, namespace: str = DEFAULT_NAMESPACE, query: Query = ALL) -> Page:
+        """The functions of a namespace that ``query`` asks for.
+
+        ``ResourceNotFound.Namespace``, and the errors of ``Query``.
+        """
+        self.require_namespace(namespace)
+        return query.run(self._registry.in_namespace(namespace))
+
+    async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
+        """Wait until no version of the function is Creating, Updating or Publishing, ``within_s``
+        seconds at most.
+
+        Returns it as it then is; ``ResourceNotFound.FunctionName`` if it is deleted meanwhile.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._registry.until((namespace, name), lambda f: not f.transitional)
+        except TimeoutError:
+            return self._registry.get(namespace, name)
+
+    # ------------------------------------------------------------------ changing
+
+    async def create(
+        self,
+        namespace: str,
+        name: str,
+        data: bytes,
+        config: FunctionConfig,
+        *,
+        tags: Mapping[str, str] | None = None,
+        kept: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> Function:
+        """Make a function out of a zip. It is Creating when this returns, and durable.
+
+        Errors: those of ``rules`` and ``package``, ``ResourceNotFound.{Namespace,Layer}``,
+        ``ResourceInUse.FunctionName``, ``LimitExceeded.Function``; with ``dry_run`` always one:
+        ``DryRunDone`` when there is no other.
+        """
+        rules.check_names(namespace, name)
+        rules.check_config(config)
+        self.require_namespace(namespace)
+        config = self._bound(config)
+        if self._registry.find(namespace, name) is not None:
+            raise in_use(namespace, name)
+        function = new_function(namespace, name, config, self._clock.now())
+        more = {"tags": dict(tags or {}), "kept": dict(kept or {})}
+        return await self._tasks.finish(
+            self._create(function.model_copy(update=more), data, dry_run)
+        )
+
+    async def place(self, function: Function, *, override: bool = False) -> Function:
+        """Save a new function whose packages are kept already, and make it ready.
+
+        With ``override`` it takes the place of one of the same name. Errors as in ``create``.
+        """
+        return await self._tasks.finish(self._place(function, override))
+
+    async def update_code(
+        self,
+        namespace: str,
+        name: str,
+        data: bytes,
+        change: ConfigChange | None = None,
+        *,
+        publish: bool = False,
+        dry_run: bool = False,
+    ) -> Function:
+        """Replace the code of ``$LATEST``; the old code serves until the new one is ready.
+
+        ``change`` is made along with it, ``publish`` makes it a version once it is ready. Errors:
+        those of ``package``, ``FailedOperation.UpdateFunctionCode`` while it is being created or
+        updated; with ``dry_run`` always one, as in ``create``.
+        """
+        code = "FailedOperation.UpdateFunctionCode"
+        require_settled(self.get(namespace, name), code)
+        change = change or ConfigChange()
+
+        async def update() -> Function:
+            async with self.code.admit(data) as ref:
+
+                def wanted(function: Function) -> Candidate:
+                    require_settled(function, code)
+                    config = change.apply(function.latest.config)
+                    rules.check_handler(config.handler)
+                    rules.check_total_size(ref, config.layers, "InvalidParameterValue.ZipFile")
+                    return Candidate(config=config, code=ref, publish=publish)
+
+                return await self._update((namespace, name), wanted, dry_run)
+
+        return await self._tasks.finish(update())
+
+    async def update_config(
+        self,
+        namespace: str,
+        name: str,
+        change: ConfigChange,
+        *,
+        publish: bool = False,
+        dry_run: bool = False,
+    ) -> Function:
+        """Change the configuration of ``$LATEST``; the old one serves until the new one is ready.
+
+        Errors: those of ``rules``, ``ResourceNotFound.Layer``,
+        ``FailedOperation.UpdateFunctionConfiguration`` while it is being created or updated; with
+        ``dry_run`` always one, as in ``create``.
+        """
+
+        def wanted(function: Function) -> Candidate:
+            require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
+            config = change.apply(function.latest.config)
+            rules.check_config(config)
+            config, code = self._bound(config), function.latest.code
+            if code is not None:
+                rules.check_total_size(code, config.layers)
+            return Candidate(config=config, code=code, publish=publish)
+
+        return await self._tasks.finish(self._update((namespace, name), wanted, dry_run))
+
+    async def update_event_invoke(
+        self, namespace: str, name: str, config: EventInvokeConfig
+    ) -> Function:
+        """Change how asynchronous events are retried; it counts from the next failure on.
+
+        Errors: ``LimitExceeded.{RetryNum,MsgTTL}``, ``InvalidParameterValue.AsyncTriggerConfig``,
+        ``FailedOperation.FunctionVersionStatusNotActive`` while it is being created or updated.
+        """
+        rules.check_event_invoke(config)
+
+        def changed(function: Function) -> Function:
+            require_settled(function, "FailedOperation.FunctionVersionStatusNotActive")
+            return function.model_copy(update={"event_invoke": config})
+
+        return await self._tasks.finish(self._registry.change((namespace, name), changed))
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Delete a function with all its versions, in whatever state it is.
+
+        It is gone when this returns. Its instances end in the background, busy ones after their
+        event; then its packages go, unless another function uses them.
+        """
+        await self._tasks.finish(self._delete((namespace, name)))
+
+    async def force_cold(self, namespace: str, name: str) -> Function:
+        """End all instances, so that the next invocation starts cold."""
+        return await self._tasks.finish(self._force_cold((namespace, name)))
+
+    # ------------------------------------------------------------------ inside
+
+    async def _create(self, function: Function, data: bytes, dry_run: bool) -> Function:
+        async with self.code.admit(data) as ref:
+            rules.check_total_size(ref, function.latest.config.layers)
+            if dry_run:
+                self._registry.require_room(function.namespace, self._functions_per_namespace)
+                raise DryRunDone
+            function = function.with_version(function.latest.model_copy(update={"code": ref}))
+            return await self._add(function)
+
+    async def _add(self, function: Function) -> Function:
+        await self._registry.add(
+            function,
+            self._functions_per_namespace,
+            lambda: self.require_namespace(function.namespace),
+        )
+        self.steps.bring_up(function)
+        return function
+
+    async def _place(self, function: Function, override: bool) -> Function:
+        with self.code.holding(function.digests):
+            if not override or self._registry.find(*function.key) is None:
+                return await self._add(function)
+            replaced: list[Function] = []
+
+            def exchange(before: Function) -> Function:
+                replaced.append(before)
+                return function
+
+            await self._registry.change(function.key, exchange)
+            self.steps.clear_away(replaced[0])
+            self.steps.bring_up(function)
+            return function
+
+    async def _update(
+        self, key: Key, wanted: Callable[[Function], Candidate], dry_run: bool
+    ) -> Function:
+        def edit(before: Function) -> Function:
+            candidate = wanted(before)
+            if candidate.publish:
+                require_room_for_version(before, "LimitExceeded")
+            if dry_run:
+                raise DryRunDone
+            return begun(before, candidate, self._clock.now())
+
+        published = self._registry.get(*key).published
+        function = await self._registry.change(key, edit)
+        self.steps.bring_up(function)
+        if function.published > published:
+            self.steps.bring_up(function, str(function.published))
+        return function
+
+    async def _delete(self, key: Key) -> None:
+        function = await self._registry.remove(key)
+        self.steps.clear_away(function)
+
+    async def _force_cold(self, key: Key) -> Function:
+        function = await self._registry.change(
+            key, lambda before: before.model_copy(update={"epoch": before.epoch + 1})
+        )
+        await self.steps.retire(key)
+        return function
+
+    def require_namespace(self, namespace: str) -> None:
+        """``ResourceNotFound.Namespace`` if there is no such namespace."""
+        if not self._namespace_exists(namespace):
+            raise NotFoundError(
+                f"there is no namespace {namespace}: use {DEFAULT_NAMESPACE}, or create it",
+                "ResourceNotFound.Namespace",
+            )
+
+    def _bound(self, config: FunctionConfig) -> FunctionConfig:
+        """``config`` with its layers looked up, those that were not before."""
+        layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
+        return config.model_copy(update={"layers": layers})

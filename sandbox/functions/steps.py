@@ -1,0 +1,125 @@
+"""What follows a change of a function in the background: making ready, ending what is old."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sandbox.errors import NotFoundError, SandboxError
+from sandbox.functions.changes import FAILED, failed, published, succeeded
+from sandbox.functions.model import LATEST, StatusReason, instance_keys
+from sandbox.functions.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.clock import Clock
+    from sandbox.functions.code import CodeHost, CodeKeeper
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.registry import FunctionRegistry, Key
+
+log = structlog.get_logger()
+
+
+class Steps:
+    """Owns the background work of the function service. A step never fails: it ends in a status.
+
+    Steps of one function may overlap (it is deleted while it is created, and created anew): each
+    looks, at its end, at what the function is by then.
+    """
+
+    def __init__(
+        self,
+        registry: FunctionRegistry,
+        code: CodeKeeper,
+        host: CodeHost,
+        clock: Clock,
+        save_again_s: float,
+    ) -> None:
+        self._registry = registry
+        self._code = code
+        self._host = host
+        self._clock = clock
+        self._save_again_s = save_again_s
+        self._tasks = TaskOwner()
+
+    def bring_up(self, function: Function, name: str = LATEST) -> None:
+        """Make ready what was asked for of one version, if anything was; then turn Creating,
+        Updating or Publishing to what came of it. Called once for each time that it was asked."""
+        version = function.versions.get(name)
+        if version is not None and version.status in FAILED:
+            self._tasks.start(self._bring_up(function, name))
+
+    def clear_away(self, function: Function) -> None:
+        """End a deleted function's instances, then drop its packages."""
+        self._tasks.start(self._clear_away(function))
+
+    async def retire(self, key: Key) -> None:
+        """End the instances that no longer fit the function, be it changed, gone, or made anew."""
+        function = self._registry.find(*key)
+        keep = frozenset[str]() if function is None else instance_keys(function)
+        try:
+            await self._host.retire(*key, keep)
+        except SandboxError as error:
+            log.error("instances_not_retired", function=key[1], error=str(error))
+
+    async def drain(self) -> None:
+        """Wait until every step has ended."""
+        await self._tasks.drain()
+
+    async def close(self) -> None:
+        """Stop all steps. The records say what is left to do."""
+        await self._tasks.cancel()
+
+    async def _bring_up(self, function: Function, name: str) -> None:
+        asked = function.versions[name]
+        then_publish = asked.candidate is not None and asked.candidate.publish
+        with self._code.holding(function.digests):
+            ready = succeeded(asked)
+            reason = await self._prepare(function.with_version(ready), ready)
+
+            def finish(now: Function) -> Function:
+                version = now.versions.get(name)
+                same = now.function_id == function.function_id
+                if not same or version is None or version.status not in FAILED:
+                    return now  # deleted, or deleted and made anew, in the meantime
+                if reason is not None:
+                    return now.with_version(failed(version, reason))
+                served = now.with_version(succeeded(version))
+                return published(served, self._clock.now()) if then_publish else served
+
+            after = await self._save(function.key, finish)
+            await self.retire(function.key)
+        if after is not None and then_publish:
+            self.bring_up(after, str(after.published))
+
+    async def _prepare(self, function: Function, version: FunctionVersion) -> StatusReason | None:
+        """Why the version cannot be run, or None when it is ready."""
+        try:
+            await self._host.prepare(function, version)
+        except SandboxError as error:
+            log.warning("function_not_prepared", function=function.name, error=str(error))
+            return StatusReason(code=error.code, message=error.message)
+        except Exception as error:  # a task's boundary: a bug must not leave it Creating for ever
+            log.exception("function_not_prepared", function=function.name)
+            return StatusReason(code="InternalError.System", message=f"internal error: {error!r}")
+        log.info("function_prepared", function=function.name, namespace=function.namespace)
+        return None
+
+    async def _save(self, key: Key, edit: Callable[[Function], Function]) -> Function | None:
+        """Change the record; a store that fails is tried again until it works. None if the
+        function is gone."""
+        while True:
+            try:
+                return await self._registry.change(key, edit)
+            except NotFoundError:
+                return None  # deleted in the meantime
+            except Exception:  # a task's boundary: what came of the step would be lost with it
+                log.exception("function_not_saved", namespace=key[0], function=key[1])
+            await asyncio.sleep(self._save_again_s)
+
+    async def _clear_away(self, function: Function) -> None:
+        await self.retire(function.key)
+        self._code.collect(function.digests)

@@ -1,0 +1,53 @@
+"""Tasks with an owner: none is forgotten, none outlives the one who started it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class TaskOwner:
+    """Keeps the tasks of one object until they have ended."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in the background. It handles its errors; others are logged."""
+        self._own(work).add_done_callback(_log_failure)
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` to its end even if the caller is cancelled while it waits for it."""
+        return await asyncio.shield(self._own(work))
+
+    async def drain(self) -> None:
+        """Wait until every task has ended, those included that are started meanwhile."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def cancel(self) -> None:
+        """Cancel every task and wait until all have ended."""
+        while self._tasks:
+            for task in set(self._tasks):
+                task.cancel()
+            await asyncio.wait(set(self._tasks))
+
+    def _own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_task_failed", exc_info=error)

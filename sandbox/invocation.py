@@ -1,0 +1,140 @@
+"""One event and its outcome: the first terminal state wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox import limits
+from sandbox.status import error_object
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.instance import Instance
+    from sandbox.logs import Tail
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the caller of an invocation is told.
+
+    ``body`` is the function's result as it was pushed, or the platform's error object.
+    ``status_code`` is a function status code (contract 4.1), ``duration_ms`` and ``init_ms`` are
+    milliseconds, ``mem_usage`` bytes. ``log`` is filled only when a tail was asked for; until then
+    ``tail`` is where it comes from.
+    """
+
+    request_id: str
+    status_code: int
+    body: bytes
+    duration_ms: float = 0.0
+    bill_ms: int = 0
+    mem_usage: int = 0
+    memory_mb: int = 0
+    cold_start: bool = False
+    init_ms: float = 0.0
+    instance_id: str = ""
+    log: str = ""
+    tail: Tail | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status_code == 200
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+        return self.body.decode("utf-8", "replace")
+
+
+class Invocation:
+    """An accepted event on its way through the sandbox.
+
+    Made by the invoker, given to an instance by the pool, ended once: by the function's push, by a
+    timer, or by the death of its process. ``times`` collects wall-clock stages for the timeline.
+    """
+
+    __slots__ = (
+        "event",
+        "function",
+        "future",
+        "instance",
+        "invocation_type",
+        "on_taken",
+        "patience_s",
+        "qualifier",
+        "redispatched",
+        "request_id",
+        "retry_num",
+        "tail",
+        "times",
+        "version",
+    )
+
+    def __init__(
+        self,
+        function: Function,
+        version: FunctionVersion,
+        event: bytes,
+        request_id: str,
+        future: asyncio.Future[Outcome],
+        *,
+        qualifier: str = "",
+        invocation_type: str = "RequestResponse",
+        tail: bool = False,
+        retry_num: int = 0,
+    ) -> None:
+        self.function = function
+        self.version = version
+        self.event = event
+        self.request_id = request_id
+        self.future = future
+        self.qualifier = qualifier or version.version
+        self.invocation_type = invocation_type
+        self.tail = tail
+        self.retry_num = retry_num
+        self.times: dict[str, float] = {}
+        #: How long it waits for an instance before it is refused, seconds.
+        self.patience_s: float = limits.SYNC_WAIT_S
+        #: The instance that was given it last, and who is told of that (the invoker).
+        self.instance: Instance | None = None
+        self.on_taken: Callable[[Invocation], None] | None = None
+        #: An instance died before it fetched the event, which went to another one.
+        self.redispatched = False
+
+    def taken_by(self, instance: Instance) -> None:
+        """An instance begins to work on it; said again when it hands the event out."""
+        if self.instance is instance:
+            return
+        self.instance = instance
+        if self.on_taken is not None:
+            self.on_taken(self)
+
+    def refuse(self, status: int, message: str) -> None:
+        """End it without an instance: the platform's error object is its result."""
+        if not self.future.done():
+            body = error_object(status, message, self.request_id)
+            memory_mb = self.version.config.memory_mb
+            self.future.set_result(Outcome(self.request_id, int(status), body, memory_mb=memory_mb))
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeOptions:
+    """How an invocation was asked for, beside its event.
+
+    ``qualifier`` is a version or alias. ``request_id`` is made by the caller of the invoker, so
+    that it can be answered before the invocation ends. ``source`` is who sends an asynchronous
+    event, as ``InvokeType`` names it (``sandbox.events.model.SOURCES``).
+    """
+
+    request_id: str
+    namespace: str = "default"
+    qualifier: str = "$LATEST"
+    tail: bool = False
+    routing_key: dict[str, str] = field(default_factory=dict)
+    invocation_type: str = "RequestResponse"
+    retry_num: int = 0
+    source: str = "API"

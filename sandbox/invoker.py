@@ -1,0 +1,273 @@
+"""The path of an invocation: resolve, check, hand to the pool (or the queue), report."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic_core import from_json
+
+from sandbox import limits
+from sandbox.errors import LimitError, PlatformError, RequestError
+from sandbox.functions.model import Bootstrap
+from sandbox.invocation import Invocation, Outcome
+from sandbox.record import InvocationRecord
+from sandbox.report import render_tail
+from sandbox.status import StatusCode, error_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sandbox.clock import Clock
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.invocation import InvokeOptions
+    from sandbox.pool import Pool
+
+#: A tail waits until the log has been quiet this long, and no longer than the second figure: what
+#: the function wrote before its result may still be on its way from the container. Seconds.
+TAIL_QUIET_S = 0.01
+TAIL_MAX_S = 0.1
+
+#: Result bytes kept with the record; the caller always gets all of them.
+RECORD_RESULT_BYTES = 64 * 1024
+
+RELOAD_FAILURES = {
+    Bootstrap.NOT_EXECUTABLE: "ReloadFail: Bootstrap not executable\n",
+    Bootstrap.MISSING: "ReloadFail: Bootstrap does not exist\n",
+}
+
+
+class Functions(Protocol):
+    """The part of the function service that an invocation needs. Both look up, neither waits."""
+
+    def resolve(
+        self,
+        namespace: str,
+        name: str,
+        qualifier: str,
+        routing_key: Mapping[str, str] | None = None,
+    ) -> tuple[Function, FunctionVersion]: ...
+
+    def require_invocable(self, version: FunctionVersion) -> None: ...
+
+
+class EventSink(Protocol):
+    """Where events go that nobody waits for."""
+
+    async def accept(
+        self, function: Function, version: FunctionVersion, event: bytes, options: InvokeOptions
+    ) -> None: ...
+
+
+class Invoker:
+    """Takes events from the APIs, gives back outcomes, and leaves a record of each."""
+
+    def __init__(
+        self,
+        functions: Functions,
+        pool: Pool,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        on_record: Callable[[InvocationRecord, Outcome], None],
+        *,
+        queue: EventSink | None = None,
+        on_running: Callable[[InvocationRecord], None] | None = None,
+    ) -> None:
+        self._functions = functions
+        self._pool = pool
+        self._clock = clock
+        self._loop = loop
+        self._on_record = on_record
+        self._queue = queue
+        self._on_running = on_running
+
+    async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
+        """Run one event to its end; with asynchronous execution only accept it (status 202).
+
+        A function that fails is an outcome; errors are for requests that never reach one:
+        ``ResourceNotFound.*``, ``InvalidParameterValue.Param`` (not JSON),
+        ``InvalidParameter.RequestTooLarge``, ``FailedOperation.FunctionStatusError``.
+        """
+        function, version = self._functions.resolve(
+            options.namespace, name, options.qualifier, options.routing_key
+        )
+        self._functions.require_invocable(version)
+        check_event(event, limits.SYNC_EVENT_BYTES)
+        if version.config.async_run:
+            await self._queue_or_fail().accept(function, version, event, options)
+            return Outcome(options.request_id, int(StatusCode.RUNNING), b"")
+        return await self.outcome(self.begin(function, version, event, options))
+
+    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
+        """Accept an event to be run later; it is on disk when this returns.
+
+        The same errors as ``invoke``, and ``LimitExceeded.Quota`` when the queue is full.
+        """
+        function, version = self._functions.resolve(
+            options.namespace, name, options.qualifier, options.routing_key
+        )
+        self._functions.require_invocable(version)
+        check_event(event, limits.ASYNC_EVENT_BYTES)
+        await self._queue_or_fail().accept(function, version, event, options)
+
+    def _queue_or_fail(self) -> EventSink:
+        if self._queue is None:
+            raise PlatformError("this sandbox was put together without a queue for events")
+        return self._queue
+
+    # ------------------------------------------------------------------ one event's run
+
+    def can_begin(self, function: Function, version: FunctionVersion) -> bool:
+        """Whether an event would not have to wait for another one to end."""
+        assert version.code is not None
+        return version.code.bootstrap is not Bootstrap.OK or self._pool.has_room(function, version)
+
+    def begin(
+        self,
+        function: Function,
+        version: FunctionVersion,
+        event: bytes,
+        options: InvokeOptions,
+        patience_s: float = limits.SYNC_WAIT_S,
+    ) -> Invocation:
+        """Hand an event to the pool; it waits there ``patience_s`` seconds at most."""
+        invocation = Invocation(
+            function,
+            version,
+            event,
+            options.request_id,
+            self._loop.create_future(),
+            qualifier=options.qualifier,
+            invocation_type=options.invocation_type,
+            tail=options.tail,
+            retry_num=options.retry_num,
+        )
+        invocation.patience_s = patience_s
+        invocation.times["received"] = self._clock.now()
+        if self._on_running is not None and (
+            options.invocation_type == "Event" or version.config.async_run
+        ):
+            invocation.on_taken = self._taken
+        assert version.code is not None
+        if version.code.bootstrap is Bootstrap.OK:
+            self._pool.submit(invocation)
+        else:
+            invocation.future.set_result(self._reload_failure(invocation, version.code.bootstrap))
+        return invocation
+
+    async def outcome(self, invocation: Invocation) -> Outcome:
+        """Wait for the end of what was begun, and leave a record of it."""
+        outcome = await invocation.future
+        record = _record(invocation, outcome)
+        if outcome.tail is not None:
+            await self._settle(outcome)
+            outcome.log = render_tail(record, outcome.tail.lines)
+        self._loop.call_soon(self._on_record, record, outcome)
+        return outcome
+
+    def cancel(self, invocation: Invocation, message: str) -> None:
+        """End it as canceled, and with it the instance that works on it."""
+        instance = invocation.instance
+        if instance is not None and instance.invocation is invocation:
+            instance.cancel(StatusCode.CANCELED, message)
+        elif not invocation.future.done():
+            self._pool.withdraw(invocation)
+            invocation.future.set_result(_canceled(invocation, message))
+
+    async def signal(self, invocation: Invocation) -> bool:
+        """Send SIGTERM to the bootstrap that works on it; False when there is none.
+
+        Whether it was received is in the event's log.
+        """
+        instance = invocation.instance
+        if instance is None or instance.invocation is not invocation:
+            return False
+        await instance.send_signal(signal.SIGTERM)
+        return True
+
+    def _taken(self, invocation: Invocation) -> None:
+        """An instance works on an asynchronous event: the log query shows it as running."""
+        assert self._on_running is not None
+        assert invocation.instance is not None
+        running = Outcome(
+            invocation.request_id,
+            int(StatusCode.RUNNING),
+            b"",
+            memory_mb=invocation.version.config.memory_mb,
+            instance_id=invocation.instance.spec.instance_id,
+        )
+        self._on_running(_record(invocation, running))
+
+    async def _settle(self, outcome: Outcome) -> None:
+        """Wait for log lines still on their way."""
+        assert outcome.tail is not None
+        deadline = self._loop.time() + TAIL_MAX_S
+        seen = -1
+        while seen != outcome.tail.count and self._loop.time() < deadline:
+            seen = outcome.tail.count
+            await asyncio.sleep(TAIL_QUIET_S)
+
+    def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
+        """The bootstrap cannot be started: no instance, no log, nothing billed (contract 1.4)."""
+        body = error_object(
+            StatusCode.USER_CODE_ERROR, RELOAD_FAILURES[bootstrap], invocation.request_id, 1
+        )
+        return Outcome(
+            invocation.request_id,
+            int(StatusCode.USER_CODE_ERROR),
+            body,
+            memory_mb=invocation.version.config.memory_mb,
+        )
+
+
+def _canceled(invocation: Invocation, message: str) -> Outcome:
+    status = StatusCode.CANCELED
+    return Outcome(
+        invocation.request_id, int(status), error_object(status, message, invocation.request_id)
+    )
+
+
+def check_event(event: bytes, limit: int) -> None:
+    """An event must be within the limit (contract 4.1: 406) and be JSON (400)."""
+    if len(event) > limit:
+        raise LimitError(
+            f"the event is {len(event)} bytes; the limit is {limit}: send less, or put the data"
+            " in object storage and send its key",
+            "InvalidParameter.RequestTooLarge",
+        )
+    try:
+        from_json(event, allow_inf_nan=False)
+    except ValueError as error:
+        raise RequestError(
+            f"the event is not standard JSON ({error}): send a JSON text, for example"
+            ' {"key":"value"}',
+            "InvalidParameterValue.Param",
+        ) from error
+
+
+def _record(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
+    times = invocation.times
+    received = times["received"]
+    body = outcome.body
+    return InvocationRecord(
+        request_id=outcome.request_id,
+        namespace=invocation.function.namespace,
+        function_name=invocation.function.name,
+        version=invocation.version.version,
+        qualifier=invocation.qualifier,
+        invocation_type=invocation.invocation_type,
+        started_at=received,
+        ended_at=times.get("finished", received),
+        status_code=outcome.status_code,
+        ret_msg=body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
+        duration_ms=outcome.duration_ms,
+        bill_ms=outcome.bill_ms,
+        memory_mb=outcome.memory_mb,
+        mem_usage=outcome.mem_usage,
+        cold_start=outcome.cold_start,
+        init_ms=outcome.init_ms,
+        retry_num=invocation.retry_num,
+        instance_id=outcome.instance_id,
+        timeline=times,
+    )

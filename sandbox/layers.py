@@ -1,0 +1,220 @@
+"""Layers: packages that functions share. Each version is unpacked below ``/opt``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from sandbox import limits
+from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.functions.model import CUSTOM_RUNTIME
+from sandbox.functions.rules import OTHER_RUNTIMES, check_description
+from sandbox.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sandbox.clock import Clock
+    from sandbox.functions.code import CodeKeeper
+    from sandbox.functions.model import CodeRef, LayerRef
+    from sandbox.shelf import Table
+
+NAME_MAX = 64
+_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
+
+
+class LayerVersion(BaseModel, frozen=True):
+    """One published version: immutable. Sizes in bytes, the time in seconds since the epoch."""
+
+    version: int
+    digest: str
+    zip_bytes: int
+    unpacked_bytes: int
+    runtimes: tuple[str, ...]
+    description: str = ""
+    license: str = ""
+    created_at: float
+
+
+class Layer(BaseModel, frozen=True):
+    """A layer with its versions. ``published`` is the number of the last one: numbers are never
+    used again, so a layer stays known when all its versions are deleted."""
+
+    name: str
+    published: int = 0
+    tags: dict[str, str] = Field(default_factory=dict)
+    versions: dict[int, LayerVersion] = Field(default_factory=dict)
+
+    @property
+    def newest(self) -> LayerVersion:
+        return self.versions[max(self.versions)]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerContents:
+    """What a new version is published with, beside its package."""
+
+    runtimes: Sequence[str]
+    description: str = ""
+    license: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Layers:
+    """All layers, by name. What functions look their layers up in."""
+
+    def __init__(self, table: Table[Layer]) -> None:
+        self.shelf = Shelf(table)
+
+    async def load(self) -> None:
+        await self.shelf.load()
+
+    async def close(self) -> None:
+        await self.shelf.close()
+
+    def digests(self) -> frozenset[str]:
+        """Every package that a layer version is made of."""
+        return frozenset(v.digest for layer in self.all() for v in layer.versions.values())
+
+    def all(self) -> list[Layer]:
+        """The layers that have a version, by name."""
+        return [layer for layer in self.shelf.all() if layer.versions]
+
+    def get(self, name: str) -> Layer:
+        """A layer that has a version, or ``ResourceNotFound.Layer``."""
+        layer = self.shelf.find(name)
+        if layer is None or not layer.versions:
+            raise NotFoundError(
+                f"there is no layer {name}: publish it first", "ResourceNotFound.Layer"
+            )
+        return layer
+
+    def version(self, name: str, number: int) -> LayerVersion:
+        """One version, or ``ResourceNotFound.LayerVersion``."""
+        layer = self.shelf.find(name)
+        found = layer.versions.get(number) if layer else None
+        if found is None:
+            raise NotFoundError(
+                f"there is no version {number} of layer {name}: publish it first",
+                "ResourceNotFound.LayerVersion",
+            )
+        return found
+
+    def bind(self, ref: LayerRef) -> LayerRef:
+        """The same with what a function must know of it, or ``ResourceNotFound.Layer``."""
+        try:
+            found = self.version(ref.name, ref.version)
+        except NotFoundError as error:
+            raise NotFoundError(error.message, "ResourceNotFound.Layer") from error
+        update = {"digest": found.digest, "unpacked_bytes": found.unpacked_bytes}
+        return ref.model_copy(update=update)
+
+
+class LayerService:
+    """Publishes and deletes layer versions. ``in_use`` tells whether a function is bound to one."""
+
+    def __init__(
+        self,
+        layers: Layers,
+        code: CodeKeeper,
+        in_use: Callable[[str, int], bool],
+        clock: Clock,
+    ) -> None:
+        self._layers = layers
+        self._code = code
+        self._in_use = in_use
+        self._clock = clock
+
+    async def publish(self, name: str, data: bytes, contents: LayerContents) -> LayerVersion:
+        """Make the next version out of a zip; it is Active when this returns.
+
+        ``InvalidParameterValue.{LayerName,CompatibleRuntimes,Description}``,
+        ``LimitExceeded.LayerVersions`` (versions of one layer, and layers), and the errors of
+        ``package``.
+        """
+        check_layer_name(name)
+        check_runtimes(contents.runtimes)
+        check_description(contents.description)
+
+        async with self._code.admit(data) as ref:
+            layer = await self._layers.shelf.put(
+                name, lambda before: self._published(before, name, ref, contents)
+            )
+        return layer.versions[layer.published]
+
+    async def delete(self, name: str, number: int) -> None:
+        """Delete one version. ``ResourceNotFound.LayerVersion``; ``ResourceInUse.LayerVersion``
+        while a function, in any of its versions, is bound to it."""
+        gone = self._layers.version(name, number)
+
+        def without(before: Layer | None) -> Layer:
+            assert before is not None
+            if self._in_use(name, number):
+                raise ConflictError(
+                    f"version {number} of layer {name} is bound to a function: unbind it, or"
+                    " delete the function's version, first",
+                    "ResourceInUse.LayerVersion",
+                )
+            rest = {n: v for n, v in before.versions.items() if n != number}
+            return before.model_copy(update={"versions": rest})
+
+        await self._layers.shelf.put(name, without)
+        self._code.collect([gone.digest])
+
+    def _published(
+        self, before: Layer | None, name: str, ref: CodeRef, contents: LayerContents
+    ) -> Layer:
+        layer = before or Layer(name=name)
+        if not layer.versions and len(self._layers.all()) >= limits.LAYERS:
+            raise LimitError(
+                f"there are {limits.LAYERS} layers, which is the limit: delete one first",
+                "LimitExceeded.LayerVersions",
+            )
+        if len(layer.versions) >= limits.VERSIONS_PER_LAYER:
+            raise LimitError(
+                f"layer {name} has {limits.VERSIONS_PER_LAYER} versions, which is the limit:"
+                " delete one first",
+                "LimitExceeded.LayerVersions",
+            )
+        version = LayerVersion(
+            version=layer.published + 1,
+            digest=ref.digest,
+            zip_bytes=ref.zip_bytes,
+            unpacked_bytes=ref.unpacked_bytes,
+            runtimes=tuple(contents.runtimes),
+            description=contents.description,
+            license=contents.license,
+            created_at=self._clock.now(),
+        )
+        return layer.model_copy(
+            update={
+                "published": version.version,
+                "tags": {**layer.tags, **contents.tags},
+                "versions": {**layer.versions, version.version: version},
+            }
+        )
+
+
+def check_layer_name(name: str) -> None:
+    """``InvalidParameterValue.LayerName`` unless 1 to 64 of letters, digits, ``-``, ``_``, the
+    first a letter, the last a letter or digit."""
+    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
+        raise RequestError(
+            f"LayerName {name[:80]!r} is not valid: use 1 to {NAME_MAX} letters, digits, - and _,"
+            " starting with a letter, ending with a letter or digit",
+            "InvalidParameterValue.LayerName",
+        )
+
+
+def check_runtimes(runtimes: Sequence[str]) -> None:
+    """``InvalidParameterValue.CompatibleRuntimes`` unless some runtimes of the platform."""
+    wrong = [r for r in runtimes if r != CUSTOM_RUNTIME and not OTHER_RUNTIMES.fullmatch(r)]
+    if wrong or not runtimes:
+        what = f"{wrong[0][:80]!r} is no runtime" if wrong else "it is empty"
+        raise RequestError(
+            f"CompatibleRuntimes: {what}; send, for example, [{CUSTOM_RUNTIME!r}]",
+            "InvalidParameterValue.CompatibleRuntimes",
+        )

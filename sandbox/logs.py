@@ -1,0 +1,133 @@
+"""One instance's output, split into lines and given to requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sandbox import limits
+from sandbox.record import LogChunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.clock import Clock
+
+
+class Tail:
+    """The last lines of one request, at most 4 KB of them, growing while it is the present one."""
+
+    def __init__(self) -> None:
+        self.lines: deque[tuple[float, str]] = deque()
+        self.count = 0
+        self._bytes = 0
+
+    def add(self, line: tuple[float, str]) -> None:
+        self.lines.append(line)
+        self.count += 1
+        self._bytes += len(line[1]) + 1
+        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
+            self._bytes -= len(self.lines.popleft()[1]) + 1
+
+
+class LogBook:
+    """Gives each line of an instance's output to the request it belongs to.
+
+    Lines belong to the request whose event was handed out last: those of the initialisation to
+    the first request, those after a result to the request before, never to the next (contract
+    2.3). Kept within the platform's limits: 8 KB a line, 1 MB and 5,000 lines per 5 s.
+    """
+
+    def __init__(self, instance_id: str, clock: Clock, sink: Callable[[LogChunk], None]) -> None:
+        self._instance_id = instance_id
+        self._clock = clock
+        self._sink = sink
+        self._request_id = ""
+        self._partial = b""
+        self._seq = 0
+        self.tail = Tail()
+        self._window_start = 0.0
+        self._window_bytes = 0
+        self._window_lines = 0
+        self._dropping = False
+        self.last_output = 0.0
+
+    def begin(self, request_id: str) -> None:
+        """From now on lines belong to this request."""
+        if self._partial:
+            self._take([self._end_partial()])
+        self._request_id = request_id
+        self.tail = Tail()
+        self._window_start = 0.0
+
+    def begin_unless(self, request_id: str) -> None:
+        """``begin``, unless the lines are that request's already (its initialisation's)."""
+        if request_id != self._request_id:
+            self.begin(request_id)
+
+    def feed(self, data: bytes) -> None:
+        """Output as it comes, cut anywhere."""
+        self.last_output = self._clock.monotonic()
+        *whole, rest = data.split(b"\n")
+        lines: list[bytes] = []
+        for piece in whole:
+            self._extend_partial(piece)
+            lines.append(self._end_partial())
+        self._extend_partial(rest)
+        if lines:
+            self._take(lines)
+
+    def note(self, text: str) -> None:
+        """A line of the platform's own, in the log of the present request."""
+        self._take([text.encode()])
+
+    def note_for(self, request_id: str, text: str) -> None:
+        """The same in the log of a request that may not be the present one any more."""
+        if request_id == self._request_id:
+            self.note(text)
+            return
+        line = (self._clock.now(), text)
+        self._sink(LogChunk(request_id, self._instance_id, self._seq, [line]))
+        self._seq += 1
+
+    def end(self) -> None:
+        """The process is gone: what it wrote without a line end is a line too."""
+        if self._partial:
+            self._take([self._end_partial()])
+
+    def _extend_partial(self, piece: bytes) -> None:
+        room = limits.LOG_LINE_BYTES - len(self._partial)
+        self._partial += piece[:room]
+
+    def _end_partial(self) -> bytes:
+        line, self._partial = self._partial, b""
+        return line.removesuffix(b"\r")
+
+    def _take(self, lines: list[bytes]) -> None:
+        now = self._clock.now()
+        kept: list[tuple[float, str]] = []
+        for raw in lines:
+            if not self._within_rate(now, len(raw)):
+                if not self._dropping:
+                    self._dropping = True
+                    kept.append((now, "[PLATFORM] log limit of 1 MB or 5000 lines per 5 s reached"))
+                continue
+            self._dropping = False
+            kept.append((now, raw.decode("utf-8", "replace")))
+        if not kept:
+            return
+        for line in kept:
+            self.tail.add(line)
+        self._sink(LogChunk(self._request_id, self._instance_id, self._seq, kept))
+        self._seq += 1
+
+    def _within_rate(self, now: float, size: int) -> bool:
+        if now - self._window_start >= limits.LOG_WINDOW_S:
+            self._window_start = now
+            self._window_bytes = self._window_lines = 0
+        self._window_bytes += size
+        self._window_lines += 1
+        return (
+            self._window_bytes <= limits.LOG_WINDOW_BYTES
+            and self._window_lines <= limits.LOG_WINDOW_LINES
+        )

@@ -1,0 +1,140 @@
+"""Namespaces: what keeps functions apart. ``default`` is always there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from sandbox import limits
+from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError, SandboxError
+from sandbox.functions.model import DEFAULT_NAMESPACE
+from sandbox.functions.rules import check_description, check_namespace
+from sandbox.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.clock import Clock
+    from sandbox.shelf import Table
+
+
+class Namespace(BaseModel, frozen=True):
+    """One namespace. Times are seconds since the epoch."""
+
+    name: str
+    description: str = ""
+    created_at: float
+    modified_at: float
+
+
+class Namespaces:
+    """All namespaces. ``occupied`` tells whether one holds functions, or is about to."""
+
+    def __init__(
+        self,
+        table: Table[Namespace],
+        clock: Clock,
+        occupied: Callable[[str], bool],
+        at_most: int = limits.NAMESPACES,
+    ) -> None:
+        self._shelf = Shelf(table)
+        self._clock = clock
+        self._occupied = occupied
+        self._at_most = at_most
+        self._leaving: set[str] = set()
+
+    async def load(self) -> None:
+        """Read everything that was saved, and make ``default`` if it is not there yet."""
+        await self._shelf.load()
+        if self._shelf.find(DEFAULT_NAMESPACE) is None:
+            await self._shelf.put(DEFAULT_NAMESPACE, lambda _: self._new(DEFAULT_NAMESPACE, ""))
+
+    async def close(self) -> None:
+        await self._shelf.close()
+
+    def exists(self, name: str) -> bool:
+        """Whether functions may be put there."""
+        return self._shelf.find(name) is not None and name not in self._leaving
+
+    def all(self) -> list[Namespace]:
+        """Every namespace, by name."""
+        return self._shelf.all()
+
+    async def create(self, name: str, description: str = "") -> Namespace:
+        """Make a namespace.
+
+        ``InvalidParameterValue.{NamespaceInvalid,DefaultNamespace,Description}``,
+        ``ResourceInUse.Namespace``, ``LimitExceeded.Namespace``.
+        """
+        if name == DEFAULT_NAMESPACE:
+            raise RequestError(
+                f"Namespace {name} is always there and cannot be created: use another name",
+                "InvalidParameterValue.DefaultNamespace",
+            )
+        try:
+            check_namespace(name)
+        except SandboxError as error:
+            raise RequestError(error.message, "InvalidParameterValue.NamespaceInvalid") from error
+        check_description(description)
+
+        def made(before: Namespace | None) -> Namespace:
+            if before is not None:
+                raise ConflictError(
+                    f"there is a namespace {name} already: use it, or take another name",
+                    "ResourceInUse.Namespace",
+                )
+            if len(self.all()) >= self._at_most:
+                raise LimitError(
+                    f"there are {self._at_most} namespaces, which is the limit: delete one first",
+                    "LimitExceeded.Namespace",
+                )
+            return self._new(name, description)
+
+        return await self._shelf.put(name, made)
+
+    async def update(self, name: str, description: str) -> Namespace:
+        """Change what a namespace is described as. ``ResourceNotFound.Namespace``,
+        ``InvalidParameterValue.Description``."""
+        check_description(description)
+
+        def changed(before: Namespace | None) -> Namespace:
+            if before is None:
+                raise not_found(name)
+            update = {"description": description, "modified_at": self._clock.now()}
+            return before.model_copy(update=update)
+
+        return await self._shelf.put(name, changed)
+
+    async def delete(self, name: str) -> None:
+        """Delete an empty namespace. ``FailedOperation.DeleteNamespace`` for ``default``,
+        ``ResourceNotFound.Namespace``, ``ResourceInUse.Namespace`` while it holds functions."""
+        if name == DEFAULT_NAMESPACE:
+            raise ConflictError(
+                f"namespace {name} cannot be deleted: it is the one that calls without Namespace"
+                " mean",
+                "FailedOperation.DeleteNamespace",
+            )
+        if not self.exists(name):
+            raise not_found(name)
+        if self._occupied(name):
+            raise ConflictError(
+                f"namespace {name} holds functions: delete them first", "ResourceInUse.Namespace"
+            )
+        # From here on no function can be put there, so it stays empty while it is deleted.
+        self._leaving.add(name)
+        try:
+            await self._shelf.remove(name)
+        finally:
+            self._leaving.discard(name)
+
+    def _new(self, name: str, description: str) -> Namespace:
+        now = self._clock.now()
+        return Namespace(name=name, description=description, created_at=now, modified_at=now)
+
+
+def not_found(name: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no namespace {name}: use {DEFAULT_NAMESPACE}, or create it",
+        "ResourceNotFound.Namespace",
+    )

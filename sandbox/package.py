@@ -1,0 +1,283 @@
+"""A function's package: a zip that was checked as a whole, kept as it came, unpacked on demand."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+import zipfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from sandbox import limits
+from sandbox.archive import (
+    Entry,
+    Kind,
+    check_entry_count,
+    check_sizes,
+    damage_refused,
+    follow,
+    read_entries,
+    refusal,
+    too_large,
+)
+from sandbox.errors import PlatformError, RequestError
+from sandbox.functions.model import Bootstrap, CodeRef
+from sandbox.unpack import CHUNK_BYTES, add_to_tar, extract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BOOTSTRAP = "bootstrap"
+#: Base64 text of the largest zip, without white space.
+BASE64_CHARS = -(-limits.ZIP_BYTES // 3) * 4
+#: Others may execute: code belongs to root in an instance, and runs as another user.
+OTHERS_EXECUTE = 0o001
+
+_HALF_SAVED = ".saving-"
+_WHITE_SPACE = b" \t\r\n\v\f"
+
+
+class Package:
+    """A package that ``inspect`` took. Reads its zip anew for each operation; safe in threads.
+
+    ``ref`` is what a function keeps of it, ``entries`` are its files, directories and links by
+    path, parents first. Operations raise ``PlatformError`` when the stored zip is damaged.
+    """
+
+    def __init__(self, source: bytes | Path, ref: CodeRef, entries: dict[str, Entry]) -> None:
+        self._source = source
+        self.ref = ref
+        self.entries = entries
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """The first ``limit`` bytes of a file, links followed; None when there is no such file."""
+        found = follow(self.entries, path)
+        entry = self.entries.get(found) if found else None
+        if entry is None or entry.kind is not Kind.FILE:
+            return None
+        assert entry.info is not None
+        with self.opened() as archive, archive.open(entry.info) as source:
+            return source.read(limit)
+
+    def write_tar(self, target: BinaryIO, *, uid: int = 0, gid: int = 0) -> None:
+        """Write everything as an uncompressed tar stream: modes, links, times as in the zip."""
+        with self.opened() as archive, _tar_stream(target) as tar:
+            for entry in self.entries.values():
+                add_to_tar(tar, archive, entry, uid=uid, gid=gid)
+
+    def extract(self, directory: Path) -> None:
+        """Unpack into ``directory``, which must not exist yet, or be this package's already."""
+        with self.opened() as archive:
+            extract(archive, self.entries.values(), directory)
+
+    @contextmanager
+    def opened(self) -> Iterator[zipfile.ZipFile]:
+        """The zip, to read entries from within the block."""
+        try:
+            with (
+                damage_refused("the stored package is damaged"),
+                _open_zip(self._source) as archive,
+            ):
+                yield archive
+        except RequestError as error:
+            raise PlatformError(
+                f"package {self.ref.digest} on disk is damaged: upload the code again"
+            ) from error
+
+
+class PackageStore:
+    """Zips on disk under their digests. Blocking; safe in threads and for several processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, data: bytes) -> CodeRef:
+        """Inspect and keep a zip; durable when this returns. Saving it again changes nothing."""
+        ref = inspect(data).ref
+        path = self._path(ref.digest)
+        if path.exists() and path.read_bytes() == data:
+            return ref  # a damaged copy is replaced: uploading again is the way to mend it
+        self._directory.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=_HALF_SAVED, dir=self._directory)
+        try:
+            with open(handle, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(name, path)
+            _sync_directory(self._directory)
+        finally:
+            Path(name).unlink(missing_ok=True)  # there only if it could not be given its name
+        return ref
+
+    def open(self, digest: str) -> Package:
+        """A package that was saved. ``PlatformError`` when it is not there, or damaged."""
+        path = self._path(digest)
+        try:
+            zip_bytes = path.stat().st_size
+            with damage_refused("unreadable"), _open_zip(path) as archive:
+                entries = read_entries(archive)
+        except (OSError, RequestError) as error:
+            raise _unreadable(digest) from error
+        return Package(path, _ref(digest, zip_bytes, entries), entries)
+
+    def write_merged(
+        self, digests: Iterable[str], target: BinaryIO, *, uid: int = 0, gid: int = 0
+    ) -> None:
+        """Write several packages as one tar stream; where they clash, the later one wins.
+
+        Every path is there once, below directories only, so unpacking it follows no link.
+        """
+        with ExitStack() as stack:
+            merged: dict[str, tuple[zipfile.ZipFile, Entry]] = {}
+            for digest in digests:
+                package = self.open(digest)
+                archive = stack.enter_context(package.opened())
+                for path, entry in package.entries.items():
+                    was_directory = path in merged and merged[path][1].kind is Kind.DIRECTORY
+                    if was_directory and entry.kind is not Kind.DIRECTORY:
+                        merged = {p: m for p, m in merged.items() if not p.startswith(path + "/")}
+                    merged[path] = (archive, entry)
+            tar = stack.enter_context(_tar_stream(target))
+            for path in sorted(merged, key=lambda path: path.split("/")):
+                add_to_tar(tar, *merged[path], uid=uid, gid=gid)
+
+    def read(self, digest: str) -> bytes:
+        """The zip as it came."""
+        try:
+            return self._path(digest).read_bytes()
+        except OSError as error:
+            raise _unreadable(digest) from error
+
+    def remove(self, digest: str) -> None:
+        """Drop a package; nothing happens if there is none."""
+        self._path(digest).unlink(missing_ok=True)
+
+    def digests(self) -> frozenset[str]:
+        """All packages that are kept."""
+        return frozenset(path.stem for path in self._directory.glob("[0-9a-f]*.zip"))
+
+    def sweep(self) -> None:
+        """Drop what a crash left half-saved. Called before anything is saved."""
+        for path in self._directory.glob(f"{_HALF_SAVED}*"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise ValueError(f"not a package's digest: {digest!r}")
+        return self._directory / f"{digest}.zip"
+
+
+def inspect(data: bytes) -> Package:
+    """Check a whole zip, in one pass over its contents and without unpacking it.
+
+    ``RequestError`` ``InvalidParameterValue.ZipFile`` for what is no zip, is damaged, encrypted or
+    compressed by another method than deflate, holds an entry twice, a special file, or a name or
+    link that leads out; ``LimitError`` ``InvalidParameterValue.LimitExceeded`` above 50 MB, above
+    500 MB unpacked (counted, not taken from its headers), or above 100,000 entries.
+    """
+    check_sizes(len(data), 0)
+    check_entry_count(data)
+    with damage_refused("the zip cannot be read"), _open_zip(data) as archive:
+        entries = read_entries(archive)
+        # What the headers claim comes first, as it costs nothing; then what is really there.
+        check_sizes(len(data), sum(entry.size for entry in entries.values()))
+        _read_everything(archive, entries, len(data))
+    return Package(data, _ref(digest_of(data), len(data), entries), entries)
+
+
+def digest_of(data: bytes) -> str:
+    """The name of a package: the SHA-256 of its zip, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of a ``ZipFile`` parameter. White space is skipped, nothing else is.
+
+    ``InvalidParameterValue.ZipFileBase64BinasciiError`` for anything but standard base64,
+    ``InvalidParameterValue.LimitExceeded`` above 50 MB.
+    """
+    code = "InvalidParameterValue.ZipFileBase64BinasciiError"
+    try:
+        compact = text.encode("ascii").translate(None, _WHITE_SPACE)
+    except UnicodeEncodeError as error:
+        raise RequestError("ZipFile is not base64: it holds non-ASCII characters", code) from error
+    if not compact:
+        raise RequestError("ZipFile is empty: send the zip in base64", code)
+    if len(compact) > BASE64_CHARS:
+        raise too_large(f"it is above the limit of {limits.ZIP_BYTES} bytes: send less")
+    try:
+        return binascii.a2b_base64(compact, strict_mode=True)
+    except binascii.Error as error:
+        raise RequestError(
+            f"ZipFile is not standard base64 ({error}): encode the zip's bytes once, with padding,"
+            " and send nothing around them",
+            code,
+        ) from error
+
+
+def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int) -> None:
+    """Decompress all files to nowhere: checks their checksums, and counts what comes out."""
+    total = 0
+    for entry in entries.values():
+        if entry.kind is not Kind.FILE or entry.info is None:
+            continue
+        before = total
+        with damage_refused(f"{entry.path!r} is damaged"), archive.open(entry.info) as source:
+            while chunk := source.read(CHUNK_BYTES):
+                total += len(chunk)
+                check_sizes(zip_bytes, total)
+        if total - before != entry.size:
+            raise refusal(
+                f"{entry.path!r} has {total - before} bytes where {entry.size} are announced: make"
+                " the zip again"
+            )
+
+
+def _ref(digest: str, zip_bytes: int, entries: dict[str, Entry]) -> CodeRef:
+    return CodeRef(
+        digest=digest,
+        zip_bytes=zip_bytes,
+        unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
+        bootstrap=_bootstrap(entries),
+    )
+
+
+def _bootstrap(entries: dict[str, Entry]) -> Bootstrap:
+    """What stands at the root under the name that the platform starts (contract 1.1)."""
+    if BOOTSTRAP not in entries:
+        return Bootstrap.MISSING
+    place = follow(entries, BOOTSTRAP)
+    if place is None:
+        return Bootstrap.OK  # a layer's file: it shows when it is started
+    entry = entries.get(place)
+    if entry is None or entry.kind is not Kind.FILE:
+        return Bootstrap.MISSING
+    return Bootstrap.OK if entry.mode & OTHERS_EXECUTE else Bootstrap.NOT_EXECUTABLE
+
+
+def _open_zip(source: bytes | Path) -> zipfile.ZipFile:
+    opened: IO[bytes] | Path = io.BytesIO(source) if isinstance(source, bytes) else source
+    return zipfile.ZipFile(opened)
+
+
+def _tar_stream(target: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=target, mode="w|", bufsize=CHUNK_BYTES)
+
+
+def _unreadable(digest: str) -> PlatformError:
+    return PlatformError(f"package {digest} cannot be read from disk: upload the code again")
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a new name durable, as the file under it is."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

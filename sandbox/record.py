@@ -1,0 +1,50 @@
+"""What is kept of an invocation once it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class InvocationRecord:
+    """One ended (or running) invocation, as stored and as the log queries return it.
+
+    Times are seconds since the epoch (float), durations milliseconds (float), memory bytes.
+    ``status_code`` is the platform's function status code (contract 4.1); 202 while running.
+    ``timeline`` maps a stage (``received``, ``prepared``, ``started``, ``released``, ``ready``,
+    ``dispatched``, ``fetched``, ``finished``) to its time.
+    """
+
+    request_id: str
+    namespace: str
+    function_name: str
+    version: str
+    qualifier: str
+    invocation_type: str = "RequestResponse"
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    status_code: int = 202
+    ret_msg: str = ""
+    duration_ms: float = 0.0
+    bill_ms: int = 0
+    memory_mb: int = 0
+    mem_usage: int = 0
+    cold_start: bool = False
+    init_ms: float = 0.0
+    retry_num: int = 0
+    instance_id: str = ""
+    timeline: dict[str, float] = field(default_factory=dict)
+
+
+class LogChunk(NamedTuple):
+    """Consecutive log lines of one request (or, with an empty id, of an instance outside any).
+
+    ``seq`` orders the chunks of one instance. ``lines`` are (seconds since the epoch, text without
+    its line end).
+    """
+
+    request_id: str
+    instance_id: str
+    seq: int
+    lines: list[tuple[float, str]]

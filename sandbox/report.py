@@ -1,0 +1,94 @@
+"""The platform's own log lines, and a request's log as text (contract 2.3).
+
+Two dialects: the log query writes ``RequestId:<id>``, the test panel (and the tail that Invoke
+returns) ``RequestId: <id>`` with a blank.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandbox.record import InvocationRecord
+
+MB = 1024 * 1024
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.0f}ms"
+
+
+def init_report(record: InvocationRecord, blank: str = " ") -> str:
+    """The line of a cold start: pulling code, starting the container, initialising."""
+    times = record.timeline
+    received = times.get("received", record.started_at)
+    prepared = times.get("prepared", received)
+    released = times.get("released", prepared)
+    pull = max(0.0, prepared - received) * 1000
+    start = max(0.0, released - max(prepared, received)) * 1000
+    return (
+        f"Init Report RequestId:{blank}{record.request_id}"
+        f" Coldstart: {_milliseconds(pull + start + record.init_ms)}"
+        f" (PullCode: {_milliseconds(pull)} InitRuntime: {_milliseconds(start)}"
+        f" InitFunction: {_milliseconds(record.init_ms)})"
+        f" Memory: {record.memory_mb}MB MemUsage: {record.mem_usage / MB:.2f}MB"
+    )
+
+
+def report(record: InvocationRecord, blank: str = "") -> str:
+    """The closing line of every request."""
+    digits = 4 if blank else 6
+    return (
+        f"Report RequestId:{blank}{record.request_id} Duration:{_milliseconds(record.duration_ms)}"
+        f" Memory:{record.memory_mb}MB MemUsage:{record.mem_usage / MB:.{digits}f}MB"
+    )
+
+
+def render_log(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
+    """A request's whole log as the log query returns it, each line ended by a line feed.
+
+    ``lines`` are the function's own, with their times. A request that never reached an instance
+    (a bootstrap that is not executable) has no log at all.
+    """
+    return "".join(f"{line}\n" for line in _log_lines(record, lines, ""))
+
+
+def render_tail(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
+    """The last 4 KB of a request's log in the test panel's dialect, cut at a line's start."""
+    text = "".join(f"{line}\n" for line in _log_lines(record, lines, " "))
+    data = text.encode()
+    if len(data) <= limits.LOG_TAIL_BYTES:
+        return text
+    cut = data[-limits.LOG_TAIL_BYTES :]
+    return cut[cut.find(b"\n") + 1 :].decode("utf-8", "replace")
+
+
+def _log_lines(
+    record: InvocationRecord, lines: Iterable[tuple[float, str]], blank: str
+) -> Iterable[str]:
+    if not record.instance_id:
+        return
+    panel = bool(blank)
+    yield f"START RequestId:{blank}{record.request_id}"
+    if panel:
+        yield f"Event RequestId:{blank}{record.request_id}"
+    ready = record.timeline.get("ready")
+    reported = not record.cold_start or ready is None
+    for moment, line in lines:
+        if not reported and ready is not None and moment > ready:
+            reported = True
+            yield init_report(record)
+        yield line
+    if not reported:
+        yield init_report(record)
+    if not panel and record.status_code not in (200, 202):
+        yield f"ERROR RequestId:{blank}{record.request_id} Result:{record.ret_msg}"
+    elif not panel and record.status_code == 200:
+        yield f'Response RequestId:{blank}{record.request_id} RetMsg:"{record.ret_msg}"'
+    if record.status_code != 202:
+        yield f"END RequestId:{blank}{record.request_id}"
+        yield report(record, blank)

@@ -1,0 +1,69 @@
+"""All settings, read once at start from ``SCF_*`` environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sandbox import limits
+
+
+class Settings(BaseSettings):
+    """The one settings object. Frozen; passed in, never read again from the environment.
+
+    Every field is an environment variable: ``port`` is ``SCF_PORT``. Durations in seconds.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SCF_", frozen=True, env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = 9000
+    runtime_port: int = 9001
+    data_dir: Path = Path("data")
+    database_url: str | None = None
+    engine: Literal["auto", "docker", "process"] = "auto"
+    installation: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$")
+    instance_image: str = "scf-sandbox/centos7"
+    control_container: bool = False
+    cgroup_root: Path = Path("/sys/fs/cgroup")
+    network_range: str = "198.18.0.0/15"
+    network_prefix: int = Field(default=23, ge=20, le=28)
+
+    region: str = "ap-guangzhou"
+    app_id: str = "1250000000"
+    uin: str = "100000000001"
+
+    signature: Literal["off", "warn", "enforce"] | None = None
+    credentials: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
+
+    standby: int = Field(default=1, ge=0, le=20)
+    standby_ttl: float = 600.0
+    idle_timeout: float = 300.0
+    memory_budget_mb: int | None = None
+    functions_per_namespace: int = Field(default=50, ge=1)
+    namespaces: int = Field(default=limits.NAMESPACES, ge=1)
+    start_parallelism: int = Field(default=4, ge=1, le=64)
+    init_timeout_status: int = 450
+    async_retry_interval: float = Field(default=60.0, gt=0)
+    async_queue_limit: int = Field(default=limits.ASYNC_QUEUE_EVENTS, ge=1)
+    log_retention_days: float = 7.0
+    log_level: str = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @field_validator("credentials", mode="before")
+    @classmethod
+    def _parse_credentials(cls, value: object) -> object:
+        """``id:key,id2:key2`` to a mapping."""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair for pair in value.split(",") if pair.strip()]
+        if any(":" not in pair for pair in pairs):
+            raise ValueError("SCF_CREDENTIALS takes SecretId:SecretKey pairs, separated by commas")
+        return {pair.split(":", 1)[0].strip(): pair.split(":", 1)[1].strip() for pair in pairs}
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'scf.db'}"

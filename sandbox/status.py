@@ -1,0 +1,55 @@
+"""Function status codes (contract 4.1) and the error object a failed invocation returns (4.2)."""
+
+from __future__ import annotations
+
+import json
+from enum import IntEnum
+
+
+class StatusCode(IntEnum):
+    """What became of an invocation, as the platform numbers it."""
+
+    SUCCESS = 200
+    RUNNING = 202
+    INVALID_EVENT = 400
+    REQUEST_TOO_LARGE = 406
+    RESPONSE_TOO_LARGE = 407
+    USER_CODE_EXCEPTION = 430
+    RESOURCE_LIMIT_REACHED = 432
+    TIMEOUT = 433
+    OUT_OF_MEMORY = 434
+    FUNCTION_NOT_FOUND = 435
+    FUNCTION_STATUS = 438
+    PROCESS_EXIT = 439
+    QUALIFIER_NOT_FOUND = 442
+    USER_CODE_ERROR = 443
+    INSUFFICIENT_RESOURCES = 449
+    INIT_TIMEOUT = 450
+    CANCELED = 499
+    INTERNAL_ERROR = 500
+
+
+#: Failures after which the instance is not used again (contract 1.2).
+RECYCLING = frozenset(
+    {
+        StatusCode.TIMEOUT,
+        StatusCode.OUT_OF_MEMORY,
+        StatusCode.PROCESS_EXIT,
+        StatusCode.CANCELED,
+        StatusCode.INTERNAL_ERROR,
+    }
+)
+
+
+def error_object(status: int, message: str, request_id: str, error_code: int = -1) -> bytes:
+    """The JSON that stands in place of a result when an invocation failed."""
+    return json.dumps(
+        {
+            "errorCode": error_code,
+            "errorMessage": message,
+            "requestId": request_id,
+            "statusCode": int(status),
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()

@@ -1,0 +1,1 @@
+"""What the sandbox remembers: functions, invocations, logs. Nothing else here knows SQL."""

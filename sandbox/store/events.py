@@ -1,0 +1,157 @@
+"""The queue of asynchronous events on disk, and the states of traced ones."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from sandbox.errors import PlatformError
+from sandbox.events.model import QueuedEvent, TracedEvent
+from sandbox.store.bulk import BulkUpsert
+from sandbox.store.database import write_transaction
+from sandbox.store.tables import dead_letters, event_states, events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sandbox.events.model import Change, Deferral
+    from sandbox.store.rows import Row
+
+_PER_STATEMENT = 500
+_HEAD = [column.name for column in events.columns if column.name != "body"]
+
+
+class EventRepository:
+    """Events that are not over. All methods block: call them from a thread.
+
+    Errors of the database are ``PlatformError``.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._events = BulkUpsert(engine, events)
+        self._states = BulkUpsert(engine, event_states)
+        self._letters = BulkUpsert(engine, dead_letters)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make all changes in one transaction. Accepted events survive the loss of power."""
+        accepted = [_event_row(change.accept) for change in changes if change.accept]
+        deferred = [_deferral(change.defer) for change in changes if change.defer]
+        settled = [change.settle for change in changes if change.settle is not None]
+        with _translated(), write_transaction(self._engine, durable=bool(accepted)) as connection:
+            self._events.run(connection, accepted)
+            self._states.run(connection, [tuple(c.trace) for c in changes if c.trace])
+            self._letters.run(connection, [tuple(c.letter) for c in changes if c.letter])
+            if deferred:
+                connection.execute(_DEFER, deferred)
+            for start in range(0, len(settled), _PER_STATEMENT):
+                part = settled[start : start + _PER_STATEMENT]
+                connection.execute(sa.delete(events).where(events.c.seq.in_(part)))
+
+    def load(self) -> list[QueuedEvent]:
+        """Every event that is not over, in the order of acceptance, without its body."""
+        query = sa.select(*(events.c[name] for name in _HEAD)).order_by(events.c.seq)
+        with _translated(), self._engine.connect() as connection:
+            return [QueuedEvent(**row._mapping) for row in connection.execute(query)]
+
+    def bodies(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The events themselves, by ``seq``."""
+        query = sa.select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs))
+        with _translated(), self._engine.connect() as connection:
+            return {seq: bytes(body) for seq, body in connection.execute(query)}
+
+    def prune(self, ended_before: float) -> int:
+        """Delete the states of traced events that ended before a time, and what is known of
+        dropped ones; how many rows that were."""
+        c, d = event_states.c, dead_letters.c
+        old = sa.delete(event_states).where(c.ended_at > 0, c.ended_at < ended_before)
+        dropped = sa.delete(dead_letters).where(d.dropped, d.died_at < ended_before)
+        with _translated(), write_transaction(self._engine) as connection:
+            return connection.execute(old).rowcount + connection.execute(dropped).rowcount
+
+    def state(self, request_id: str) -> TracedEvent | None:
+        """The state of one traced event."""
+        query = sa.select(event_states).where(event_states.c.request_id == request_id)
+        with _translated(), self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else TracedEvent(*row)
+
+    def states(
+        self,
+        namespace: str,
+        function_name: str,
+        *,
+        ended_since: float,
+        version: str | None = None,
+        request_id: str | None = None,
+        invoke_types: Sequence[str] = (),
+        statuses: Sequence[str] = (),
+        started: tuple[float, float] | None = None,
+        ended: tuple[float, float] | None = None,
+        by_end: bool = False,
+        descending: bool = True,
+        offset: int = 0,
+        limit: int = 20,
+    ) -> tuple[int, list[TracedEvent]]:
+        """How many traced events match, and a page of them.
+
+        Those count that have not ended, or not before ``ended_since``. ``started`` and ``ended``
+        are half-open intervals; what still runs has no end.
+        """
+        c = event_states.c
+        where = [
+            c.namespace == namespace,
+            c.function_name == function_name,
+            sa.or_(c.ended_at == 0, c.ended_at >= ended_since),
+        ]
+        if version is not None:
+            where.append(c.version == version)
+        if request_id is not None:
+            where.append(c.request_id == request_id)
+        if invoke_types:
+            where.append(c.invoke_type.in_(invoke_types))
+        if statuses:
+            where.append(c.status.in_(statuses))
+        if started is not None:
+            where += [c.started_at >= started[0], c.started_at < started[1]]
+        if ended is not None:
+            where += [c.ended_at > 0, c.ended_at >= ended[0], c.ended_at < ended[1]]
+        order = [c.ended_at if by_end else c.started_at, c.request_id]
+        page = (
+            sa.select(event_states)
+            .where(*where)
+            .order_by(*(column.desc() if descending else column.asc() for column in order))
+            .offset(offset)
+            .limit(limit)
+        )
+        count = sa.select(sa.func.count()).select_from(event_states).where(*where)
+        with _translated(), self._engine.connect() as connection:
+            return connection.scalar(count) or 0, [
+                TracedEvent(*row) for row in connection.execute(page)
+            ]
+
+
+#: What it sets is what the parameters name, beside the key.
+_DEFER = sa.update(events).where(events.c.seq == sa.bindparam("key"))
+
+
+def _deferral(deferral: Deferral) -> dict[str, Any]:
+    changed = deferral._asdict()
+    return {"key": changed.pop("seq"), **changed}
+
+
+def _event_row(event: QueuedEvent) -> Row:
+    return tuple(getattr(event, column.name) for column in events.columns)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise PlatformError(
+            f"the event queue cannot use the database ({error}): see that it is writable and the"
+            " disk is not full"
+        ) from error

@@ -1,0 +1,65 @@
+"""Dead letters on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sandbox.events.model import DeadLetter
+from sandbox.store.database import write_transaction
+from sandbox.store.tables import dead_letters
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class LetterRepository:
+    """Reads and deletes dead letters; the event repository writes them. Blocking."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find(
+        self,
+        namespace: str | None,
+        function_name: str | None,
+        dropped: bool | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[int, list[DeadLetter]]:
+        """How many letters match (None matches all), and a page of them, newest first."""
+        c = dead_letters.c
+        where = [
+            column == value
+            for column, value in (
+                (c.namespace, namespace),
+                (c.function_name, function_name),
+                (c.dropped, dropped),
+            )
+            if value is not None
+        ]
+        page = (
+            sa.select(dead_letters)
+            .where(*where)
+            .order_by(c.died_at.desc(), c.request_id.desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        count = sa.select(sa.func.count()).select_from(dead_letters).where(*where)
+        with self._engine.connect() as connection:
+            return connection.scalar(count) or 0, [
+                DeadLetter(*row) for row in connection.execute(page)
+            ]
+
+    def get(self, request_id: str) -> DeadLetter | None:
+        query = sa.select(dead_letters).where(dead_letters.c.request_id == request_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else DeadLetter(*row)
+
+    def delete(self, request_id: str) -> bool:
+        """False if there was none."""
+        statement = sa.delete(dead_letters).where(dead_letters.c.request_id == request_id)
+        with write_transaction(self._engine, durable=True) as connection:
+            return connection.execute(statement).rowcount > 0

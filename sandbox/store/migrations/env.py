@@ -1,0 +1,15 @@
+"""Alembic's entry. The caller passes a connection, in the transaction to be used."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from sandbox.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

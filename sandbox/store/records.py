@@ -1,0 +1,241 @@
+"""Invocations and their logs: written in batches, found by the log queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+import sqlalchemy as sa
+
+from sandbox.status import StatusCode
+from sandbox.store.bulk import BulkUpsert
+from sandbox.store.database import write_transaction
+from sandbox.store.rows import chunk_row, lines_of, record_of, record_row
+from sandbox.store.tables import invocations, log_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sandbox.record import InvocationRecord, LogChunk
+    from sandbox.store.rows import Row
+
+OrderBy = Literal["function_name", "duration", "mem_usage", "start_time"]
+
+_ORDER_COLUMNS = {
+    "function_name": (invocations.c.function_name, invocations.c.started_at),
+    "duration": (invocations.c.duration_ms, invocations.c.started_at),
+    "mem_usage": (invocations.c.mem_usage, invocations.c.started_at),
+    "start_time": (invocations.c.started_at,),
+}
+
+_PRUNED_AT_ONCE = 5_000
+_ASKED_AT_ONCE = 500
+
+
+class ResultFilter(StrEnum):
+    """The values of ``Filter.RetCode`` of the log query (contract 4.3).
+
+    Which status codes (4.1) each of the three named kinds covers is not documented; ours are below.
+    ``not0`` is documented as "only logs of errors", so a running invocation is in none of them.
+    """
+
+    SUCCEEDED = "is0"
+    FAILED = "not0"
+    TIME_LIMIT = "TimeLimitExceeded"
+    RESOURCE_LIMIT = "ResourceLimitExceeded"
+    USER_CODE = "UserCodeException"
+
+
+#: Status codes of the three named kinds. Time: the run or the initialisation took too long.
+#: Resource: memory, concurrency or the machine ran out. User code: it threw, ended its process or
+#: cannot be started. What is left (event or response too large, cancelled, our own failures) is
+#: found with ``not0`` only.
+_STATUSES: dict[ResultFilter, tuple[int, ...]] = {
+    ResultFilter.TIME_LIMIT: (StatusCode.TIMEOUT, StatusCode.INIT_TIMEOUT),
+    ResultFilter.RESOURCE_LIMIT: (
+        StatusCode.RESOURCE_LIMIT_REACHED,
+        StatusCode.OUT_OF_MEMORY,
+        StatusCode.INSUFFICIENT_RESOURCES,
+    ),
+    ResultFilter.USER_CODE: (
+        StatusCode.USER_CODE_EXCEPTION,
+        StatusCode.PROCESS_EXIT,
+        StatusCode.USER_CODE_ERROR,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """How many rows are kept."""
+
+    invocations: int
+    log_chunks: int
+
+
+class RecordRepository:
+    """Invocations and log chunks in the database. All methods block: call them from a thread."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._invocations = BulkUpsert(engine, invocations)
+        self._log_chunks = BulkUpsert(engine, log_chunks)
+
+    def insert(self, records: Iterable[InvocationRecord], chunks: Iterable[LogChunk]) -> None:
+        """Insert or replace, in one transaction; doing it again changes nothing.
+
+        A record replaces the one with its ``request_id`` (a running one by the ended one), a chunk
+        the one with its ``request_id``, ``instance_id`` and ``seq``.
+        """
+        self.insert_rows([record_row(item) for item in records], [chunk_row(c) for c in chunks])
+
+    def insert_rows(self, record_rows: Sequence[Row], chunk_rows: Sequence[Row]) -> None:
+        """``insert`` for what is in the form of rows already."""
+        with write_transaction(self._engine) as connection:
+            self._invocations.run(connection, record_rows)
+            self._log_chunks.run(connection, chunk_rows)
+
+    def get(self, request_id: str) -> InvocationRecord | None:
+        query = sa.select(invocations).where(invocations.c.request_id == request_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else record_of(row)
+
+    def find(
+        self,
+        namespace: str,
+        function_name: str | None = None,
+        *,
+        qualifier: str | None = None,
+        request_id: str | None = None,
+        result: ResultFilter | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        order_by: OrderBy = "start_time",
+        descending: bool = True,
+        offset: int = 0,
+        limit: int = 20,
+    ) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and the page of them from ``offset``, at most ``limit``.
+
+        Without a ``function_name``: those of all functions. ``qualifier`` is a version or the
+        alias an invocation was made with. ``start`` and ``end`` (seconds since the epoch, both
+        included) bound the time of the start. Equal ones are ordered by start and request id.
+        """
+        c = invocations.c
+        if function_name is not None:
+            where = [c.namespace == namespace, c.function_name == function_name]
+        else:
+            # An expression, so that SQLite walks the index by time and does not, for the sake of
+            # an index by namespace, read and sort all that is in it.
+            where = [c.namespace + "" == namespace]
+        if qualifier is not None:
+            where.append(sa.or_(c.version == qualifier, c.qualifier == qualifier))
+        if request_id is not None:
+            where.append(c.request_id == request_id)
+        if result is not None:
+            where.append(_result_clause(result))
+        if start is not None:
+            where.append(c.started_at >= start)
+        if end is not None:
+            where.append(c.started_at <= end)
+        order = [*_ORDER_COLUMNS[order_by], c.request_id]
+        page = (
+            sa.select(invocations)
+            .where(*where)
+            .order_by(*(column.desc() if descending else column.asc() for column in order))
+            .offset(offset)
+            .limit(limit)
+        )
+        count = sa.select(sa.func.count()).select_from(invocations).where(*where)
+        with self._engine.connect() as connection:
+            total = connection.scalar(count) or 0
+            rows = connection.execute(page).all() if total > offset else []
+        return total, [record_of(row) for row in rows]
+
+    def log_lines(self, request_id: str, instance_id: str | None = None) -> list[tuple[float, str]]:
+        """The (time, text) lines of a request, in the order in which they were written.
+
+        With an ``instance_id``: only those of that instance; an empty ``request_id`` then gives
+        what the instance wrote outside any request.
+        """
+        c = log_chunks.c
+        query = sa.select(c.lines).where(c.request_id == request_id)
+        if instance_id is not None:
+            query = query.where(c.instance_id == instance_id).order_by(c.seq)
+        else:
+            query = query.order_by(c.first_ts, c.instance_id, c.seq)
+        with self._engine.connect() as connection:
+            chunks = connection.scalars(query).all()
+        return [line for chunk in chunks for line in lines_of(chunk)]
+
+    def log_lines_of(self, request_ids: Sequence[str]) -> dict[str, list[tuple[float, str]]]:
+        """``log_lines`` of many requests at once; those without any have an empty list."""
+        c = log_chunks.c
+        found: dict[str, list[tuple[float, str]]] = {key: [] for key in request_ids}
+        keys = list(found)
+        with self._engine.connect() as connection:
+            for start in range(0, len(keys), _ASKED_AT_ONCE):
+                query = (
+                    sa.select(c.request_id, c.lines)
+                    .where(c.request_id.in_(keys[start : start + _ASKED_AT_ONCE]))
+                    .order_by(c.request_id, c.first_ts, c.instance_id, c.seq)
+                )
+                for request_id, lines in connection.execute(query):
+                    found[request_id] += lines_of(lines)
+        return found
+
+    def prune(self, before: float) -> int:
+        """Delete what started before a time (seconds since the epoch); returns how many rows.
+
+        In short transactions, so that other writers need not wait for a large clean-up.
+        """
+        return sum(
+            self._delete_before(column, before)
+            for column in (invocations.c.started_at, log_chunks.c.first_ts)
+        )
+
+    def _delete_before(self, column: sa.Column[float], before: float) -> int:
+        keys = list(column.table.primary_key)
+        old = sa.select(*keys).where(column < before).order_by(column).limit(_PRUNED_AT_ONCE)
+        statement = sa.delete(column.table).where(sa.tuple_(*keys).in_(old))
+        deleted = 0
+        while True:
+            with write_transaction(self._engine) as connection:
+                part = connection.execute(statement).rowcount
+            deleted += part
+            if part < _PRUNED_AT_ONCE:
+                return deleted
+
+    def end_interrupted(self, started_before: float, message: str) -> int:
+        """Mark as failed by us what was running when an earlier process died; returns how many.
+
+        ``started_before`` (seconds since the epoch) is when this process started.
+        """
+        c = invocations.c
+        statement = (
+            sa.update(invocations)
+            .where(c.status_code == StatusCode.RUNNING, c.started_at < started_before)
+            .values(status_code=StatusCode.INTERNAL_ERROR, ret_msg=message, ended_at=c.started_at)
+        )
+        with write_transaction(self._engine) as connection:
+            return connection.execute(statement).rowcount
+
+    def counts(self) -> StoreCounts:
+        with self._engine.connect() as connection:
+            return StoreCounts(
+                *(
+                    connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                    for table in (invocations, log_chunks)
+                )
+            )
+
+
+def _result_clause(result: ResultFilter) -> sa.ColumnElement[bool]:
+    status = invocations.c.status_code
+    if result is ResultFilter.SUCCEEDED:
+        return status == StatusCode.SUCCESS
+    if result is ResultFilter.FAILED:
+        return status.not_in((StatusCode.SUCCESS, StatusCode.RUNNING))
+    return status.in_(_STATUSES[result])

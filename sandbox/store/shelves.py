@@ -1,0 +1,40 @@
+"""Tables of whole records by name: layers, namespaces. All are loaded at start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from sandbox.store.database import upsert, write_transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Table
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class ShelfTable(Generic[M]):
+    """Saves and loads records of one model. Owned by a ``Shelf``; blocking."""
+
+    def __init__(self, engine: Engine, table: Table, model: type[M]) -> None:
+        self._engine = engine
+        self._table = table
+        self._model = model
+        self._upsert = upsert(engine, table)
+
+    def load_all(self) -> dict[str, M]:
+        query = sa.select(self._table.c.name, self._table.c.data)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query)
+            return {name: self._model.model_validate_json(data) for name, data in rows}
+
+    def save(self, name: str, record: M) -> None:
+        """Insert or replace; it is on disk when this returns."""
+        with write_transaction(self._engine, durable=True) as connection:
+            connection.execute(self._upsert, {"name": name, "data": record.model_dump_json()})
+
+    def delete(self, name: str) -> None:
+        with write_transaction(self._engine, durable=True) as connection:
+            connection.execute(sa.delete(self._table).where(self._table.c.name == name))

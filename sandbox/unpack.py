@@ -1,0 +1,88 @@
+"""Zip entries to a tar stream, or to a directory. The entries were checked by ``archive``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.archive import Kind
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterable
+
+    from sandbox.archive import Entry
+
+CHUNK_BYTES = 256 * 1024
+
+
+def add_to_tar(
+    tar: tarfile.TarFile, archive: zipfile.ZipFile, entry: Entry, *, uid: int, gid: int
+) -> None:
+    """Append one entry, with its mode and time; a link as a link."""
+    member = tarfile.TarInfo(entry.path)
+    member.mode, member.mtime = entry.mode, entry.mtime
+    member.uid, member.gid = uid, gid
+    if entry.kind is Kind.DIRECTORY:
+        member.type = tarfile.DIRTYPE
+        tar.addfile(member)
+    elif entry.kind is Kind.LINK:
+        member.type, member.linkname = tarfile.SYMTYPE, entry.target
+        tar.addfile(member)
+    else:
+        assert entry.info is not None
+        member.size = entry.size
+        with archive.open(entry.info) as source:
+            tar.addfile(member, source)
+
+
+def extract(archive: zipfile.ZipFile, entries: Iterable[Entry], directory: Path) -> None:
+    """Unpack ``entries`` (parents first) into ``directory``, which appears when it is complete.
+
+    They are written beside it, never through a link, and it is then given its name. A directory
+    that is there already, and not empty, stays as it is.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=directory.parent))
+    try:
+        _write(archive, entries, fresh)
+        fresh.chmod(0o755)
+        try:
+            fresh.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
+    finally:
+        if fresh.exists():
+            _remove_tree(fresh)
+
+
+def _write(archive: zipfile.ZipFile, entries: Iterable[Entry], root: Path) -> None:
+    directories = []
+    for entry in entries:
+        path = root / entry.path
+        if entry.kind is Kind.DIRECTORY:
+            path.mkdir(mode=0o700)
+            directories.append((path, entry.mode))
+        elif entry.kind is Kind.LINK:
+            path.symlink_to(entry.target)
+        else:
+            assert entry.info is not None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            out = open(os.open(path, flags, 0o600), "wb")  # noqa: SIM115 - closed just below
+            with out, archive.open(entry.info) as source:
+                shutil.copyfileobj(source, out, CHUNK_BYTES)
+                os.fchmod(out.fileno(), entry.mode)
+    for path, mode in reversed(directories):  # children first: a mode may shut its parent
+        path.chmod(mode)
+
+
+def _remove_tree(root: Path) -> None:
+    """Remove a half-unpacked tree, whatever the modes of its directories."""
+    for directory, _, _ in os.walk(root):
+        os.chmod(directory, 0o700)
+    shutil.rmtree(root)

@@ -1,0 +1,187 @@
+# shellcheck shell=bash disable=SC2034
+# What every script here shares: strict mode, paths, progress lines, small questions about the machine.
+# Sourced, never run: `source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"`.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${SCF_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/scf-sandbox} # kept between checkouts
+LOCAL=$ROOT/.cache                                                         # belongs to this checkout
+INSTALLATION=${SCF_INSTALLATION:-default}
+BASES_FILE=$ROOT/.env.images
+INSTANCE_IMAGE=scf-sandbox/centos7:latest
+
+# Exit codes that a calling script may act on.
+readonly NO_ENGINE=69 NO_COMPOSE=70 # no container engine; an engine, but no `docker compose`
+
+# The first script's start, so that scripts called by scripts count on from it.
+export SCF_STARTED=${SCF_STARTED:-$(date +%s)}
+
+if [[ -t 2 ]]; then BOLD=$'\e[1m' RED=$'\e[31m' YELLOW=$'\e[33m' PLAIN=$'\e[0m'; else BOLD='' RED='' YELLOW='' PLAIN=''; fi
+
+# Progress goes to standard error: standard output is for what a script was asked to print.
+say() { printf '%s[%4ds]%s %s\n' "$BOLD" "$(($(date +%s) - SCF_STARTED))" "$PLAIN" "$*" >&2; }
+warn() { say "${YELLOW}warning:${PLAIN} $*"; }
+die() { # die CODE MESSAGE...
+  local code=$1
+  shift
+  say "${RED}error:${PLAIN} $*"
+  exit "$code"
+}
+
+# help_asked FILE ARGS...: --help prints the comment that FILE opens with, and ends the script.
+help_asked() {
+  local file=$1 argument
+  shift
+  for argument in "$@"; do
+    [[ $argument != --help && $argument != -h ]] || {
+      awk 'NR > 1 && !/^#/ {exit} NR > 1 {sub(/^# ?/, ""); print}' "$file"
+      exit 0
+    }
+  done
+}
+
+# step NAME COMMAND...: runs it with its output in a log of that name; one line says how it went.
+step() {
+  local name=$1 log began status=0
+  shift
+  mkdir -p "$CACHE/log"
+  log=$CACHE/log/${name//[^a-zA-Z0-9]/-}.log
+  began=$(date +%s)
+  [[ ! -t 2 ]] || printf '        %s ...\r' "$name" >&2
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if ((status)); then
+    tail -n 25 "$log" >&2
+    die 1 "$name failed (exit $status). All of its output: $log"
+  fi
+  say "$name: $(($(date +%s) - began))s"
+}
+
+have() { [[ -n $1 ]] && command -v "$1" >/dev/null 2>&1; }
+is_root() { [[ $(id -u) == 0 ]]; }
+has_apt() { is_root && have apt-get; }
+hash_of() { sha256sum | cut -c1-16; } # of what it reads
+
+# alone NAME: one such script at a time on this machine; held until the script ends (descriptor 9).
+alone() {
+  mkdir -p "$CACHE"
+  exec 9>"$CACHE/$1.lock"
+  flock -n 9 || {
+    say "another run holds $CACHE/$1.lock; waiting for it"
+    flock -w 1800 9 || die 1 "the other run did not end within 30 minutes"
+  }
+}
+
+# apt_install PACKAGE...: the ones that are missing, when this is root on Debian or Ubuntu.
+apt_install() {
+  local package missing=()
+  for package in "$@"; do
+    [[ $(dpkg-query -Wf '${Status}' "$package" 2>/dev/null) == *' installed' ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  has_apt || die 1 "needed and missing: ${missing[*]}. Install them (as root: apt-get install ${missing[*]})"
+  step "apt-get update" flock "$CACHE/apt.lock" apt-get -q update
+  step "apt-get install ${missing[*]}" \
+    flock "$CACHE/apt.lock" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
+}
+
+# Where this machine's apt gets Debian itself from (not its security updates).
+debian_archive() {
+  local attempt archive
+  for attempt in 1 2; do
+    # shellcheck disable=SC2016 # apt's own variables
+    archive=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' | awk '$2 == "Debian" && !seen++ {print $1}')
+    [[ -z $archive ]] || break
+    # Labels come with the package lists, and a bare machine may have none yet.
+    [[ $attempt == 2 ]] || ! is_root || step "apt-get update" flock "$CACHE/apt.lock" apt-get -q update
+  done
+  [[ -n $archive ]] || die 1 "there is no Debian archive among this machine's apt sources; a stand-in can be built on Debian only"
+  printf '%s\n' "$archive"
+}
+
+engine_answers() { have docker && timeout 15 docker info --format '{{.ServerVersion}}' >/dev/null 2>&1; }
+compose_answers() { have docker && timeout 15 docker compose version >/dev/null 2>&1; }
+
+# Python 3.11 or newer, for virtual environments.
+host_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+    have "$candidate" || continue
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    command -v "$candidate"
+    return
+  done
+  return 1
+}
+
+# venv DIRECTORY REQUIREMENTS [SUPERSET]: made, or brought up to date, when it was not made from these requirements
+# (or from SUPERSET, a file that contains them).
+venv() {
+  local directory=$1 requirements=$2 python made_from
+  python=$(host_python) || die 1 "Python 3.11 or newer is needed (set PYTHON to its path if it is somewhere unusual)"
+  made_from=$(cat "$directory/.made-from" 2>/dev/null || true)
+  if [[ -x $directory/bin/python ]]; then
+    [[ $made_from != "$(hash_of <"$requirements")" ]] || return 0
+    [[ -z ${3:-} || $made_from != "$(hash_of <"$3")" ]] || return 0
+  fi
+  if ! "$directory/bin/python" -m pip --version >/dev/null 2>&1; then
+    rm -rf "$directory"
+    "$python" -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+    step "create ${directory##*/}" "$python" -m venv "$directory"
+  fi
+  step "install ${requirements##*/} into ${directory##*/}" \
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
+  hash_of <"$requirements" >"$directory/.made-from"
+}
+
+# The image of function instances, from the base that scripts/images chose. No build context is sent.
+build_instance_image() {
+  # shellcheck disable=SC2094
+  docker build --build-arg "BASE_IMAGE=$(base_of SCF_BASE_IMAGE)" --build-arg "BASE_KIND=$(base_of SCF_BASE_KIND)" \
+    -t "$INSTANCE_IMAGE" - <"$ROOT/Dockerfile.centos7"
+}
+
+# docker compose on this project, with the chosen bases and the user's .env.
+compose() {
+  local project=scf-sandbox files=()
+  [[ $INSTALLATION == default ]] || project=scf-sandbox-$INSTALLATION
+  [[ ! -f $BASES_FILE ]] || files+=(--env-file "$BASES_FILE")
+  [[ ! -f $ROOT/.env ]] || files+=(--env-file "$ROOT/.env")
+  docker compose --project-directory "$ROOT" --project-name "$project" "${files[@]}" "$@"
+}
+
+# The embedded control plane of this checkout (scripts/up where there is no engine): its process id while it runs.
+PID_FILE=$LOCAL/control.pid
+embedded_pid() {
+  local pid
+  pid=$(cat "$PID_FILE" 2>/dev/null) || return 1
+  # The number may be another program's by now.
+  [[ $(ps -p "$pid" -o args= 2>/dev/null) == *'-m api'* ]] && printf '%s\n' "$pid"
+}
+
+# healthy PORT: the control plane answers there. In a shell of its own, because a publishing proxy may take the
+# connection and drop it again while the program behind it still starts: the write then raises SIGPIPE.
+healthy() (
+  trap '' PIPE
+  exec 8<>"/dev/tcp/127.0.0.1/$1" || exit 1
+  printf 'GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&8 || exit 1
+  IFS= read -r -t 3 line <&8 || line=''
+  [[ $line == HTTP/1.?' 200'* ]]
+) 2>/dev/null
+
+# What the last scripts/images run chose, by name.
+base_of() { sed -n "s/^$1=//p" "$BASES_FILE"; }
+
+# Containers, networks and volumes of this installation, whoever made them. --keep-data spares the volumes.
+sweep() {
+  local label=label=scf-sandbox=$INSTALLATION found
+  found=$(docker ps -aq --filter "$label")
+  # shellcheck disable=SC2086 # one word per id is what is meant
+  [[ -z $found ]] || docker rm -f -v $found >/dev/null
+  found=$(docker network ls -q --filter "$label")
+  # shellcheck disable=SC2086
+  [[ -z $found ]] || docker network rm $found >/dev/null
+  [[ ${1:-} != --keep-data ]] || return 0
+  found=$(docker volume ls -q --filter "$label")
+  # shellcheck disable=SC2086
+  [[ -z $found ]] || docker volume rm -f $found >/dev/null
+}

@@ -1,0 +1,275 @@
+"""Stand-ins for the services behind plain REST, and a client that talks to the app in process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from fastapi import FastAPI
+
+from api.metrics import Gauges, Metrics
+from api.rest import Health, Services, install_rest
+from sandbox.engine.base import EngineInfo
+from sandbox.errors import ConflictError, NotFoundError
+from sandbox.functions.listing import ALL
+from sandbox.functions.model import (
+    LATEST,
+    Bootstrap,
+    CodeRef,
+    Function,
+    FunctionConfig,
+    FunctionStatus,
+    FunctionVersion,
+    StatusReason,
+)
+from sandbox.invocation import InvokeOptions, Outcome
+from sandbox.record import InvocationRecord
+from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.functions.changes import ConfigChange
+    from sandbox.functions.listing import Page, Query
+    from sandbox.store.records import ResultFilter
+
+NOW = 1_700_000_000.0
+
+
+class FixedClock:
+    def now(self) -> float:
+        return NOW
+
+    def monotonic(self) -> float:
+        return NOW
+
+
+class FakeFunctions:
+    """Functions in a dictionary. ``fate`` is what becomes of what is created or updated."""
+
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.codes: list[bytes] = []
+        self.fate: FunctionStatus = FunctionStatus.ACTIVE
+        self.reasons: tuple[StatusReason, ...] = ()
+        self.bootstrap = Bootstrap.OK
+        self.raises: Exception | None = None
+
+    async def create(
+        self, namespace: str, name: str, data: bytes, config: FunctionConfig
+    ) -> Function:
+        if self.raises:
+            raise self.raises
+        if (namespace, name) in self.functions:
+            raise ConflictError(f"there is a {name} already", "ResourceInUse.FunctionName")
+        version = FunctionVersion(
+            config=config,
+            code=self._code(data),
+            status=FunctionStatus.CREATING,
+            created_at=NOW,
+            modified_at=NOW,
+        )
+        function = Function(
+            namespace=namespace,
+            name=name,
+            function_id=f"lam-{name}",
+            created_at=NOW,
+            versions={LATEST: version},
+        )
+        self.functions[function.key] = function
+        return function
+
+    def get(self, namespace: str, name: str) -> Function:
+        try:
+            return self.functions[namespace, name]
+        except KeyError:
+            raise NotFoundError(f"no function {name}", "ResourceNotFound.FunctionName") from None
+
+    def resolve(
+        self, namespace: str, name: str, qualifier: str = LATEST
+    ) -> tuple[Function, FunctionVersion]:
+        function = self.get(namespace, name)
+        if qualifier not in function.versions:
+            raise NotFoundError(f"no version {qualifier}", "ResourceNotFound.Qualifier")
+        return function, function.versions[qualifier]
+
+    def list(self, namespace: str = "default", query: Query = ALL) -> Page:
+        return query.run(f for f in self.functions.values() if f.namespace == namespace)
+
+    async def update_code(self, namespace: str, name: str, data: bytes) -> Function:
+        return self._change(namespace, name, code=self._code(data))
+
+    async def update_config(self, namespace: str, name: str, change: ConfigChange) -> Function:
+        config = change.apply(self.get(namespace, name).latest.config)
+        return self._change(namespace, name, config=config)
+
+    async def delete(self, namespace: str, name: str) -> None:
+        self.get(namespace, name)
+        del self.functions[namespace, name]
+
+    async def force_cold(self, namespace: str, name: str) -> Function:
+        function = self.get(namespace, name)
+        function = function.model_copy(update={"epoch": function.epoch + 1})
+        self.functions[function.key] = function
+        return function
+
+    async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
+        return self._change(namespace, name, status=self.fate, status_reasons=self.reasons)
+
+    def _change(self, namespace: str, name: str, **changes: Any) -> Function:
+        function = self.get(namespace, name)
+        function = function.with_version(function.latest.model_copy(update=changes))
+        self.functions[function.key] = function
+        return function
+
+    def _code(self, code: bytes) -> CodeRef:
+        self.codes.append(code)
+        return CodeRef(
+            digest="0" * 64,
+            zip_bytes=len(code),
+            unpacked_bytes=len(code),
+            bootstrap=self.bootstrap,
+        )
+
+
+class FakeInvoker:
+    """Answers every event with ``outcome``, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, bytes, InvokeOptions]] = []
+        self.outcome: dict[str, Any] = {"status_code": 200, "body": b'{"ok":true}'}
+        self.raises: Exception | None = None
+
+    async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
+        self.events.append((name, event, options))
+        if self.raises:
+            raise self.raises
+        return Outcome(request_id=options.request_id, **self.outcome)
+
+    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
+        self.events.append((name, event, options))
+        if self.raises:
+            raise self.raises
+
+
+class FakeHistory:
+    """Records in a list. ``on_find`` is called before each query."""
+
+    def __init__(self) -> None:
+        self.records: list[InvocationRecord] = []
+        self.queries: list[dict[str, Any]] = []
+        self.on_find: Callable[[], None] = lambda: None
+
+    async def find(
+        self,
+        namespace: str,
+        function_name: str | None = None,
+        *,
+        qualifier: str | None = None,
+        request_id: str | None = None,
+        result: ResultFilter | None = None,
+        start: float | None = None,
+        offset: int = 0,
+        limit: int = 20,
+    ) -> tuple[int, list[InvocationRecord]]:
+        self.on_find()
+        self.queries.append({"result": result, "start": start, "qualifier": qualifier})
+        found = [
+            record
+            for record in self.records
+            if (record.namespace, record.function_name) == (namespace, function_name)
+            and request_id in (None, record.request_id)
+            and (result is None or (record.status_code == 200) == (result == "is0"))
+            and (start is None or record.started_at >= start)
+        ]
+        found.sort(key=lambda record: record.started_at, reverse=True)
+        return len(found), found[offset : offset + limit]
+
+    async def get(self, request_id: str) -> InvocationRecord | None:
+        return next((r for r in self.records if r.request_id == request_id), None)
+
+    async def logs(self, records: list[InvocationRecord]) -> list[str]:
+        return [log_of(record.request_id) for record in records]
+
+
+class FakePool:
+    def __init__(self) -> None:
+        self.views: list[dict[str, Any]] = []
+
+    def instances(self) -> list[dict[str, Any]]:
+        return self.views
+
+
+def log_of(request_id: str) -> str:
+    """What stands for the log of any invocation."""
+    return f"START RequestId:{request_id}\nhello\nEND RequestId:{request_id}\n"
+
+
+@dataclass
+class House:
+    """The app, its services, and a client."""
+
+    functions: FakeFunctions = field(default_factory=FakeFunctions)
+    invoker: FakeInvoker = field(default_factory=FakeInvoker)
+    history: FakeHistory = field(default_factory=FakeHistory)
+    pool: FakePool = field(default_factory=FakePool)
+    health: Health = field(
+        default_factory=lambda: Health(
+            "ok",
+            EngineInfo(
+                name="docker",
+                version="27.0",
+                image="scf-sandbox/centos7",
+                base="centos:7.6.1810",
+                os_parity=True,
+            ),
+        )
+    )
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(
+            Gauges(
+                instances=self.pool.instances,
+                memory=lambda: (128 * 2**20, 1024 * 2**20),
+                records=lambda: (3, 10, 0),
+            )
+        )
+        self.services = Services(
+            functions=self.functions,
+            invoker=self.invoker,
+            history=self.history,
+            pool_view=self.pool,
+            settings=Settings(),
+            health=lambda: self.health,
+            metrics=self.metrics,
+            clock=FixedClock(),
+        )
+        self.app = FastAPI(title="scf-sandbox", version="1.0", docs_url=None, redoc_url=None)
+        install_rest(self.app, self.services)
+
+    def client(self) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://sandbox")
+
+    async def with_function(self, name: str = "hello", namespace: str = "default") -> Function:
+        """Create one that is Active."""
+        await self.functions.create(namespace, name, b"zip", FunctionConfig())
+        return await self.functions.settled(namespace, name, 1)
+
+
+def record(request_id: str, started_at: float = NOW, **more: Any) -> InvocationRecord:
+    """A record of an invocation of ``hello`` that went well, a tenth of a second long."""
+    fields: dict[str, Any] = {
+        "namespace": "default",
+        "function_name": "hello",
+        "version": LATEST,
+        "qualifier": LATEST,
+        "started_at": started_at,
+        "ended_at": started_at + 0.1,
+        "status_code": 200,
+        "ret_msg": "done",
+        "instance_id": "0123456789abcdef0123456789abcdef",
+        "timeline": {"received": started_at, "finished": started_at + 0.1},
+    }
+    return InvocationRecord(request_id=request_id, **{**fields, **more})

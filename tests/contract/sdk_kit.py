@@ -1,0 +1,81 @@
+"""The official Python SDK, unmodified, against the cloud API on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tencentcloud.common import credential
+from tencentcloud.common.abstract_model import AbstractModel
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.scf.v20180416 import models, scf_client
+
+from tests.contract.cloud_kit import Cloud, fields_of, running_cloud, served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+ID, KEY = "AKIDtest", "secret-of-the-test"
+
+
+class Sdk:
+    """The blocking SDK, called from a thread."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        method: str = "POST",
+        sign: str = "TC3-HMAC-SHA256",
+        secret: tuple[str, str] = (ID, KEY),
+    ) -> None:
+        http = HttpProfile(endpoint=endpoint, reqMethod=method)
+        if "://" not in endpoint:
+            http.scheme = "http"
+        profile = ClientProfile(httpProfile=http, signMethod=sign)
+        self.sent: defaultdict[str, set[str]] = defaultdict(set)
+        self._client = scf_client.ScfClient(credential.Credential(*secret), "na-toronto", profile)
+
+    async def call(self, action: str, **params: Any) -> Any:
+        request = getattr(models, f"{action}Request")()
+        request._deserialize(params)
+        self.sent[action] |= set(params)
+        return await asyncio.to_thread(getattr(self._client, action), request)
+
+    async def error_of(self, action: str, **params: Any) -> TencentCloudSDKException:
+        with pytest.raises(TencentCloudSDKException) as caught:
+            await self.call(action, **params)
+        return caught.value
+
+    def require_every_field_sent(self, *actions: str) -> None:
+        """Every field that the SDK has for these actions was in some request."""
+        for action in actions:
+            known = fields_of(getattr(models, f"{action}Request"))
+            assert self.sent[action] == known, (action, known - self.sent[action])
+
+
+@asynccontextmanager
+async def cloud_at_address(
+    directory: Path, http: str = "httptools", **settings: Any
+) -> AsyncIterator[tuple[Cloud, str]]:
+    settings.setdefault("credentials", {ID: KEY})
+    async with running_cloud(directory, **settings) as cloud, served(cloud.app, http) as address:
+        yield cloud, address
+
+
+def require_complete(answer: Any, *empty: str) -> None:
+    """Every field of the SDK's model of this answer has a value, down to the last structure; but
+    for those named in ``empty``, which may have none."""
+    for name, value in vars(answer).items():
+        field = name.removeprefix("_")
+        if field in empty:
+            continue
+        assert value is not None, f"{type(answer).__name__}.{field} has no value"
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, AbstractModel):
+                require_complete(item, *empty)

@@ -1,0 +1,188 @@
+"""A newcomer's way: ``scripts/up``, Tencent's own clients, ``docker logs``, ``scripts/down``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.e2e.product import ROOT, eventually, left_behind, make_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+
+URL = "http://127.0.0.1:9000"
+EXAMPLE = ROOT / "examples" / "bash"
+EVENT = '{"key1": "test value 1", "key2": "test value 2"}'
+RESULT = f"Echoing request: '{EVENT}'"
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=540,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def tccli() -> Path:
+    """The command line client lives in an environment of its own: see scripts/test."""
+    return Path(os.environ.get("SCF_TEST_TCCLI", ROOT / ".venv-tccli" / "bin" / "tccli"))
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[None]:
+    run(ROOT / "scripts" / "up", "--detach")
+    try:
+        yield
+    finally:
+        run(ROOT / "scripts" / "down")
+    assert left_behind("default") == []
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{URL}/healthz", trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with demo.zip, as the example's scripts expect it."""
+    place = tmp_path_factory.mktemp("demo")
+    with zipfile.ZipFile(place / "demo.zip", "w") as archive:
+        for name in ("index.sh", "bootstrap"):
+            archive.write(EXAMPLE / name, name)
+    return place
+
+
+def function_containers(name: str) -> list[str]:
+    listed = run("docker", "ps", "--filter", f"label=scf-sandbox.function=default/{name}", "-q")
+    return listed.stdout.split()
+
+
+def wait_until_active(name: str) -> None:
+    eventually(
+        lambda: (
+            httpx.get(f"{URL}/functions/{name}", trust_env=False).json().get("status") == "Active"
+        ),
+        within=60,
+    )
+
+
+@pytest.mark.usefixtures("up")
+class TestANewcomer:
+    def test_creates_and_invokes_through_the_unmodified_python_sdk(self, demo: Path) -> None:
+        created = run(sys.executable, EXAMPLE / "create.py", cwd=demo)
+        assert list(json.loads(created.stdout)) == ["RequestId"]
+        wait_until_active("CustomRuntime-Bash")
+        answer = json.loads(run(sys.executable, EXAMPLE / "invoke.py", cwd=demo).stdout)
+        result = answer["Result"]
+        assert result["RetMsg"] == RESULT
+        assert result["InvokeResult"] == 0
+        assert result["ErrMsg"] == ""
+        assert result["Log"] == ""
+        assert result["MemUsage"] > 1_000_000
+        assert result["BillDuration"] >= result["Duration"] > 0
+        assert result["FunctionRequestId"] == answer["RequestId"]
+
+    def test_sees_the_instance_reused_and_its_log_in_docker(self) -> None:
+        def warm() -> bool:
+            return any(
+                view["served"] and view["function"] == "CustomRuntime-Bash"
+                for view in httpx.get(f"{URL}/instances", trust_env=False).json()["instances"]
+            )
+
+        assert warm()
+        answer = httpx.post(
+            f"{URL}/functions/CustomRuntime-Bash/invocations", content=EVENT, trust_env=False
+        )
+        assert answer.text == RESULT
+        assert answer.headers["X-Scf-Cold-Start"] == "false"
+        logs = [
+            run("docker", "logs", container).stdout
+            for container in function_containers("CustomRuntime-Bash")
+        ]
+        assert any(log.count(f"got an event of {len(EVENT)} characters") == 2 for log in logs)
+
+    def test_does_the_same_through_tccli(self, demo: Path) -> None:
+        environment = {
+            **os.environ,
+            "HOME": str(demo),
+            "TENCENTCLOUD_SECRET_ID": "SecretId",
+            "TENCENTCLOUD_SECRET_KEY": "secretKey",
+            "TENCENTCLOUD_REGION": "ap-guangzhou",
+        }
+        code = base64.b64encode((demo / "demo.zip").read_bytes()).decode()
+
+        def scf(action: str, *more: str) -> dict[str, Any]:
+            done = run(
+                *(tccli(), "scf", action, "--endpoint", URL, "--FunctionName", "by-tccli"),
+                *more,
+                env=environment,
+            )
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+
+        scf(
+            *("CreateFunction", "--Runtime", "CustomRuntime", "--InitTimeout", "3"),
+            *("--Timeout", "3", "--Code", json.dumps({"ZipFile": code})),
+        )
+        waiter = "{'expr':'Status','to':'Active','timeout':30,'interval':1}"
+        assert scf("GetFunction", "--waiter", waiter)["Status"] == "Active"
+        result = scf("Invoke", "--ClientContext", EVENT)["Result"]
+        assert result["RetMsg"] == RESULT
+
+    def test_does_the_same_through_curl_on_plain_rest(self, demo: Path) -> None:
+        upload = f"code=@{demo / 'demo.zip'}"
+        run("curl", "-fsS", "-F", "name=by-curl", "-F", upload, f"{URL}/functions")
+        answer = run("curl", "-fsS", "-d", EVENT, f"{URL}/functions/by-curl/invocations")
+        assert answer.stdout == RESULT
+
+    def test_runs_on_the_systems_of_centos_7(self) -> None:
+        bootstrap = (
+            "#!/bin/bash\napi=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime\n"
+            'curl -s -d " " $api/init/ready\nwhile true; do curl -s $api/invocation/next; '
+            'curl -s -d "$(getconf GNU_LIBC_VERSION)" $api/invocation/response; done\n'
+        )
+        package = make_zip({"bootstrap": bootstrap})
+        created = httpx.post(
+            f"{URL}/functions",
+            data={"name": "libc"},
+            files={"code": ("code.zip", package)},
+            trust_env=False,
+            timeout=60,
+        )
+        assert created.status_code == 201, created.text
+        answer = httpx.post(f"{URL}/functions/libc/invocations", trust_env=False, timeout=60)
+        assert answer.text == "glibc 2.17"
+
+    def test_cannot_reach_the_control_api_from_a_function(self) -> None:
+        bootstrap = (
+            "#!/bin/bash\napi=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime\n"
+            'curl -s -d " " $api/init/ready\nwhile true; do curl -s $api/invocation/next; '
+            "code=$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$SCF_RUNTIME_API:9000/healthz);"
+            ' curl -s -d "$code" $api/invocation/response; done\n'
+        )
+        package = make_zip({"bootstrap": bootstrap})
+        httpx.post(
+            f"{URL}/functions",
+            data={"name": "nosy", "timeout": "10"},
+            files={"code": ("code.zip", package)},
+            trust_env=False,
+            timeout=60,
+        )
+        answer = httpx.post(f"{URL}/functions/nosy/invocations", trust_env=False, timeout=60)
+        assert re.fullmatch("000", answer.text), answer.text

@@ -1,0 +1,45 @@
+"""``kill -9`` of the control plane: nothing is lost, and nothing is left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.product import Product, bash_runtime, eventually, left_behind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.engine
+
+
+def test_a_killed_control_plane_loses_nothing_and_its_containers_are_swept(tmp_path: Path) -> None:
+    product = Product(tmp_path / "data")
+    product.start()
+    try:
+        product.create("kept", {"bootstrap": bash_runtime('echo "hello" >&2; echo "$1"')})
+        answers = [product.invoke("kept", {"n": number}) for number in range(20)]
+        last = answers[-1].response.headers["X-Scf-Request-Id"]
+        eventually(lambda: "hello" in product.log_of(last))  # all has come out of the container
+        product.kill()
+        before = left_behind(product.installation)
+        assert before, "the killed control plane left its containers"
+
+        product.start()
+        eventually(lambda: not set(before) & set(left_behind(product.installation)))
+        assert product.http.get("/functions/kept").json()["status"] == "Active"
+        lines = 0
+        for answer in answers:
+            request_id = answer.response.headers["X-Scf-Request-Id"]
+            record = product.http.get(f"/invocations/{request_id}").json()
+            assert record["status"] == 200
+            lines += record["log"].count("hello")
+        assert lines == len(answers)
+        again = product.invoke("kept", {"n": 20})
+        assert again.status == 200
+        assert again.cold
+    finally:
+        product.stop()
+        product.http.close()
+    assert left_behind(product.installation) == []

@@ -1,0 +1,204 @@
+"""What the engine tests share: packages to run, a sink that remembers, a rig around an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import re
+import secrets
+import zipfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from api.runtime.server import RuntimeServer
+from sandbox.clock import SystemClock
+from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
+from sandbox.environment import FIXED
+from sandbox.functions.model import (
+    Bootstrap,
+    CodeRef,
+    Function,
+    FunctionConfig,
+    FunctionVersion,
+)
+from sandbox.instance import Instance, Surroundings
+from sandbox.invocation import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.package import PackageStore
+    from sandbox.record import LogChunk
+    from sandbox.settings import Settings
+
+DEADLINE_S = 30.0
+
+
+async def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    """Wait until the condition holds; fail when the deadline passes first."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
+            await asyncio.sleep(0.01)
+
+
+def make_zip(files: dict[str, tuple[str, int]]) -> bytes:
+    """A zip of ``{path: (text, mode)}``, as made on Unix."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, (text, mode) in files.items():
+            info = zipfile.ZipInfo(path)
+            info.create_system = 3
+            info.external_attr = (0o100000 | mode) << 16
+            archive.writestr(info, text)
+    return buffer.getvalue()
+
+
+#: What the static bash of the quick stand-in image has to say about its locale.
+LOCALE_WARNING = re.compile(rb"^.*warning: setlocale.*\n", re.MULTILINE)
+
+
+class Watcher:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.exits: list[Exit] = []
+        self._data = b""
+
+    def output(self, data: bytes) -> None:
+        self._data += data
+
+    @property
+    def data(self) -> bytes:
+        return LOCALE_WARNING.sub(b"", self._data)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.data.decode().splitlines()
+
+    def ended(self, exit: Exit) -> None:
+        self.exits.append(exit)
+
+    async def said(self, line: str) -> None:
+        await eventually(lambda: line in self.lines)
+
+    async def end(self) -> Exit:
+        await eventually(lambda: bool(self.exits))
+        return self.exits[0]
+
+
+@dataclass
+class Directory:
+    """The instances that the runtime API knows; an owner to whom nothing needs to be told."""
+
+    by_host: dict[str, Instance] = field(default_factory=dict)
+    by_peer: dict[str, Instance] = field(default_factory=dict)
+    chunks: list[LogChunk] = field(default_factory=list)
+
+    def instance_idle(self, instance: Instance) -> None: ...
+
+    def instance_stopping(self, instance: Instance) -> None: ...
+
+    def invocation_unserved(self, invocation: Invocation) -> None: ...
+
+    def lines(self, instance: Instance) -> list[str]:
+        own = [c for c in self.chunks if c.instance_id == instance.spec.instance_id]
+        lines = [text for chunk in own for _, text in chunk.lines]
+        return [line for line in lines if "warning: setlocale" not in line]
+
+    async def said(self, instance: Instance) -> None:
+        """Wait until the instance has written a line."""
+        await eventually(lambda: bool(self.lines(instance)))
+
+
+class Rig:
+    """An open engine with a package store and the runtime API."""
+
+    def __init__(self, engine: Engine, settings: Settings, packages: PackageStore) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.packages = packages
+        self.directory = Directory()
+        self.runtime = RuntimeServer(self.directory, settings.runtime_port)
+        #: Where the code is, as the function sees it: not a fixed place without isolation.
+        self.fixed_places = True
+
+    def save(self, bootstrap: str, **files: str) -> str:
+        """Keep a package of a bash bootstrap and other files; its digest."""
+        content = {"bootstrap": (f"#!/bin/bash\n{bootstrap}\n", 0o755)}
+        content.update({name: (text, 0o644) for name, text in files.items()})
+        return self.packages.save(make_zip(content)).digest
+
+    def spec(
+        self,
+        digest: str,
+        *,
+        function_name: str = "hello",
+        memory_mb: int = 128,
+        environment: dict[str, str] | None = None,
+        layers: tuple[str, ...] = (),
+    ) -> InstanceSpec:
+        return InstanceSpec(
+            instance_id=secrets.token_hex(16),
+            namespace="default",
+            function_name=function_name,
+            version="$LATEST",
+            code_digest=digest,
+            memory_mb=memory_mb,
+            environment={**FIXED, "MARK": self.settings.installation, **(environment or {})},
+            layers=layers,
+        )
+
+    async def launch(
+        self,
+        bootstrap: str,
+        *,
+        function_name: str = "hello",
+        memory_mb: int = 128,
+        environment: dict[str, str] | None = None,
+        layers: tuple[str, ...] = (),
+    ) -> tuple[Container, Watcher]:
+        watcher = Watcher()
+        spec = self.spec(
+            self.save(bootstrap),
+            function_name=function_name,
+            memory_mb=memory_mb,
+            environment=environment,
+            layers=layers,
+        )
+        return await self.engine.launch(spec, watcher), watcher
+
+    async def run(self, bootstrap: str, *, memory_mb: int = 128) -> tuple[Exit, list[str]]:
+        """Run a bootstrap to its end: how it ended, and what it wrote."""
+        container, watcher = await self.launch(bootstrap, memory_mb=memory_mb)
+        container.release()
+        end = await watcher.end()
+        await container.destroy()
+        return end, watcher.lines
+
+    async def instance(self, bootstrap: str, function_name: str = "hello") -> Instance:
+        """A real instance, standing by, that the runtime API knows."""
+        spec = self.spec(self.save(bootstrap), function_name=function_name)
+        surroundings = Surroundings(
+            asyncio.get_running_loop(), SystemClock(), self.directory.chunks.append
+        )
+        instance = Instance(
+            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, surroundings=surroundings
+        )
+        container = await self.engine.launch(spec, instance)
+        self.directory.by_host[container.runtime_host] = instance
+        self.directory.by_peer[container.peer] = instance
+        instance.attach(container)
+        return instance
+
+
+def invocation(event: bytes) -> Invocation:
+    """An event for a function that only exists here."""
+    digest = hashlib.sha256(event).hexdigest()
+    code = CodeRef(digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=Bootstrap.OK)
+    version = FunctionVersion(config=FunctionConfig(), code=code, created_at=0, modified_at=0)
+    function = Function(
+        name="hello", function_id="lam-1", created_at=0, versions={version.version: version}
+    )
+    future = asyncio.get_running_loop().create_future()
+    return Invocation(function, version, event, secrets.token_hex(16), future)

@@ -1,0 +1,82 @@
+"""Engines opened for a test, and checked for what they left when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+from docker.utils import kwargs_from_env
+
+from sandbox.engine import proctree
+from sandbox.engine.docker import DockerEngine
+from sandbox.engine.isolation import PlainProcess, choose_isolation
+from sandbox.engine.process import ProcessEngine
+from sandbox.package import PackageStore
+from sandbox.settings import Settings
+from tests.engine.engine_kit import Rig
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sandbox.engine.base import Engine
+    from sandbox.engine.isolation import Isolation
+
+
+async def plain_processes(_accounts: Path) -> Isolation:
+    return PlainProcess()
+
+
+@contextlib.asynccontextmanager
+async def open_rig(kind: str, directory: Path, installation: str) -> AsyncIterator[Rig]:
+    """An engine that is closed again, and has left nothing then."""
+    settings = Settings(data_dir=directory, installation=installation)
+    packages = PackageStore(directory / "packages")
+    engine: Engine
+    if kind == "docker":
+        engine = DockerEngine(settings, packages)
+    else:
+        choose = choose_isolation if kind == "bubblewrap" else plain_processes
+        engine = ProcessEngine(settings, packages, choose)
+    rig = Rig(engine, settings, packages)
+    rig.fixed_places = kind != "plain"
+    await engine.open(rig.runtime.listen)
+    try:
+        if kind == "bubblewrap" and engine.info.details["isolation"] != "bubblewrap":
+            pytest.skip("bubblewrap is not installed, or may not do its work here")
+        yield rig
+    finally:
+        await engine.close()
+        await rig.runtime.close()
+    if kind == "docker":
+        assert docker_leftovers(installation) == []
+    else:
+        assert process_leftovers(settings) == []
+
+
+def process_leftovers(settings: Settings) -> list[str]:
+    """Processes below this one, processes with our mark, directories of the engine's."""
+    found = [f"process {pid}" for pid in proctree.descendants(os.getpid())]
+    mark = f"MARK={settings.installation}\0".encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+            if mark in file.read():
+                found.append(f"marked process {pid}")
+    found += map(str, settings.data_dir.glob("process/*"))
+    return found
+
+
+def docker_leftovers(installation: str) -> list[str]:
+    """Everything in the engine that carries the installation's label."""
+    client: Any = docker.APIClient(**kwargs_from_env())
+    filters = {"label": f"scf-sandbox={installation}"}
+    try:
+        found = [item["Names"][0] for item in client.containers(all=True, filters=filters)]
+        found += [item["Name"] for item in client.networks(filters=filters)]
+        found += [item["Name"] for item in client.volumes(filters=filters)["Volumes"] or []]
+    finally:
+        client.close()
+    return found

@@ -1,0 +1,108 @@
+"""Containers of instances are as closed as the platform's (contract 2.2), seen from both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+from docker.utils import kwargs_from_env
+
+from sandbox import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engine.engine_kit import Rig
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    client: Any = docker.APIClient(**kwargs_from_env())
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def facts(docker_rig: Rig, client: Any) -> dict[str, Any]:
+    """What the engine says of a waiting instance with 256 MB and a layer."""
+    layer = docker_rig.save("", layer="x")
+    container, _ = await docker_rig.launch("true", memory_mb=256, layers=(layer,))
+    found: dict[str, Any] = client.inspect_container(container.container_id)
+    return found
+
+
+async def test_a_container_is_closed_where_the_platforms_is(facts: dict[str, Any]) -> None:
+    host = facts["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["Privileged"] is False
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert host["Memory"] == host["MemorySwap"] == 256 * limits.MIB
+    assert host["PidsLimit"] == limits.MAX_PIDS
+    assert host["CpuShares"] == 1024 * 256 // limits.MEMORY_PER_CORE_MB
+    assert host["Init"] is True
+    assert list(host["Tmpfs"]) == ["/tmp"]
+    assert f"size={limits.TMP_BYTES}" in host["Tmpfs"]["/tmp"]
+    assert "exec" in host["Tmpfs"]["/tmp"].split(",")
+    ulimits = {u["Name"]: (u["Soft"], u["Hard"]) for u in host["Ulimits"]}
+    assert ulimits == {"nofile": (limits.MAX_FDS, limits.MAX_FDS), "core": (0, 0)}
+    assert host["PidMode"] == ""
+    assert host["IpcMode"] == "private"
+    assert host["PortBindings"] in (None, {})
+    assert facts["Config"]["User"] == "qcloud"
+    assert facts["Config"]["WorkingDir"] == "/var/user"
+
+
+async def test_code_and_layers_are_read_only_volumes(facts: dict[str, Any]) -> None:
+    mounts = {mount["Destination"]: mount for mount in facts["Mounts"]}
+    assert sorted(mounts) == ["/opt", "/var/user"]
+    assert all(mount["Type"] == "volume" and not mount["RW"] for mount in mounts.values())
+
+
+async def test_a_container_is_in_its_functions_network_only(
+    facts: dict[str, Any], installation: str
+) -> None:
+    networks = facts["NetworkSettings"]["Networks"]
+    assert len(networks) == 1
+    (name,) = networks
+    assert f"scf-{installation}-default-hello-" in name
+    assert facts["HostConfig"]["NetworkMode"] == name
+
+
+async def test_everything_carries_the_installations_label(
+    facts: dict[str, Any], installation: str
+) -> None:
+    labels = facts["Config"]["Labels"]
+    assert labels["scf-sandbox"] == installation
+    assert labels["scf-sandbox.role"] == "instance"
+    assert labels["scf-sandbox.function"] == "default/hello"
+
+
+async def test_seen_from_inside_it_is_as_closed(docker_rig: Rig) -> None:
+    _, lines = await docker_rig.run(
+        "id -un; id -u; date +%Z; ulimit -n; ulimit -c;"
+        " grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t';"
+        " cat /proc/1/comm; echo $HOME; ls -d $HOME"
+    )
+    assert lines == [
+        *("qcloud", "1000", "UTC", "1024", "0"),
+        *("CapEff:0000000000000000", "CapBnd:0000000000000000", "NoNewPrivs:1", "Seccomp:2"),
+        *("docker-init", "/home/qcloud", "/home/qcloud"),
+    ]
+
+
+async def test_tmp_holds_512_mb_and_runs_programs(docker_rig: Rig) -> None:
+    container, watcher = await docker_rig.launch(
+        "df -k /tmp | tail -n 1; cd /tmp; printf '#!/bin/sh\\necho runs\\n' >x; chmod +x x; ./x",
+        memory_mb=1024,
+    )
+    container.release()
+    await watcher.end()
+    device, size = watcher.lines[0].split()[:2]
+    assert device == "tmpfs"
+    assert int(size) * 1024 == limits.TMP_BYTES
+    assert watcher.lines[1] == "runs"
