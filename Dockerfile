@@ -6,7 +6,7 @@ RUN python3 -m venv /opt/venv
 # Wheels fetched on the host (scripts/up does where containers have no way to a package registry); there may be none.
 COPY requirements.txt .cache/wheels/*.whl /wheels/
 RUN set -e; \
-    install="/opt/venv/bin/python -m pip install --quiet --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r /wheels/requirements.txt"; \
+    install="/opt/venv/bin/python -m pip install --quiet --no-cache-dir --no-compile --disable-pip-version-check --no-deps --require-hashes -r /wheels/requirements.txt"; \
     if ls /wheels/*.whl >/dev/null 2>&1 && $install --no-index --find-links /wheels; then exit 0; fi; \
     $install
 

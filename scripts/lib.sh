@@ -128,8 +128,9 @@ venv() {
     "$python" -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
     step "create ${directory##*/}" "$python" -m venv "$directory"
   fi
+  # The lock names every package: resolving again could only differ from it.
   step "install ${requirements##*/} into ${directory##*/}" \
-    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$requirements"
   hash_of <"$requirements" >"$directory/.made-from"
 }
 
