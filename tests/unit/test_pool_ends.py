@@ -271,7 +271,8 @@ async def test_nothing_is_started_any_more_after_close() -> None:
     assert heart.engine.launches == 1
 
 
-async def test_a_killed_version_ends_its_events_and_instances_at_once(heart: Heart) -> None:
+async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
+    heart = Heart()
     running, waiting = heart.submit(HELLO), heart.submit(HELLO)
     (await heart.runtime(0)).ready().poll()
     heart.engine.gate.clear()
@@ -283,3 +284,4 @@ async def test_a_killed_version_ends_its_events_and_instances_at_once(heart: Hea
     assert [outcome.status_code for outcome in outcomes] == [499, 499]
     heart.engine.gate.set()
     await eventually(lambda: not heart.pool.instances())
+    await heart.close()
