@@ -14,14 +14,18 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
+from api.claims import claim_directory, claim_port
 from api.front import front_protocol
 from api.house import House
 from api.logging import configure_logging
 from sandbox.errors import SandboxError
-from sandbox.settings import Settings
+from sandbox.settings import read_settings
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
+
+    from sandbox.settings import Settings
 
 log = structlog.get_logger()
 
@@ -34,16 +38,17 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Serve both ports; on SIGTERM or SIGINT end every instance and leave nothing behind."""
+async def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve both ports; on SIGTERM or SIGINT end every instance and leave nothing behind.
+
+    ``listener`` is the control port's.
+    """
     house = House(settings)
     try:
         await house.open()
         server = Server(
             uvicorn.Config(
                 create_app(house),
-                host=settings.host,
-                port=settings.port,
                 http=front_protocol(house.cloud, IPv4Network(settings.network_range)),
                 lifespan="off",
                 access_log=False,
@@ -55,16 +60,21 @@ async def serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
-        await server.serve()
+        await server.serve([listener])
     finally:
         await house.close()
 
 
 def main() -> int:
-    settings = Settings()
+    try:
+        settings = read_settings()
+    except SandboxError as error:
+        print(f"scf-sandbox: {error.message}", file=sys.stderr)
+        return 1
     configure_logging(settings)
     try:
-        uvloop.run(serve(settings))
+        with claim_directory(settings.data_dir), claim_port(settings.host, settings.port) as port:
+            uvloop.run(serve(settings, port))
     except SandboxError as error:
         log.error("sandbox_failed", code=error.code, message=error.message)
         return 1

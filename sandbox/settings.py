@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox import limits
+from sandbox.errors import RequestError
 
 
 class Settings(BaseSettings):
@@ -20,8 +22,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCF_", frozen=True, env_ignore_empty=True)
 
     host: str = "127.0.0.1"
-    port: int = 9000
-    runtime_port: int = 9001
+    port: int = Field(default=9000, ge=1, le=65535)
+    runtime_port: int = Field(default=9001, ge=1, le=65535)
     data_dir: Path = Path("data")
     database_url: str | None = None
     engine: Literal["auto", "docker", "process"] = "auto"
@@ -30,7 +32,7 @@ class Settings(BaseSettings):
     control_container: bool = False
     cgroup_root: Path = Path("/sys/fs/cgroup")
     network_range: str = "198.18.0.0/15"
-    network_prefix: int = Field(default=23, ge=20, le=28)
+    network_prefix: int = Field(default=23, ge=20, le=28, validate_default=True)
 
     region: str = "ap-guangzhou"
     app_id: str = "1250000000"
@@ -64,6 +66,31 @@ class Settings(BaseSettings):
             raise ValueError("SCF_CREDENTIALS takes SecretId:SecretKey pairs, separated by commas")
         return {pair.split(":", 1)[0].strip(): pair.split(":", 1)[1].strip() for pair in pairs}
 
+    @field_validator("network_range")
+    @classmethod
+    def _check_range(cls, value: str) -> str:
+        return str(IPv4Network(value))
+
+    @field_validator("network_prefix")
+    @classmethod
+    def _check_prefix(cls, value: int, info: ValidationInfo) -> int:
+        within = IPv4Network(info.data.get("network_range", "0.0.0.0/0"))
+        if value < within.prefixlen:
+            raise ValueError(f"no network of /{value} fits into SCF_NETWORK_RANGE {within}")
+        return value
+
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'scf.db'}"
+
+
+def read_settings() -> Settings:
+    """From the environment. ``RequestError`` names what is wrong; it repeats no value (a key)."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = [
+            f"SCF_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise RequestError("settings are wrong: " + "; ".join(found)) from error

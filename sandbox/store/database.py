@@ -34,11 +34,15 @@ _WAL_KEPT_BYTES = 64 * 1024 * 1024
 def open_database(url: str) -> sa.Engine:
     """The database at an SQLAlchemy ``url``; for SQLite, its file's directory is made.
 
-    Raises ``PlatformError`` if the directory cannot be made. Nothing is read or written yet.
+    Raises ``PlatformError`` if the directory cannot be made, or for a URL that is none, or whose
+    driver is not installed. Nothing is read or written yet.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return sa.create_engine(parsed, pool_pre_ping=True)
+    except (sa.exc.ArgumentError, ImportError) as error:  # neither message holds a password
+        raise PlatformError(f"SCF_DATABASE_URL cannot be used: {error}") from error
     if parsed.database:
         directory = Path(parsed.database).parent
         try:

@@ -133,6 +133,18 @@ class Product:
             )
         eventually(self._healthy, within=30)
 
+    def again(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        """The same once more, by mistake; it is expected to end by itself."""
+        return subprocess.run(
+            [sys.executable, "-m", "api"],
+            cwd=ROOT,
+            env={**self._environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()

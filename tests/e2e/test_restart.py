@@ -43,3 +43,25 @@ def test_a_killed_control_plane_loses_nothing_and_its_containers_are_swept(tmp_p
         product.stop()
         product.http.close()
     assert left_behind(product.installation) == []
+
+
+def test_a_second_start_by_mistake_ends_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    product = Product(tmp_path / "data")
+    product.start()
+    try:
+        product.create("kept", {"bootstrap": bash_runtime()})
+        assert product.invoke("kept").cold
+        before = set(left_behind(product.installation))
+        for settings in ({}, {"SCF_DATA_DIR": str(tmp_path / "another")}):
+            second = product.again(**settings)
+            assert second.returncode == 1
+            assert "sandbox_failed" in second.stderr
+            assert "Traceback" not in second.stderr
+        assert before <= set(left_behind(product.installation))
+        warm = product.invoke("kept")
+        assert warm.status == 200
+        assert not warm.cold
+    finally:
+        product.stop()
+        product.http.close()
+    assert left_behind(product.installation) == []
