@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class FunctionNetworks:
         self._range = ipaddress.IPv4Network(settings.network_range)
         self._prefix = settings.network_prefix
         self._installation = settings.installation
+        self._port = settings.runtime_port
         self._listen: Listen | None = None
         self._networks: dict[tuple[str, str], asyncio.Future[_Network]] = {}
         self._subnets: set[ipaddress.IPv4Network] = set()
@@ -125,7 +127,6 @@ class FunctionNetworks:
         self._networks.clear()
 
     async def _make(self, key: tuple[str, str]) -> _Network:
-        assert self._listen is not None
         for subnet in self._free_subnets():
             self._subnets.add(subnet)
             gateway = str(subnet.network_address + 1)
@@ -149,7 +150,7 @@ class FunctionNetworks:
                         network.network_id,
                         ipv4_address=runtime,
                     )
-                network.server = await self._listen(runtime)
+                network.server = await self._listen_on(runtime)
             except BaseException:
                 await self._remove(network.network_id)
                 self._subnets.discard(subnet)
@@ -159,6 +160,21 @@ class FunctionNetworks:
             f"no free subnet for a function network in {self._range}: set SCF_NETWORK_RANGE to a"
             " larger or unused range"
         )
+
+    async def _listen_on(self, address: str) -> asyncio.AbstractServer:
+        assert self._listen is not None
+        try:
+            return await self._listen(address)
+        except OSError as error:
+            hint = "end the program that has it, or set SCF_RUNTIME_PORT to another one"
+            if error.errno == errno.EADDRNOTAVAIL:
+                hint = (
+                    "the engine runs on another machine: run the control plane there (scripts/up)"
+                )
+            raise EngineError(
+                f"the runtime API cannot listen on {address} port {self._port} ({error.strerror}):"
+                f" {hint}"
+            ) from error
 
     def _free_subnets(self) -> Iterator[ipaddress.IPv4Network]:
         for subnet in self._range.subnets(new_prefix=self._prefix):
