@@ -68,6 +68,8 @@ def _values(function: Function, name: str) -> set[Any]:
             return {item.get(key) for item in details["CfsConfig"].get("CfsInsList") or []}
         case "Eip":
             return set(details["EipConfig"]["Eips"])
+        case "Stamp":
+            return {"Default"}
         case _:
             return {details.get(name)}
 

@@ -37,6 +37,7 @@ from sandbox.store.records import RecordRepository
 from sandbox.store.shelves import ShelfTable
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
+from tests.contract.listed_codes import require_listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -168,6 +169,7 @@ class Cloud:
         assert set(answer) == {"Error", "RequestId"}, answer
         assert answer["Error"]["Message"]
         code: str = answer["Error"]["Code"]
+        require_listed(action, code)
         return code
 
     async def create(self, name: str = "echo", **params: Any) -> dict[str, Any]:

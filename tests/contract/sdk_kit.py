@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,9 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models, scf_client
 
-from tests.contract.cloud_kit import Cloud, fields_of, running_cloud, served
+from tests.contract.cloud_kit import Cloud, running_cloud, served, zip_text
+from tests.contract.coverage_kit import note_received, note_sent, sample_of
+from tests.contract.listed_codes import require_listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,25 +39,21 @@ class Sdk:
         if "://" not in endpoint:
             http.scheme = "http"
         profile = ClientProfile(httpProfile=http, signMethod=sign)
-        self.sent: defaultdict[str, set[str]] = defaultdict(set)
         self._client = scf_client.ScfClient(credential.Credential(*secret), "na-toronto", profile)
 
     async def call(self, action: str, **params: Any) -> Any:
         request = getattr(models, f"{action}Request")()
         request._deserialize(params)
-        self.sent[action] |= set(params)
-        return await asyncio.to_thread(getattr(self._client, action), request)
+        note_sent(action, request)
+        answer = await asyncio.to_thread(getattr(self._client, action), request)
+        note_received(action, answer)
+        return answer
 
     async def error_of(self, action: str, **params: Any) -> TencentCloudSDKException:
         with pytest.raises(TencentCloudSDKException) as caught:
             await self.call(action, **params)
+        require_listed(action, caught.value.code)
         return caught.value
-
-    def require_every_field_sent(self, *actions: str) -> None:
-        """Every field that the SDK has for these actions was in some request."""
-        for action in actions:
-            known = fields_of(getattr(models, f"{action}Request"))
-            assert self.sent[action] == known, (action, known - self.sent[action])
 
 
 @asynccontextmanager
@@ -79,3 +76,12 @@ def require_complete(answer: Any, *empty: str) -> None:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, AbstractModel):
                 require_complete(item, *empty)
+
+
+async def require_other_sources_refused(sdk: Sdk, action: str, part: str, **params: Any) -> None:
+    """Code from anywhere but ``ZipFile`` is refused, even beside a zip."""
+    for source, value in sample_of("Code").items():
+        if source != "ZipFile":
+            code = {"ZipFile": zip_text(), source: value}
+            error = await sdk.error_of(action, **params, **{part: code})
+            assert error.code == "UnsupportedOperation", source

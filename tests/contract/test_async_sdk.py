@@ -8,27 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, Cloud
-from tests.e2e.product import Product, bash_runtime, eventually
+from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM
+from tests.e2e.product import bash_runtime, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.e2e.async_kit import Cloud
 
 FAILING = bash_runtime('curl -s -o /dev/null -d broken $api/invocation/error; echo "$1"')
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Timeout": 86_400}
 EVENTS = {"RetryConfig": [{"RetryNum": 1}], "MsgTTL": 3600}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    directory = tmp_path_factory.mktemp("async") / "data"
-    product = Product(directory, "process", SCF_ASYNC_RETRY_INTERVAL="0.2", SCF_STANDBY="0")
-    product.start()
-    try:
-        yield Cloud(product)
-    finally:
-        product.stop()
-        product.http.close()
 
 
 def becomes(cloud: Cloud, request_id: str, status: str, code: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.cloud_kit import running_cloud
+from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
 
@@ -46,6 +47,7 @@ async def version_of(cloud: Cloud, qualifier: str, routing_key: str = "") -> str
     return cloud.invoker.versions[-1]
 
 
+@drives(*ACTIONS)
 async def test_aliases_live_their_whole_life_through_the_sdk(tmp_path: Path) -> None:
     async with cloud_at_address(tmp_path, signature="off") as (cloud, address):
         sdk = Sdk(address)
@@ -78,13 +80,24 @@ async def test_aliases_live_their_whole_life_through_the_sdk(tmp_path: Path) -> 
         await sdk.call("Invoke", FunctionName="echo", Qualifier="live", RoutingKey='{"User":"ann"}')
         assert cloud.invoker.versions == ["2"]
 
+        other = {**where, "Name": "other", "FunctionVersion": "1"}
+        await sdk.call("CreateAlias", **other, RoutingConfig=rules)
+        found = await sdk.call("GetAlias", **where, Name="other")
+        assert found.RoutingConfig._serialize() == {"AdditionalVersionWeights": [], **rules}
+        half = {"AdditionalVersionWeights": [{"Version": "2", "Weight": 1}]}
+        await sdk.call("UpdateAlias", **other, RoutingConfig=half)
+        await sdk.call("Invoke", FunctionName="echo", Qualifier="other")
+        assert cloud.invoker.versions == ["2", "2"]
+        listing = await sdk.call("ListAliases", **where)
+        assert [item.Name for item in listing.Aliases] == ["$DEFAULT", "live", "other"]
+        await sdk.call("DeleteAlias", **where, Name="other")
+
         answer = await sdk.call("ListAliases", **where, FunctionVersion="2", Offset="0", Limit="5")
         require_complete(answer)
         assert ([item.Name for item in answer.Aliases], answer.TotalCount) == (["live"], 1)
 
         await sdk.call("DeleteAlias", **alias)
         assert (await sdk.error_of("GetAlias", **alias)).code == "ResourceNotFound.Alias"
-        sdk.require_every_field_sent(*ACTIONS)
 
 
 async def test_default_is_there_from_the_start_and_can_be_routed_but_not_deleted(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import EngineError
 from tests.contract.cloud_kit import running_cloud, zip_text
+from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import Sdk, cloud_at_address
 
@@ -22,6 +23,7 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
+@drives("CopyFunction")
 async def test_a_copy_has_code_and_configuration_and_a_life_of_its_own(tmp_path: Path) -> None:
     async with cloud_at_address(tmp_path, signature="off") as (cloud, address):
         sdk = Sdk(address)
@@ -39,7 +41,6 @@ async def test_a_copy_has_code_and_configuration_and_a_life_of_its_own(tmp_path:
             Override=False,
             CopyConfiguration=True,
         )
-        sdk.require_every_field_sent("CopyFunction")
         await cloud.functions.settled("stage", "copy", 10)
         await cloud.call("DeleteFunction", FunctionName="echo")
         await cloud.functions.steps.drain()

@@ -10,8 +10,14 @@ import httpx
 
 from sandbox import limits
 from tests.contract.cloud_kit import running_cloud, zip_of, zip_text
+from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
-from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
+from tests.contract.sdk_kit import (
+    Sdk,
+    cloud_at_address,
+    require_complete,
+    require_other_sources_refused,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +55,7 @@ def bound(*layers: tuple[str, int]) -> list[dict[str, Any]]:
     return [{"LayerName": name, "LayerVersion": version} for name, version in layers]
 
 
+@drives(*ACTIONS)
 async def test_layers_live_their_whole_life_through_the_sdk(tmp_path: Path) -> None:
     async with cloud_at_address(tmp_path, signature="off") as (_, address):
         sdk = Sdk(address)
@@ -88,7 +95,14 @@ async def test_layers_live_their_whole_life_through_the_sdk(tmp_path: Path) -> N
         await sdk.call("DeleteLayerVersion", **which)
         error = await sdk.error_of("GetLayerVersion", **which)
         assert error.code == "ResourceNotFound.LayerVersion"
-        sdk.require_every_field_sent(*ACTIONS)
+        await require_other_sources_refused(
+            sdk,
+            "PublishLayerVersion",
+            "Content",
+            LayerName="other",
+            CompatibleRuntimes=["CustomRuntime"],
+        )
+        assert (await sdk.call("ListLayers")).TotalCount == 0
 
 
 async def test_a_function_gets_its_layers_in_the_order_in_which_they_are_bound(

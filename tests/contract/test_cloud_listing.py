@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tencentcloud.scf.v20180416 import models as sdk
 
+from sandbox.errors import EngineError
 from tests.contract.cloud_kit import fields_of, running_cloud
+from tests.contract.coverage_kit import drives
+from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +23,53 @@ async def test_a_list_of_functions_has_every_field_that_the_sdk_knows(tmp_path: 
     assert set(answer) == fields_of(sdk.ListFunctionsResponse)
     assert answer["TotalCount"] == 1
     assert set(answer["Functions"][0]) == fields_of(sdk.Function)
+
+
+@drives("ListFunctions", "DeleteFunction")
+async def test_functions_are_found_and_deleted_through_the_sdk(tmp_path: Path) -> None:
+    async with cloud_at_address(tmp_path, signature="off") as (cloud, address):
+        sdk = Sdk(address)
+        await cloud.call("CreateNamespace", Namespace="stage")
+        where = {"FunctionName": "alpha", "Namespace": "stage"}
+        await cloud.create("alpha", Namespace="default")
+        await cloud.create(
+            "alpha",
+            Namespace="stage",
+            Description="the first",
+            Tags=[{"Key": "team", "Value": "red"}],
+        )
+        await cloud.call("PublishVersion", **where)
+        await cloud.functions.settled("stage", "alpha", 10)
+        cloud.host.error = EngineError("no space left")
+        await cloud.create("beta", Namespace="stage", Description="the first that failed")
+        asked = {
+            "Namespace": "stage",
+            "Order": "ASC",
+            "Orderby": "FunctionName",
+            "Offset": 0,
+            "Limit": 5,
+            "SearchKey": "a",
+            "Description": "first",
+            "Filters": [{"Name": "Status", "Values": ["Active", "CreateFailed"]}],
+        }
+        found = await sdk.call("ListFunctions", **asked)
+        assert (found.TotalCount, [item.FunctionName for item in found.Functions]) == (
+            2,
+            ["alpha", "beta"],
+        )
+        alpha, beta = found.Functions
+        assert (alpha.Namespace, alpha.Tags[0].Value, alpha.StatusReasons) == ("stage", "red", [])
+        assert beta.StatusReasons[0].ErrorMessage == beta.StatusDesc == "no space left"
+
+        await sdk.call("DeleteFunction", **where, Qualifier="1")
+        versions = await sdk.call("ListVersionByFunction", **where)
+        assert versions.FunctionVersion == ["$LATEST"]
+        await sdk.call("DeleteFunction", **where)
+        found = await sdk.call("ListFunctions", **asked)
+        assert [item.FunctionName for item in found.Functions] == ["beta"]
+        assert (await sdk.call("ListFunctions")).TotalCount == 1
+        gone = await sdk.error_of("DeleteFunction", **where)
+        assert gone.code == "ResourceNotFound.FunctionName"
 
 
 async def test_functions_are_listed_page_by_page_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -52,6 +102,15 @@ async def test_functions_are_listed_page_by_page_in_the_order_asked_for(tmp_path
         ({"Filters": [{"Name": "CfsId", "Values": ["cfs-1"]}]}, {"beta"}),
         ({"Filters": [{"Name": "PublicNetStatus", "Values": ["ENABLE"]}]}, {"alpha", "beta"}),
         ({"Filters": [{"Name": "Eip", "Values": ["1.2.3.4"]}]}, set()),
+        ({"Filters": [{"Name": "SubnetId", "Values": ["s-1"]}]}, {"beta"}),
+        ({"Filters": [{"Name": "ClsTopicId", "Values": ["topic"]}]}, {"beta"}),
+        ({"Filters": [{"Name": "ClsLogsetId", "Values": ["logset"]}]}, {"beta"}),
+        ({"Filters": [{"Name": "Role", "Values": ["role-1"]}]}, {"beta"}),
+        ({"Filters": [{"Name": "Runtime", "Values": ["CustomRuntime"]}]}, {"alpha", "beta"}),
+        ({"Filters": [{"Name": "Runtime", "Values": ["Go1"]}]}, set()),
+        ({"Filters": [{"Name": "AsyncRunEnable", "Values": ["TRUE"]}]}, {"beta"}),
+        ({"Filters": [{"Name": "TraceEnable", "Values": ["FALSE"]}]}, {"alpha"}),
+        ({"Filters": [{"Name": "Stamp", "Values": ["Default"]}]}, {"alpha", "beta"}),
         (
             {
                 "Filters": [
@@ -81,6 +140,11 @@ async def test_filters_hold_together_and_their_values_alternatively(
             Tags=[{"Key": "team", "Value": "blue"}],
             VpcConfig={"VpcId": "vpc-1", "SubnetId": "s-1"},
             CfsConfig={"CfsInsList": [mount]},
+            ClsTopicId="topic",
+            ClsLogsetId="logset",
+            Role="role-1",
+            AsyncRunEnable="TRUE",
+            TraceEnable="TRUE",
         )
         answer = await cloud.call("ListFunctions", **params)
     assert {item["FunctionName"] for item in answer["Functions"]} == found
@@ -113,16 +177,11 @@ async def test_a_list_request_that_is_wrong_gets_the_platforms_code(
         assert await cloud.code_of("ListFunctions", **params) == code
 
 
-async def test_the_account_has_every_field_that_the_sdk_knows(tmp_path: Path) -> None:
-    async with running_cloud(tmp_path) as cloud:
+@drives("GetAccount")
+async def test_the_account_shows_use_and_limits_through_the_sdk(tmp_path: Path) -> None:
+    async with cloud_at_address(tmp_path, signature="off") as (cloud, address):
         await cloud.create("alpha")
-        answer = await cloud.call("GetAccount")
-    assert set(answer) == fields_of(sdk.GetAccountResponse)
-    assert set(answer["AccountUsage"]) == fields_of(sdk.UsageInfo)
-    assert set(answer["AccountUsage"]["Namespace"][0]) == fields_of(sdk.NamespaceUsage)
-    assert set(answer["AccountLimit"]) == fields_of(sdk.LimitsInfo)
-    limit = answer["AccountLimit"]["Namespace"][0]
-    assert set(limit) == fields_of(sdk.NamespaceLimit)
-    assert set(limit["Trigger"]) == fields_of(sdk.TriggerCount)
-    assert limit["Trigger"]["Total"] == 110
-    assert answer["AccountUsage"]["Namespace"][0]["Functions"] == ["alpha"]
+        answer = await Sdk(address).call("GetAccount")
+    require_complete(answer)
+    assert answer.AccountLimit.Namespace[0].Trigger.Total == 110
+    assert answer.AccountUsage.Namespace[0].Functions == ["alpha"]

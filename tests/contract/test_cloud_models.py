@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -16,28 +14,14 @@ from api.cloud.codes import LISTED
 from api.cloud.models import REQUESTS
 from api.cloud.validation import validate
 from sandbox.errors import RequestError
-from tests.contract.cloud_requests import SPEC
+from tests.contract.coverage_kit import types_of
+from tests.contract.listed_codes import listed
 
 ACTIONS = sorted(
     name
     for name, value in vars(ScfClient).items()
     if callable(value) and name[0].isupper() and hasattr(sdk, f"{name}Request")
 )
-
-
-def sdk_fields(name: str) -> dict[str, str]:
-    """Field names of an SDK model, in its order, with the types its documentation gives."""
-    model = getattr(sdk, name)
-    typed = dict(re.findall(r":type (\w+): (.+)", model.__init__.__doc__ or ""))
-    names = [field.removeprefix("_") for field in vars(model())]
-    return {field: _sdk_type(typed[field]) for field in names}
-
-
-def _sdk_type(text: str) -> str:
-    text = text.strip()
-    if text.startswith("list of"):
-        return f"list[{text.removeprefix('list of').strip()}]"
-    return re.sub(r":class:`.*\.(\w+)`", r"\1", text)
 
 
 def our_fields(model: type[BaseModel]) -> dict[str, str]:
@@ -79,7 +63,7 @@ def test_every_action_of_the_sdk_has_a_model_and_no_other() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_request_has_the_fields_and_types_of_the_sdk(action: str) -> None:
-    assert our_fields(REQUESTS[action]) == sdk_fields(f"{action}Request")
+    assert our_fields(REQUESTS[action]) == types_of(f"{action}Request")
 
 
 def test_every_structure_in_a_request_has_the_fields_and_types_of_the_sdk() -> None:
@@ -87,15 +71,11 @@ def test_every_structure_in_a_request_has_the_fields_and_types_of_the_sdk() -> N
     assert len(structures) == 37
     for part in structures:
         name = part.__name__.removesuffix("Part")
-        assert our_fields(part) == sdk_fields(name), name
+        assert our_fields(part) == types_of(name), name
 
 
-def test_listed_codes_are_those_of_the_published_lists() -> None:
-    source = SPEC / "scf-errorcodes.json"
-    if not source.exists():
-        pytest.skip(f"the published error lists are not in the repository: no {source}")
-    published = json.loads(source.read_text())["by_action"]
-    assert [pair for pair in LISTED if pair[1] not in published[pair[0]]] == []
+def test_codes_that_name_a_parameter_are_those_of_the_platforms_lists() -> None:
+    assert [pair for pair in LISTED if pair[1] not in listed(pair[0])] == []
 
 
 def test_text_becomes_the_declared_type() -> None:

@@ -12,6 +12,8 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models, scf_client
 
+from tests.contract.coverage_kit import note_received, note_sent
+from tests.contract.listed_codes import require_listed
 from tests.e2e.product import eventually, make_zip
 
 if TYPE_CHECKING:
@@ -46,13 +48,17 @@ class Cloud:
     def call(self, action: str, **params: Any) -> Any:
         request = getattr(models, f"{action}Request")()
         request._deserialize(params)
-        return getattr(self._client, action)(request)
+        note_sent(action, request)
+        answer = getattr(self._client, action)(request)
+        note_received(action, answer)
+        return answer
 
     def error(self, action: str, **params: Any) -> str:
         """The code that an action is refused with."""
         with pytest.raises(TencentCloudSDKException) as caught:
             self.call(action, **params)
         code: str = caught.value.get_code()
+        require_listed(action, code)
         return code
 
     def create(self, name: str, bootstrap: str, **params: Any) -> None:
@@ -60,7 +66,12 @@ class Cloud:
         code = base64.b64encode(make_zip({"bootstrap": bootstrap})).decode()
         given = {"Runtime": "CustomRuntime", "Code": {"ZipFile": code}, **params}
         self.call("CreateFunction", FunctionName=name, **given)
-        eventually(lambda: self.call("GetFunction", FunctionName=name).Status == "Active")
+        self.active(name, params.get("Namespace", "default"))
+
+    def active(self, name: str, namespace: str = "default", qualifier: str = "$LATEST") -> None:
+        """Wait until a version can be invoked."""
+        which = {"FunctionName": name, "Namespace": namespace, "Qualifier": qualifier}
+        eventually(lambda: self.call("GetFunction", **which).Status == "Active")
 
     def send(self, name: str, event: str = "{}", **params: Any) -> str:
         """Invoke without waiting; the id of the event."""

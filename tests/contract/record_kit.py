@@ -1,0 +1,42 @@
+"""Records of past invocations, as the tests of the log queries need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.record import InvocationRecord, LogChunk
+
+if TYPE_CHECKING:
+    from tests.contract.cloud_kit import Cloud
+
+#: 2026-01-02 11:04:05 in Beijing.
+MOMENT = 1_767_323_045.0
+MIB = 1024 * 1024
+
+
+def record(request_id: str, status: int = 200, **changes: Any) -> InvocationRecord:
+    given: dict[str, Any] = {
+        "request_id": request_id,
+        "namespace": "default",
+        "function_name": "echo",
+        "version": "$LATEST",
+        "qualifier": "$LATEST",
+        "started_at": MOMENT,
+        "ended_at": MOMENT + 1,
+        "status_code": status,
+        "ret_msg": f"result of {request_id}",
+        "duration_ms": 12.5,
+        "bill_ms": 13,
+        "memory_mb": 128,
+        "mem_usage": 3 * MIB,
+        "instance_id": "i-1",
+    }
+    return InvocationRecord(**{**given, **changes})
+
+
+def keep(cloud: Cloud, *records: InvocationRecord) -> None:
+    chunks = [
+        LogChunk(item.request_id, "i-1", number, [(item.started_at, f"line of {item.request_id}")])
+        for number, item in enumerate(records)
+    ]
+    cloud.records.insert(records, chunks)
