@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,9 @@ ENTRY = [
     "-c",
     "read -r _ && ./bootstrap </dev/null 2>&1; echo bootstrap ended: $? >&2; read -r _",
 ]
-ENDED = b"bootstrap ended: "
+ENDED = re.compile(rb"bootstrap ended: ([0-9]{1,3})\n\Z")
+#: Kept of what else comes there: a function can write to it too, through /proc/1/fd/2.
+REPORT_BYTES = 64
 
 #: Signals the bootstrap from inside: the child of the shell that is the init process's first child.
 SIGNAL = """
@@ -140,13 +143,13 @@ class DockerContainer:
 
     def _report(self, data: bytes) -> None:
         """The shell around the bootstrap speaks."""
-        self._reports += data
-        _, found, rest = self._reports.partition(ENDED)
-        if found and rest.endswith(b"\n") and not self._ended:
+        self._reports = (self._reports + data)[-REPORT_BYTES:]
+        found = ENDED.search(self._reports)
+        if found and not self._ended:
             self._ended = True
             self._gauge.peak()
             oom_killed = self._gauge.oom_kills() > 0
-            exit = Exit(int(rest), oom_killed=oom_killed)
+            exit = Exit(int(found[1]), oom_killed=oom_killed)
             self._last_words(exit, self._loop.time() + LAST_WORDS_MAX_S)
 
     def _output(self, data: bytes) -> None:

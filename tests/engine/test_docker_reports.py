@@ -1,0 +1,67 @@
+"""What the shell around a bootstrap reports and passes on, whatever the function does with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.environment import FIXED
+from tests.engine.engine_kit import Watcher, make_zip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engine.engine_kit import Rig
+
+pytestmark = pytest.mark.engine
+
+
+async def test_what_a_function_writes_to_the_containers_stderr_is_no_report(
+    docker_rig: Rig,
+) -> None:
+    end, lines = await docker_rig.run(
+        "echo 'bootstrap ended: soon' >/proc/1/fd/2; echo 'bootstrap ended: ' >/proc/1/fd/2;"
+        " head -c 300000 /dev/zero >/proc/1/fd/2; echo said; exit 9"
+    )
+    assert (end.code, lines) == (9, ["said"])
+
+
+async def test_an_engine_configured_for_a_proxy_keeps_the_runtime_api_off_it(
+    docker_rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = "http://127.0.0.1:9"
+    (tmp_path / "config.json").write_text(
+        json.dumps({"proxies": {"default": {"httpProxy": proxy, "noProxy": "example.test"}}})
+    )
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    client = type(docker_rig.engine.client)()  # type: ignore[attr-defined]
+    monkeypatch.setattr(docker_rig.engine, "client", client)
+    try:
+        end, lines = await docker_rig.run(
+            'echo "$http_proxy"; curl -s -o /dev/null -w "%{http_code}"'
+            " http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/"
+        )
+    finally:
+        client.close()
+    assert end.code == 0
+    assert lines == [proxy, "404"]
+
+
+async def test_a_bootstrap_that_is_no_shell_sees_shell_level_and_host_name(
+    docker_rig: Rig,
+) -> None:
+    watcher = Watcher()
+    package = {"bootstrap": ("#!/bin/cat /proc/self/environ\n", 0o755)}
+    digest = docker_rig.packages.save(make_zip(package)).digest
+    container = await docker_rig.engine.launch(docker_rig.spec(digest), watcher)
+    container.release()
+    await watcher.end()
+    pairs = (pair.partition("=") for pair in watcher.data.decode().split("\0"))
+    environment = {name: value for name, _, value in pairs}
+    assert environment["SHLVL"] == "3"
+    assert re.fullmatch("[0-9a-f]{12}", environment["HOSTNAME"])
+    assert {**environment, **FIXED, "SHLVL": "3", "_": environment["_"]} == environment
+    await container.destroy()
