@@ -102,6 +102,7 @@ class House:
             self.clock,
             self.loop,
             self._keep_record,
+            quotas=self.catalog.quotas,
             queue=self.queue,
             on_running=self.writer.put,
         )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sandbox.functions.aliases import AliasService
+from sandbox.functions.code import CodeHost
+from sandbox.functions.concurrency import ConcurrencyService
+from sandbox.functions.concurrency import Host as ProvisionHost
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.functions.versions import VersionService
 from sandbox.layers import Layers, LayerService
 from sandbox.namespaces import Namespaces
+from sandbox.quotas import Quotas
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.functions.code import CodeHost
     from sandbox.functions.registry import FunctionRepository
     from sandbox.layers import Layer
     from sandbox.namespaces import Namespace
@@ -30,14 +33,19 @@ class CatalogTables(NamedTuple):
     namespaces: Table[Namespace]
 
 
+class Host(CodeHost, ProvisionHost, Protocol):
+    """What functions need of the pool and its engine."""
+
+
 class Catalog:
-    """The function, version, alias, layer and namespace services of one control plane."""
+    """The function, version, alias, layer, namespace and concurrency services of one control
+    plane."""
 
     def __init__(
         self,
         tables: CatalogTables,
         packages: PackageStore,
-        host: CodeHost,
+        host: Host,
         clock: Clock,
         settings: Settings,
     ) -> None:
@@ -57,6 +65,8 @@ class Catalog:
             layer_packages=self.layers.digests,
         )
         self.versions = VersionService(self.registry, self.functions, host, clock)
+        self.quotas = Quotas(self.registry, self.namespaces.total_mb)
+        self.concurrency = ConcurrencyService(self.registry, self.namespaces, self.quotas, host)
         self.aliases = AliasService(self.registry, clock)
         self.layer_service = LayerService(
             self.layers, self.functions.code, self.functions.uses_layer, clock
@@ -70,6 +80,7 @@ class Catalog:
 
     async def close(self) -> None:
         """Stop what is under way; the next start takes it up again."""
+        await self.concurrency.close()
         await self.versions.close()
         await self.functions.close()
         await self.layers.close()

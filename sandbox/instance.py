@@ -11,6 +11,7 @@ from sandbox.invocation import Outcome
 from sandbox.lifecycle import State, Step, next_state
 from sandbox.logs import LogBook
 from sandbox.rendezvous import Event, Push, Rendezvous
+from sandbox.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Instance:
         self.served = 0
         self.idle_since = 0.0
         self.memory_peak = 0
+        #: Why it came to nothing, if it was initialised ahead and ended before any event.
+        self.failure = ""
         self.invocation: Invocation | None = None
         self.transitions: list[tuple[State, float]] = [
             (State.STARTING, surroundings.clock.now()),
@@ -175,7 +178,7 @@ class Instance:
         self._step(Step.READY)
         invocation = self.invocation
         if invocation is None:
-            self._owner.instance_idle(self)
+            self._provisioned()
             return
         invocation.times["ready"] = self._clock.now()
         self.dispatch(invocation)
@@ -237,6 +240,8 @@ class Instance:
             elif self.state is State.BUSY:
                 self._fail(StatusCode.PROCESS_EXIT, "User process exit when running")
                 self.logs.note(f"[PLATFORM] the bootstrap ended {exit}")
+            elif self.state is State.IDLE and not self.served:
+                self.failure = f"the bootstrap ended {exit} before any event"
         self.stop()
 
     # ------------------------------------------------------------------ inside
@@ -345,9 +350,21 @@ class Instance:
         self._owner.invocation_unserved(invocation)
         return True
 
+    def _provisioned(self) -> None:
+        """It was initialised ahead: its first event will find it warm."""
+        self._oom_killed()  # looks at the memory
+        self._fresh = False
+        (_, began), (_, started), *_ = self.transitions
+        phases = ColdStart.of(began, self.prepared_at, started, self._init_ms)
+        report = provisioned_report(phases, self.spec.memory_mb, self.memory_peak)
+        self.logs.note(report)
+        self.idle_since = self._loop.time()
+        self._owner.instance_idle(self)
+
     def _fail(self, status: int, message: str, duration_ms: float | None = None) -> None:
         invocation = self.invocation
         if invocation is None:
+            self.failure = message
             return
         body = error_object(status, message, invocation.request_id)
         self._finish(status, body, duration_ms)

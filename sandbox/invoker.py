@@ -52,6 +52,14 @@ class Functions(Protocol):
     def require_invocable(self, version: FunctionVersion) -> None: ...
 
 
+class Admission(Protocol):
+    """Who says whether an event may begin now."""
+
+    def admit(self, invocation: Invocation) -> str | None:
+        """Count it in until it has ended; or the message that it is refused with."""
+        ...
+
+
 class EventSink(Protocol):
     """Where events go that nobody waits for."""
 
@@ -71,6 +79,7 @@ class Invoker:
         loop: asyncio.AbstractEventLoop,
         on_record: Callable[[InvocationRecord, Outcome], None],
         *,
+        quotas: Admission | None = None,
         queue: EventSink | None = None,
         on_running: Callable[[InvocationRecord], None] | None = None,
     ) -> None:
@@ -79,6 +88,7 @@ class Invoker:
         self._clock = clock
         self._loop = loop
         self._on_record = on_record
+        self._quotas = quotas
         self._queue = queue
         self._on_running = on_running
 
@@ -150,10 +160,12 @@ class Invoker:
         ):
             invocation.on_taken = self._taken
         assert version.code is not None
-        if version.code.bootstrap is Bootstrap.OK:
-            self._pool.submit(invocation)
-        else:
+        if version.code.bootstrap is not Bootstrap.OK:
             invocation.future.set_result(self._reload_failure(invocation, version.code.bootstrap))
+        elif self._quotas is not None and (refusal := self._quotas.admit(invocation)) is not None:
+            invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
+        else:
+            self._pool.submit(invocation)
         return invocation
 
     async def outcome(self, invocation: Invocation) -> Outcome:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class Namespace(BaseModel, frozen=True):
-    """One namespace. Times are seconds since the epoch."""
+    """One namespace. Times are seconds since the epoch; ``total_mb`` is what its functions may use
+    together (contract 6: CONC)."""
 
     name: str
     description: str = ""
+    total_mb: int = limits.CONCURRENCY_MB
     created_at: float
     modified_at: float
 
@@ -105,6 +107,23 @@ class Namespaces:
             return before.model_copy(update=update)
 
         return await self._shelf.put(name, changed)
+
+    def total_mb(self, name: str) -> int:
+        """The quota of concurrency of a namespace, MB."""
+        found = self._shelf.find(name)
+        return limits.CONCURRENCY_MB if found is None else found.total_mb
+
+    async def set_total(self, name: str, total_mb: int, check: Callable[[], None]) -> None:
+        """Change the quota of concurrency, unless ``check`` refuses it at the last moment.
+        ``ResourceNotFound.Namespace``."""
+
+        def changed(before: Namespace | None) -> Namespace:
+            if before is None:
+                raise not_found(name)
+            check()
+            return before.model_copy(update={"total_mb": total_mb})
+
+        await self._shelf.put(name, changed)
 
     async def delete(self, name: str) -> None:
         """Delete an empty namespace. ``FailedOperation.DeleteNamespace`` for ``default``,

@@ -6,19 +6,16 @@ Decisions are made without awaiting; what they call for (engine calls) is done i
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from sandbox.engine.base import InstanceSpec
-from sandbox.environment import instance_environment
 from sandbox.errors import EngineError, SandboxError
-from sandbox.functions.model import instance_key
-from sandbox.group import Group
+from sandbox.groups import Groups
 from sandbox.instance import Instance, Surroundings
 from sandbox.lifecycle import State
 from sandbox.status import StatusCode
+from sandbox.supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.admission import MemoryBudget
     from sandbox.engine.base import Engine
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.group import Group
     from sandbox.invocation import Invocation
     from sandbox.settings import Settings
 
@@ -59,13 +57,10 @@ class Pool:
         self._settings = settings
         self._surroundings = surroundings
         self._loop = surroundings.loop
-        self._groups: dict[str, Group] = {}
-        self._keys: dict[tuple[str, str, str], tuple[Function, Group]] = {}
-        self._group_of: dict[Instance, Group] = {}
-        self._retired: set[Group] = set()
-        self._replacements: dict[Group, asyncio.TimerHandle] = {}
+        self._groups = Groups()
+        self._group_of = self._groups.group_of
+        self._supply = Supply(self._groups, budget, settings, self._loop, self._start)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._hungry = False
         self._closed = False
         #: Called whenever ``has_room`` may have become true for some version.
         self.on_room: Callable[[], None] = _nobody
@@ -73,7 +68,7 @@ class Pool:
 
     def submit(self, invocation: Invocation) -> None:
         """Give the event to an instance now, or as soon as there is one."""
-        group = self._group(invocation.function, invocation.version)
+        group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
         if group.idle:
             group.idle.pop().dispatch(invocation)
@@ -87,23 +82,23 @@ class Pool:
             invocation.future.add_done_callback(
                 lambda _: self._no_longer_waits(group, invocation, patience)
             )
-            self._grow(group)
+            self._supply.grow(group)
 
     def has_room(self, function: Function, version: FunctionVersion) -> bool:
         """Whether an event would not have to wait for another to end: what the queue asks.
 
         A function without any instance is let in: its event waits for memory in its turn.
         """
-        group = self._group(function, version)
+        group = self._groups.of(function, version)
         if group.idle or group.standby:
             return True
-        if self.budget.free_mb < group.memory_mb or self._hungry:
+        if self.budget.free_mb < group.memory_mb or self._supply.hungry:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
     def withdraw(self, invocation: Invocation) -> None:
         """An invocation that no instance has taken yet is not to be run any more."""
-        for group in self._every_group():
+        for group in self._groups:
             if self._leave(group, invocation):
                 return
 
@@ -115,25 +110,35 @@ class Pool:
         """Make the version's code ready on the engine, then let instances stand by."""
         assert version.code is not None
         await self._engine.prepare(version.code.digest, version.config.layer_digests)
-        group = self._group(function, version)
+        group = self._groups.of(function, version)
         group.last_used = self._loop.time()
-        self._replenish(group)
+        self._supply.replenish(group)
+
+    def provision(self, function: Function) -> None:
+        """Keep as many instances of each version initialised as the function asks for."""
+        for version in function.versions.values():
+            count = function.provisioned.get(version.version, 0)
+            if count or self._groups.at(*function.key, version.version) is not None:
+                self._supply.provision(self._groups.of(function, version), count)
+
+    def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
+        """How many instances of a version are initialised; why there are not more, if that is not
+        just a matter of time."""
+        group = self._groups.at(namespace, name, version)
+        return (0, "") if group is None else (group.available, group.failure)
 
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
         """End the function's instances whose key is not kept; busy ones finish first."""
-        for group in list(self._groups.values()):
+        for group in self._groups.current():
             if group.function.key == (namespace, name) and group.key not in keep:
-                group.retired = True
-                self._retired.add(group)
-                del self._groups[group.key]
+                self._groups.retire(group)
                 for instance in (*group.standby, *group.idle):
                     instance.stop()
-                self._forget_if_empty(group)
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
         """End a version's instances now, the busy ones with their events."""
         message = f"version {version} of the function was deleted by force"
-        for group in self._every_group():
+        for group in self._groups:
             if (*group.function.key, group.version.version) != (namespace, name, version):
                 continue
             while group.waiting:
@@ -156,12 +161,15 @@ class Pool:
             instance.stop()
             return
         group.idle.append(instance)
-        if self._hungry:
-            self._pump()
+        if self._supply.hungry:
+            self._supply.pump()
         self.on_room()
 
     def instance_stopping(self, instance: Instance) -> None:
-        self._group_of[instance].drop(instance)
+        group = self._group_of[instance]
+        group.drop(instance)
+        if instance.failure:
+            self._supply.not_provisioned(group, instance.failure)
         self._spawn(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
@@ -171,9 +179,8 @@ class Pool:
         """End every instance; invocations still under way end as canceled."""
         self._closed = True
         self._ticker.cancel()
-        for replacement in self._replacements.values():
-            replacement.cancel()
-        for group in self._every_group():
+        self._supply.close()
+        for group in self._groups:
             while group.waiting:
                 group.waiting.popleft().refuse(StatusCode.CANCELED, "the sandbox is stopping")
         for instance in list(self._group_of):
@@ -182,97 +189,17 @@ class Pool:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _every_group(self) -> tuple[Group, ...]:
-        return (*self._groups.values(), *self._retired)
-
-    def _group(self, function: Function, version: FunctionVersion) -> Group:
-        place = (function.namespace, function.name, version.version)
-        known = self._keys.get(place)
-        if known is not None and known[0] is function and not known[1].retired:
-            return known[1]
-        key = instance_key(function, version)
-        group = self._groups.get(key)
-        if group is None:
-            group = Group(key, function, version)
-            self._groups[key] = group
-        self._keys[place] = (function, group)
-        return group
-
     def _release(self, group: Group, instance: Instance, invocation: Invocation) -> None:
         self.cold_starts += 1
         instance.release(invocation)
-        if group not in self._replacements:
-            later = self._loop.call_later(REPLACE_AFTER_S, self._replenish, group)
-            self._replacements[group] = later
-
-    def _grow(self, group: Group) -> None:
-        """Start as many instances as invocations are waiting, as far as memory goes."""
-        while group.starting < len(group.waiting):
-            if not self._reserve(group):
-                return
-            self._start(group)
-
-    def _replenish(self, group: Group) -> None:
-        """Have instances stand by again, out of memory that nobody else uses."""
-        self._replacements.pop(group, None)
-        while (
-            not self._closed
-            and not group.retired
-            and len(group.standby) + group.starting - len(group.waiting) < self._settings.standby
-            and self.budget.reserve(group.memory_mb)
-        ):
-            self._start(group)
-
-    def _reserve(self, group: Group) -> bool:
-        """Reserve memory for one more instance, evicting others' idle ones if need be."""
-        if self.budget.reserve(group.memory_mb):
-            return True
-        if group.memory_mb > self.budget.total_mb:
-            message = (
-                f"Function [ {group.function.name} ] concurrency exceeded region unreserved quota"
-                f" {self.budget.total_mb} MB: it asks for {group.memory_mb} MB; raise"
-                " SCF_MEMORY_BUDGET_MB or lower its MemorySize"
-            )
-            while group.waiting:
-                group.waiting.popleft().refuse(StatusCode.RESOURCE_LIMIT_REACHED, message)
-            return False
-        self._hungry = True
-        self._evict(group)
-        return False  # the evicted ones' memory is free once they are gone: see _destroy
-
-    def _evict(self, group: Group) -> None:
-        """Stop standing-by instances of others, then idle ones, oldest first, until it suffices."""
-        stopping = sum(i.spec.memory_mb for i in self._group_of if i.state is State.STOPPING)
-        missing = group.memory_mb * (len(group.waiting) - group.starting)
-        missing -= self.budget.free_mb + stopping
-        others = [other for other in self._groups.values() if other is not group]
-        victims = [i for other in others for i in other.standby]
-        victims.sort(key=lambda i: self._group_of[i].last_used)
-        victims += sorted((i for other in others for i in other.idle), key=lambda i: i.idle_since)
-        for victim in victims:
-            if missing <= 0:
-                return
-            missing -= victim.spec.memory_mb
-            victim.stop()
+        self._supply.replenish_later(group, REPLACE_AFTER_S)
 
     def _start(self, group: Group) -> None:
         group.starting += 1
         self._spawn(self._launch(group))
 
     async def _launch(self, group: Group) -> None:
-        function, version = group.function, group.version
-        config = version.config
-        assert version.code is not None
-        spec = InstanceSpec(
-            instance_id=secrets.token_hex(16),
-            namespace=function.namespace,
-            function_name=function.name,
-            version=version.version,
-            code_digest=version.code.digest,
-            memory_mb=config.memory_mb,
-            environment=instance_environment(function, version, self._settings),
-            layers=version.config.layer_digests,
-        )
+        spec, config = group.spec(self._settings), group.version.config
         instance = Instance(
             spec,
             timeout_s=config.timeout_s,
@@ -291,10 +218,12 @@ class Pool:
                 await container.destroy()
                 raise EngineError("the container ended as soon as it was started")
         except SandboxError as error:
-            log.error("instance_not_started", function=function.name, error=error.message)
+            log.error("instance_not_started", function=spec.function_name, error=error.message)
             group.starting -= 1
             if group.waiting:
                 group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, error.message)
+            elif group.lacking:
+                self._supply.not_provisioned(group, error.message)
             self._remove(instance)
             return
         group.starting -= 1
@@ -312,10 +241,12 @@ class Pool:
                 return
         if group.retired or self._closed:
             instance.stop()
-            return
-        group.standby.append(instance)
-        if self._hungry:
-            self._pump()
+        elif group.lacking:
+            instance.release(None)
+        else:
+            group.standby.append(instance)
+            if self._supply.hungry:
+                self._supply.pump()
 
     async def _destroy(self, instance: Instance) -> None:
         if instance.container is not None:
@@ -332,17 +263,10 @@ class Pool:
         group = self._group_of.pop(instance)
         group.instances.discard(instance)
         self.budget.give_back(instance.spec.memory_mb)
-        self._forget_if_empty(group)
+        self._groups.forget_if_empty(group)
         if not self._closed:
-            self._pump()
+            self._supply.pump()
             self.on_room()
-
-    def _pump(self) -> None:
-        """Memory has become free: start what is waiting, the longest-waiting first."""
-        self._hungry = False
-        groups = [group for group in self._every_group() if group.waiting]
-        for group in sorted(groups, key=lambda g: g.waiting[0].times["received"]):
-            self._grow(group)
 
     def _no_longer_waits(
         self, group: Group, invocation: Invocation, patience: asyncio.TimerHandle
@@ -355,7 +279,7 @@ class Pool:
         if invocation not in group.waiting:
             return False
         group.waiting.remove(invocation)
-        self._forget_if_empty(group)
+        self._groups.forget_if_empty(group)
         return True
 
     def _give_up(self, group: Group, invocation: Invocation) -> None:
@@ -366,24 +290,16 @@ class Pool:
             )
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, message)
 
-    def _forget_if_empty(self, group: Group) -> None:
-        if group in self._retired and not group.instances and not group.waiting:
-            self._retired.discard(group)
-            place = (*group.function.key, group.version.version)
-            if place in self._keys and self._keys[place][1] is group:
-                del self._keys[place]
-
     def _tick(self) -> None:
         self._ticker = self._loop.call_later(TICK_S, self._tick)
         now = self._loop.time()
         for instance in list(self._group_of):
             if instance.state is State.BUSY or instance.state is State.INITIALISING:
                 instance.sample()
-        for group in self._groups.values():
-            for instance in [
-                i for i in group.idle if now - i.idle_since > self._settings.idle_timeout
-            ]:
-                instance.stop()
+        for group in self._groups.current():
+            for instance in group.spare:
+                if now - instance.idle_since > self._settings.idle_timeout:
+                    instance.stop()
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
                     instance.stop()

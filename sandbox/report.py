@@ -6,9 +6,10 @@ returns) ``RequestId: <id>`` with a blank.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox import limits
+from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,20 +23,45 @@ def _milliseconds(value: float) -> str:
     return f"{value:.0f}ms"
 
 
+class ColdStart(NamedTuple):
+    """What a cold start took: pulling code, starting the container, initialising. Milliseconds."""
+
+    pull: float
+    start: float
+    init: float
+
+    @classmethod
+    def of(cls, began: float, prepared: float, started: float, init_ms: float) -> ColdStart:
+        """From points in time, in seconds; what was there before ``began`` took no time."""
+        pull = max(0.0, prepared - began)
+        start = max(0.0, started - max(prepared, began))
+        return cls(pull * 1000, start * 1000, init_ms)
+
+    def __str__(self) -> str:
+        return (
+            f"Coldstart: {_milliseconds(sum(self))} (PullCode: {_milliseconds(self.pull)}"
+            f" InitRuntime: {_milliseconds(self.start)} InitFunction: {_milliseconds(self.init)})"
+        )
+
+
 def init_report(record: InvocationRecord, blank: str = " ") -> str:
-    """The line of a cold start: pulling code, starting the container, initialising."""
+    """The line of a cold start."""
     times = record.timeline
     received = times.get("received", record.started_at)
     prepared = times.get("prepared", received)
     released = times.get("released", prepared)
-    pull = max(0.0, prepared - received) * 1000
-    start = max(0.0, released - max(prepared, received)) * 1000
+    phases = ColdStart.of(received, prepared, released, record.init_ms)
     return (
-        f"Init Report RequestId:{blank}{record.request_id}"
-        f" Coldstart: {_milliseconds(pull + start + record.init_ms)}"
-        f" (PullCode: {_milliseconds(pull)} InitRuntime: {_milliseconds(start)}"
-        f" InitFunction: {_milliseconds(record.init_ms)})"
+        f"Init Report RequestId:{blank}{record.request_id} {phases}"
         f" Memory: {record.memory_mb}MB MemUsage: {record.mem_usage / MB:.2f}MB"
+    )
+
+
+def provisioned_report(phases: ColdStart, memory_mb: int, mem_usage: int) -> str:
+    """The line of an initialisation ahead of any event; its id is no event's."""
+    return (
+        f"Provisioned Report RequestId: {new_request_id()} {phases}"
+        f" Memory: {memory_mb}MB MemUsage: {mem_usage / MB:.2f}MB"
     )
 
 

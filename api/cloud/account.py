@@ -10,12 +10,15 @@ from sandbox import limits
 from sandbox.functions.listing import LIMIT_MAX, Query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.cloud.actions import Action, Fields
+    from sandbox.functions.model import Function
     from sandbox.functions.service import FunctionService
     from sandbox.namespaces import Namespaces
+    from sandbox.quotas import Quotas, Shares
 
-#: The larger regions' figures (contract section 3).
-CONCURRENCY_MB = 128_000
+#: The platform's figures (contract section 3).
 TRIGGERS_OF_A_TYPE = 10
 TRIGGER_TYPES = (
     "Cos",
@@ -35,9 +38,10 @@ TRIGGER_TYPES = (
 class AccountActions:
     """Actions on the account."""
 
-    def __init__(self, functions: FunctionService, namespaces: Namespaces) -> None:
+    def __init__(self, functions: FunctionService, namespaces: Namespaces, quotas: Quotas) -> None:
         self._functions = functions
         self._namespaces = namespaces
+        self._quotas = quotas
 
     def actions(self) -> dict[str, Action]:
         return {"GetAccount": modelled(GetAccountRequest, self.get_account)}
@@ -47,13 +51,14 @@ class AccountActions:
         query = Query(order_by="FunctionName", order="ASC", limit=LIMIT_MAX)
         names = [namespace.name for namespace in self._namespaces.all()]
         functions = {name: self._functions.list(name, query).functions for name in names}
+        shares = {name: self._quotas.shares(name) for name in names}
         return {
             "AccountUsage": {
                 "NamespacesCount": len(names),
-                "Namespace": [_usage(name, [f.name for f in functions[name]]) for name in names],
-                "TotalConcurrencyMem": CONCURRENCY_MB,
-                "TotalAllocatedConcurrencyMem": 0,
-                "UserConcurrencyMemLimit": CONCURRENCY_MB,
+                "Namespace": [_usage(name, functions[name], shares[name]) for name in names],
+                "TotalConcurrencyMem": sum(share.total for share in shares.values()),
+                "TotalAllocatedConcurrencyMem": sum(share.reserved for share in shares.values()),
+                "UserConcurrencyMemLimit": limits.CONCURRENCY_MB,
             },
             "AccountLimit": {
                 "NamespacesCount": limits.NAMESPACES,
@@ -62,14 +67,14 @@ class AccountActions:
         }
 
 
-def _usage(namespace: str, names: list[str]) -> dict[str, Any]:
+def _usage(namespace: str, functions: Sequence[Function], shares: Shares) -> dict[str, Any]:
     return {
-        "Functions": names,
+        "Functions": [function.name for function in functions],
         "Namespace": namespace,
-        "FunctionsCount": len(names),
-        "TotalConcurrencyMem": 0,
-        "TotalAllocatedConcurrencyMem": 0,
-        "TotalAllocatedProvisionedMem": 0,
+        "FunctionsCount": len(functions),
+        "TotalConcurrencyMem": shares.total,
+        "TotalAllocatedConcurrencyMem": shares.reserved,
+        "TotalAllocatedProvisionedMem": sum(f.provisioned_mb for f in functions),
     }
 
 

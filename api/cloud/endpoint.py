@@ -9,6 +9,7 @@ import structlog
 from api.cloud import envelope
 from api.cloud.account import AccountActions
 from api.cloud.aliases import AliasActions
+from api.cloud.concurrency import ConcurrencyActions
 from api.cloud.events import EventActions
 from api.cloud.functions import FunctionActions
 from api.cloud.invoke import InvokeActions
@@ -65,10 +66,11 @@ class CloudApi:
             **AliasActions(catalog.aliases).actions(),
             **LayerActions(layers, catalog.layer_service, downloads).actions(),
             **NamespaceActions(catalog.namespaces).actions(),
+            **ConcurrencyActions(catalog.concurrency).actions(),
             **InvokeActions(invoker).actions(),
             **LogActions(functions, history, clock).actions(),
             **EventActions(functions, queue, traces).actions(),
-            **AccountActions(functions, catalog.namespaces).actions(),
+            **AccountActions(functions, catalog.namespaces, catalog.quotas).actions(),
         }
 
     @property

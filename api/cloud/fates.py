@@ -214,17 +214,24 @@ _EVENTS = {
 }
 
 _CONCURRENCY = {
-    "PutReservedConcurrencyConfig": (*_WHICH, *effect("ReservedConcurrencyMem", "MB; 0: off")),
+    "PutReservedConcurrencyConfig": (
+        *_WHICH,
+        *effect("ReservedConcurrencyMem", "MB; 0 shuts the function off: 432"),
+    ),
     "GetReservedConcurrencyConfig": _WHICH,
     "DeleteReservedConcurrencyConfig": _WHICH,
     "PutProvisionedConcurrencyConfig": (
         *_WHICH,
-        *effect("Qualifier VersionProvisionedConcurrencyNum ProvisionedType"),
-        *effect("TriggerActions TrackingTarget MinCapacity MaxCapacity"),
+        *effect("Qualifier", "a published version"),
+        *effect("VersionProvisionedConcurrencyNum", "0: none any more"),
+        *effect("ProvisionedType", "`Default`; the platform's other is `UnsupportedOperation`"),
+        *refused("TriggerActions TrackingTarget MinCapacity MaxCapacity"),
     ),
     "GetProvisionedConcurrencyConfig": (*_WHICH, *effect("Qualifier")),
     "DeleteProvisionedConcurrencyConfig": (*_WHICH, *effect("Qualifier")),
-    "PutTotalConcurrencyConfig": effect("Namespace TotalConcurrencyMem"),
+    "PutTotalConcurrencyConfig": effect(
+        "Namespace TotalConcurrencyMem", "MB of a namespace: what its functions may use together"
+    ),
 }
 
 _LOGS = {
@@ -246,6 +253,7 @@ FATES: Mapping[str, tuple[Field, ...]] = MappingProxyType(
         **_LAYERS,
         **_NAMESPACES,
         **_EVENTS,
+        **_CONCURRENCY,
         **_LOGS,
         "GetAccount": (),
     }

@@ -107,8 +107,8 @@ def function_item(function: Function) -> dict[str, Any]:
         "Tags": _pairs(function.tags),
         "Type": config.type,
         "StatusReasons": _reasons(version),
-        "TotalProvisionedConcurrencyMem": 0,
-        "ReservedConcurrencyMem": None,
+        "TotalProvisionedConcurrencyMem": function.provisioned_mb,
+        "ReservedConcurrencyMem": function.reserved_mb,
         "AsyncRunEnable": _flag(config.async_run),
         "TraceEnable": config.kept.get("TraceEnable", "FALSE"),
     }

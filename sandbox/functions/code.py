@@ -41,6 +41,10 @@ class CodeHost(Protocol):
         """
         ...
 
+    def provision(self, function: Function) -> None:
+        """Keep as many instances of each version initialised as the function asks for."""
+        ...
+
     async def forget_code(self, digest: str) -> None:
         """Drop what was made ready for a package; refused while an instance uses it."""
         ...

@@ -175,7 +175,9 @@ class Function(_Record):
     ``epoch`` counts forced cold starts: it is part of the key under which instances are reused.
     ``versions`` always holds ``$LATEST``. ``published`` is the number of the version that was
     published last: numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until it is
-    changed: see ``alias``.
+    changed: see ``alias``. ``reserved_mb`` is its own quota of concurrency: 0 is off, None is a
+    share in the namespace's. ``provisioned`` is how many instances of a published version are kept
+    initialised, by number; never 0.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -188,7 +190,17 @@ class Function(_Record):
     published: int = 0
     aliases: dict[str, Alias] = Field(default_factory=dict)
     event_invoke: EventInvokeConfig = EventInvokeConfig()
+    reserved_mb: int | None = None
+    provisioned: dict[str, int] = Field(default_factory=dict)
     kept: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def provisioned_mb(self) -> int:
+        """What the provisioned instances of all its versions take."""
+        return sum(
+            count * self.versions[number].config.memory_mb
+            for number, count in self.provisioned.items()
+        )
 
     @property
     def latest(self) -> FunctionVersion:

@@ -39,6 +39,8 @@ class FunctionRegistry:
     """
 
     def __init__(self, repository: FunctionRepository) -> None:
+        #: Grows with every change of any function.
+        self.generation = 0
         self._repository = repository
         self._functions: dict[Key, Function] = {}
         self._coming: set[Key] = set()
@@ -155,6 +157,7 @@ class FunctionRegistry:
 
     def _announce(self) -> None:
         """Wake all that wait, and let the next ones wait for the next change."""
+        self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -81,6 +81,7 @@ class FunctionService:
         self._namespace_exists = namespace_exists
         self._bind_layer = bind_layer
         self._draw = draw
+        self._host = host
         self.steps = Steps(registry, self.code, host, clock, save_again_s)
         self._tasks = TaskOwner()
 
@@ -89,6 +90,7 @@ class FunctionService:
         await self._registry.load()
         await self.code.sweep()
         for function in self._registry.all():
+            self._host.provision(function)
             for version in function.versions:
                 self.steps.bring_up(function, version)
 

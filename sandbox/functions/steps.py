@@ -57,13 +57,16 @@ class Steps:
         self._tasks.start(self._clear_away(function))
 
     async def retire(self, key: Key) -> None:
-        """End the instances that no longer fit the function, be it changed, gone, or made anew."""
+        """End the instances that no longer fit the function, be it changed, gone, or made anew;
+        provisioned ones are replaced."""
         function = self._registry.find(*key)
         keep = frozenset[str]() if function is None else instance_keys(function)
         try:
             await self._host.retire(*key, keep)
         except SandboxError as error:
             log.error("instances_not_retired", function=key[1], error=str(error))
+        if function is not None:
+            self._host.provision(function)
 
     async def drain(self) -> None:
         """Wait until every step has ended."""

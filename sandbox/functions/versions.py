@@ -109,7 +109,8 @@ class VersionService:
             _require_deletable(function, number)
             digests = function.digests
             rest = {n: v for n, v in function.versions.items() if n != number}
-            return function.model_copy(update={"versions": rest})
+            provisioned = {n: count for n, count in function.provisioned.items() if n != number}
+            return function.model_copy(update={"versions": rest, "provisioned": provisioned})
 
         await self._registry.change(key, without)
         await self._functions.steps.retire(key)

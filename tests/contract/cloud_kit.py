@@ -87,6 +87,10 @@ class ReadyHost:
         self.error: SandboxError | None = None
         self.gate: asyncio.Event | None = None
         self.prepared: list[tuple[str, str, tuple[str, ...]]] = []
+        #: How many instances of each version are initialised; every one that is asked for if None.
+        self.ready: int | None = None
+        self.failure = ""
+        self.asked: dict[tuple[str, str, str], int] = {}
         self.killed: list[str] = []
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
@@ -99,6 +103,14 @@ class ReadyHost:
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None: ...
 
     async def forget_code(self, digest: str) -> None: ...
+
+    def provision(self, function: Function) -> None:
+        for number in function.versions:
+            self.asked[*function.key, number] = function.provisioned.get(number, 0)
+
+    def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
+        asked = self.asked[namespace, name, version]
+        return (asked if self.ready is None else self.ready, self.failure)
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
         self.killed.append(version)

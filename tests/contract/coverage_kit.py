@@ -33,7 +33,8 @@ NO_VALUE: Mapping[str, str] = MappingProxyType(
     {
         "GetFunction.ImageConfig": "functions made of images are not simulated",
         "GetFunction.Triggers": "triggers are not simulated",
-        "ListFunctions.Functions.ReservedConcurrencyMem": "none is reserved, so it is null",
+        "GetProvisionedConcurrencyConfig.Allocated.TriggerActions": "timed changes are refused",
+        "ListFunctions.Functions.ReservedConcurrencyMem": "null where none is reserved",
     }
 )
 

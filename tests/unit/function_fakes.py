@@ -89,6 +89,7 @@ class FakeHost:
         self.retired: list[tuple[str, str, frozenset[str]]] = []
         self.forgotten: list[str] = []
         self.killed: list[tuple[str, str, str]] = []
+        self.provisions: list[tuple[str, dict[str, int]]] = []
         self.errors: list[Exception] = []
         self.in_use: set[str] = set()
         self.forget_refusals = 0
@@ -107,6 +108,9 @@ class FakeHost:
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
         self.killed.append((namespace, name, version))
+
+    def provision(self, function: Function) -> None:
+        self.provisions.append((function.name, function.provisioned))
 
     async def forget_code(self, digest: str) -> None:
         if digest in self.in_use:

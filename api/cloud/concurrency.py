@@ -1,0 +1,129 @@
+"""Actions on reserved, provisioned and total concurrency. Memory is in MB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.cloud.actions import modelled
+from api.cloud.models.concurrency import (
+    DeleteProvisionedConcurrencyConfigRequest,
+    DeleteReservedConcurrencyConfigRequest,
+    GetProvisionedConcurrencyConfigRequest,
+    GetReservedConcurrencyConfigRequest,
+    PutProvisionedConcurrencyConfigRequest,
+    PutReservedConcurrencyConfigRequest,
+    PutTotalConcurrencyConfigRequest,
+)
+from sandbox.errors import RequestError, UnsupportedError
+from sandbox.functions.model import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from api.cloud.actions import Action, Fields
+    from sandbox.functions.concurrency import ConcurrencyService, Provision
+
+FIXED, TRACKING = "Default", "ConcurrencyUtilizationTracking"
+
+
+class ConcurrencyActions:
+    """Sets and shows quotas and provisioned instances."""
+
+    def __init__(self, concurrency: ConcurrencyService) -> None:
+        self._concurrency = concurrency
+
+    def actions(self) -> dict[str, Action]:
+        return {
+            "PutReservedConcurrencyConfig": modelled(
+                PutReservedConcurrencyConfigRequest, self.put_reserved
+            ),
+            "GetReservedConcurrencyConfig": modelled(
+                GetReservedConcurrencyConfigRequest, self.get_reserved
+            ),
+            "DeleteReservedConcurrencyConfig": modelled(
+                DeleteReservedConcurrencyConfigRequest, self.delete_reserved
+            ),
+            "PutProvisionedConcurrencyConfig": modelled(
+                PutProvisionedConcurrencyConfigRequest, self.put_provisioned
+            ),
+            "GetProvisionedConcurrencyConfig": modelled(
+                GetProvisionedConcurrencyConfigRequest, self.get_provisioned
+            ),
+            "DeleteProvisionedConcurrencyConfig": modelled(
+                DeleteProvisionedConcurrencyConfigRequest, self.delete_provisioned
+            ),
+            "PutTotalConcurrencyConfig": modelled(PutTotalConcurrencyConfigRequest, self.put_total),
+        }
+
+    async def put_reserved(self, request: PutReservedConcurrencyConfigRequest) -> Fields:
+        """Gives a function a quota of its own; 0 shuts it off."""
+        namespace = request.Namespace or DEFAULT_NAMESPACE
+        await self._concurrency.reserve(
+            namespace, request.FunctionName, request.ReservedConcurrencyMem
+        )
+        return {}
+
+    async def get_reserved(self, request: GetReservedConcurrencyConfigRequest) -> Fields:
+        """``ReservedMem`` is null for a function that shares its namespace's quota."""
+        namespace = request.Namespace or DEFAULT_NAMESPACE
+        return {"ReservedMem": self._concurrency.get(namespace, request.FunctionName).reserved_mb}
+
+    async def delete_reserved(self, request: DeleteReservedConcurrencyConfigRequest) -> Fields:
+        """The function shares its namespace's quota again."""
+        namespace = request.Namespace or DEFAULT_NAMESPACE
+        await self._concurrency.reserve(namespace, request.FunctionName, None)
+        return {}
+
+    async def put_provisioned(self, request: PutProvisionedConcurrencyConfigRequest) -> Fields:
+        """Keeps instances of a version initialised, a fixed number of them."""
+        if request.ProvisionedType not in (None, "", FIXED, TRACKING):
+            raise RequestError(
+                f"ProvisionedType must be {FIXED} or {TRACKING}",
+                "InvalidParameterValue.ProvisionType",
+            )
+        tracking = (request.TrackingTarget, request.MinCapacity, request.MaxCapacity)
+        if request.TriggerActions or request.ProvisionedType == TRACKING or any(tracking):
+            raise UnsupportedError(
+                "this sandbox keeps a fixed number of instances: leave TriggerActions,"
+                " TrackingTarget, MinCapacity and MaxCapacity out, and ProvisionedType, or send"
+                f" {FIXED}"
+            )
+        await self._concurrency.provision(
+            request.Namespace or DEFAULT_NAMESPACE,
+            request.FunctionName,
+            request.Qualifier,
+            request.VersionProvisionedConcurrencyNum,
+        )
+        return {}
+
+    async def get_provisioned(self, request: GetProvisionedConcurrencyConfigRequest) -> Fields:
+        """What each version has, and how many more there could be as ``$LATEST`` is."""
+        where = (request.Namespace or DEFAULT_NAMESPACE, request.FunctionName)
+        found = self._concurrency.provisions(*where, request.Qualifier or "")
+        return {
+            "UnallocatedConcurrencyNum": self._concurrency.unallocated(*where),
+            "Allocated": [_allocated(provision) for provision in found],
+        }
+
+    async def delete_provisioned(
+        self, request: DeleteProvisionedConcurrencyConfigRequest
+    ) -> Fields:
+        """Keeps no instance of a version initialised any more."""
+        namespace = request.Namespace or DEFAULT_NAMESPACE
+        await self._concurrency.provision(namespace, request.FunctionName, request.Qualifier, 0)
+        return {}
+
+    async def put_total(self, request: PutTotalConcurrencyConfigRequest) -> Fields:
+        """Changes the quota of a namespace."""
+        namespace = request.Namespace or DEFAULT_NAMESPACE
+        await self._concurrency.set_total(namespace, request.TotalConcurrencyMem)
+        return {}
+
+
+def _allocated(provision: Provision) -> Fields:
+    return {
+        "AllocatedProvisionedConcurrencyNum": provision.allocated,
+        "AvailableProvisionedConcurrencyNum": provision.available,
+        "Status": provision.state.value,
+        "StatusReason": provision.reason,
+        "Qualifier": provision.version,
+        "TriggerActions": [],
+    }

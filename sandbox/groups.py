@@ -1,0 +1,68 @@
+"""All groups of instances: which one an event belongs to, and which instance is in which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.functions.model import instance_key
+from sandbox.group import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.instance import Instance
+
+#: Namespace, function and version.
+Place = tuple[str, str, str]
+
+
+class Groups:
+    """What the pool and its supply share. Retired groups are kept until they are empty."""
+
+    def __init__(self) -> None:
+        self.group_of: dict[Instance, Group] = {}
+        self._current: dict[str, Group] = {}
+        self._retired: set[Group] = set()
+        self._places: dict[Place, tuple[Function, Group]] = {}
+
+    def __iter__(self) -> Iterator[Group]:
+        """Every group, the retired ones last."""
+        return iter((*self._current.values(), *self._retired))
+
+    def current(self) -> tuple[Group, ...]:
+        """The groups that new events go to."""
+        return tuple(self._current.values())
+
+    def of(self, function: Function, version: FunctionVersion) -> Group:
+        """Where the events of a version go now; made when it is asked for first."""
+        place = (function.namespace, function.name, version.version)
+        known = self._places.get(place)
+        if known is not None and known[0] is function and not known[1].retired:
+            return known[1]
+        key = instance_key(function, version)
+        group = self._current.get(key)
+        if group is None:
+            group = self._current[key] = Group(key, function, version)
+        self._places[place] = (function, group)
+        return group
+
+    def at(self, namespace: str, name: str, version: str) -> Group | None:
+        """The group that events of a version went to last."""
+        known = self._places.get((namespace, name, version))
+        return None if known is None else known[1]
+
+    def retire(self, group: Group) -> None:
+        """New events go elsewhere from now on."""
+        group.retired = True
+        self._retired.add(group)
+        del self._current[group.key]
+        self.forget_if_empty(group)
+
+    def forget_if_empty(self, group: Group) -> None:
+        """A retired group without instances and waiting events is of no use any more."""
+        if group in self._retired and not group.instances and not group.waiting:
+            self._retired.discard(group)
+            place = (*group.function.key, group.version.version)
+            if place in self._places and self._places[place][1] is group:
+                del self._places[place]

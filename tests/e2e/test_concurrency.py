@@ -1,0 +1,64 @@
+"""Quotas and provisioned instances on real containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.async_kit import Cloud
+from tests.e2e.product import bash_runtime, eventually
+
+if TYPE_CHECKING:
+    from tests.e2e.product import Product
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def cloud(product: Product) -> Cloud:
+    return Cloud(product)
+
+
+def idle(product: Product, name: str) -> list[dict[str, Any]]:
+    return [i for i in product.instances(name) if i["state"] == "idle"]
+
+
+def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
+    product: Product, cloud: Cloud
+) -> None:
+    cloud.create("ready", bash_runtime('[ "$1" = "{}" ] || exit 3; echo $RANDOM', "echo hello"))
+    cloud.call("PublishVersion", FunctionName="ready")
+    cloud.active("ready", qualifier="1")
+    which = {"FunctionName": "ready", "Qualifier": "1"}
+    put = {**which, "VersionProvisionedConcurrencyNum": 2}
+    cloud.call("PutProvisionedConcurrencyConfig", **put)
+
+    def done() -> bool:
+        [found] = cloud.call("GetProvisionedConcurrencyConfig", **which).Allocated
+        return bool(found.Status == "Done")
+
+    eventually(done, within=20)
+    before = {i["container_id"] for i in idle(product, "ready")}
+    assert len(before) == 2
+    first = product.invoke("ready", qualifier="1")
+    assert (first.status, first.cold) == (200, False)
+    assert product.invoke("ready", "crash", qualifier="1").status == 439
+    eventually(lambda: len(idle(product, "ready")) == 2, within=20)
+    after = {i["container_id"] for i in idle(product, "ready")}
+    assert len(after & before) == 1
+
+    product.stop()
+    product.start()
+    eventually(done, within=20)
+    cloud.call("DeleteProvisionedConcurrencyConfig", **which)
+
+
+def test_a_function_that_is_shut_off_starts_no_container(product: Product, cloud: Cloud) -> None:
+    cloud.create("off", bash_runtime())
+    cloud.call("PutReservedConcurrencyConfig", FunctionName="off", ReservedConcurrencyMem=0)
+    answer = product.invoke("off")
+    assert answer.status == 432
+    assert answer.error == "Function [ off ] concurrency exceeded reserved quota 0 MB"
+    states = {i["state"] for i in product.instances("off")}
+    assert states <= {"standing by", "starting"}
