@@ -69,9 +69,9 @@ KILLED = 128 + signal.SIGKILL
 
 #: What the bootstrap wrote last may come after the report of its end, as they come on two streams:
 #: the end counts when the output has been quiet this long, or at the latest after the second figure
-#: (something left running may write on). Seconds.
+#: (something left running may write on, and an invocation ends within 100 ms). Seconds.
 LAST_WORDS_S = 0.01
-LAST_WORDS_MAX_S = 1.0
+LAST_WORDS_MAX_S = 0.07
 #: How long the attach stream of a removed container may take to end, seconds.
 DETACH_S = 2.0
 
