@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.e2e.product import Product, bash_runtime, eventually, left_behind
@@ -39,6 +42,37 @@ def test_a_killed_control_plane_loses_nothing_and_its_containers_are_swept(tmp_p
         again = product.invoke("kept", {"n": 20})
         assert again.status == 200
         assert again.cold
+    finally:
+        product.stop()
+        product.http.close()
+    assert left_behind(product.installation) == []
+
+
+def test_a_control_plane_killed_at_work_has_kept_what_it_answered(tmp_path: Path) -> None:
+    product = Product(tmp_path / "data")
+    product.start()
+    answered: list[str] = []
+
+    def invoke_until_it_dies() -> None:
+        with suppress(httpx.TransportError):
+            while True:
+                answer = product.invoke("kept", {"n": 1})
+                answered.append(answer.response.headers["X-Scf-Request-Id"])
+
+    try:
+        product.create("kept", {"bootstrap": bash_runtime()})
+        with ThreadPoolExecutor(4) as callers:
+            calls = [callers.submit(invoke_until_it_dies) for _ in range(4)]
+            eventually(lambda: len(answered) > 200, within=60)
+            product.kill()
+            for call in calls:
+                call.result(60)
+
+        product.start()
+        for request_id in answered:
+            record = product.http.get(f"/invocations/{request_id}")
+            assert record.status_code == 200, request_id
+            assert record.json()["status"] == 200
     finally:
         product.stop()
         product.http.close()
