@@ -15,7 +15,7 @@ from api.cloud.flat import unflatten
 from api.cloud.params import parse
 from api.cloud.request import RawRequest, Scheme
 from sandbox.errors import SandboxError
-from tests.contract.cloud_requests import NO_GOLDEN, golden, golden_ids, raw_of
+from tests.contract.cloud_requests import golden, golden_ids, raw_of
 
 TC3 = "TC3-HMAC-SHA256 Credential=id/2026-01-02/scf/tc3_request, SignedHeaders=x, Signature=y"
 
@@ -31,7 +31,6 @@ def code_of(request: RawRequest) -> str:
     return caught.value.code
 
 
-@pytest.mark.skipif(not golden(), reason=NO_GOLDEN)
 @pytest.mark.parametrize("item", golden(), ids=golden_ids())
 def test_a_captured_request_is_understood(item: dict[str, Any]) -> None:
     expected, request = item["expect"], parse(raw_of(item), "our-id")

@@ -20,7 +20,7 @@ from api.cloud.signing import WINDOW_S, hosts, read_authorization, verify
 from sandbox.errors import AuthError, SandboxError
 from sandbox.settings import Settings
 from tests.contract.cloud_kit import served
-from tests.contract.cloud_requests import NO_GOLDEN, damaged, golden, golden_ids, raw_of
+from tests.contract.cloud_requests import damaged, golden, golden_ids, raw_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -41,7 +41,6 @@ def refused(raw: RawRequest, credentials: dict[str, str], now: float) -> str:
     return caught.value.code
 
 
-@pytest.mark.skipif(not golden(), reason=NO_GOLDEN)
 @pytest.mark.parametrize("item", SIGNED, ids=SIGNED_IDS)
 def test_a_captured_request_is_accepted_as_it_is(item: dict[str, Any]) -> None:
     raw = raw_of(item)
@@ -50,7 +49,6 @@ def test_a_captured_request_is_accepted_as_it_is(item: dict[str, Any]) -> None:
     assert parse(raw).scheme == item["expect"]["scheme"]
 
 
-@pytest.mark.skipif(not golden(), reason=NO_GOLDEN)
 @pytest.mark.parametrize("item", SIGNED, ids=SIGNED_IDS)
 def test_a_captured_request_is_refused_with_one_signed_byte_changed(item: dict[str, Any]) -> None:
     raw, now = raw_of(item), item["timestamp"]
@@ -65,7 +63,6 @@ def test_a_captured_request_is_refused_with_one_signed_byte_changed(item: dict[s
     assert refused(raw, {"other": item["secret_key"]}, now) == "AuthFailure.SecretIdNotFound"
 
 
-@pytest.mark.skipif(not golden(), reason=NO_GOLDEN)
 @pytest.mark.parametrize("item", SIGNED, ids=SIGNED_IDS)
 def test_a_captured_request_is_good_for_five_minutes_either_way(item: dict[str, Any]) -> None:
     raw, now = raw_of(item), item["timestamp"]
@@ -76,7 +73,6 @@ def test_a_captured_request_is_good_for_five_minutes_either_way(item: dict[str, 
         assert refused(raw, known, now + offset) == "AuthFailure.SignatureExpire"
 
 
-@pytest.mark.skipif(not golden(), reason=NO_GOLDEN)
 def test_a_request_with_signing_skipped_is_refused_when_signatures_are_enforced() -> None:
     (item,) = (item for item in golden() if not item["expect"]["ok"])
     assert refused(raw_of(item), {}, 0) == "AuthFailure.InvalidAuthorization"

@@ -38,11 +38,11 @@ IGNORANT_OF_SIGTERM = WAITING_RUNTIME % {"trap": ""}
 class Cloud:
     """The product as the SDK sees it."""
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, pair: tuple[str, str] = ("SecretId", "secretKey")) -> None:
         self.product = product
         http = HttpProfile(endpoint=f"127.0.0.1:{product.port}", protocol="http")
         profile = ClientProfile(httpProfile=http)
-        secret = credential.Credential("SecretId", "secretKey")
+        secret = credential.Credential(*pair)
         self._client = scf_client.ScfClient(secret, "ap-guangzhou", profile)
 
     def call(self, action: str, **params: Any) -> Any:
