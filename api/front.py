@@ -3,8 +3,8 @@
 uvicorn gives every request a task, a scope, an event and a walk through the application; an
 Invoke needs none of that. This protocol is uvicorn's own, except that a ``POST /`` whose
 ``X-TC-Action`` header says Invoke or InvokeFunction goes straight to the cloud API. Everything
-else, also an Invoke in another dress (a form, a query), takes the ordinary way and is answered
-the same.
+else, also an Invoke in another dress (a form, a query) or from a browser's page (which the guard
+has to look at), takes the ordinary way and is answered the same.
 """
 
 from __future__ import annotations
@@ -29,6 +29,28 @@ LAST_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+
+
+class _Running:
+    """What uvicorn asks of the request at work, for one that took the short way.
+
+    While there is one, what follows on the connection is queued up behind it; ``keep_alive`` is
+    taken back when the server stops.
+    """
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False
+        self.disconnected = False
+
+    @property
+    def message_event(self) -> _Running:
+        return self
+
+    def set(self) -> None:
+        """Nobody waits for more of its body."""
 
 
 def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[HttpToolsProtocol]:
@@ -84,7 +106,9 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
             raw = RawRequest.build("POST", b"", self.headers, body)
             # Nothing more is read until the answer is out: answers keep the order of requests.
             self.flow.pause_reading()
-            task = self.loop.create_task(self._invoke(raw, self.parser.should_keep_alive()))
+            running = _Running(self.parser.should_keep_alive())
+            self.cycle = running  # type: ignore[assignment]
+            task = self.loop.create_task(self._invoke(raw, running))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
@@ -93,20 +117,25 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
                 return False
             if self.cycle is not None and not self.cycle.response_complete:
                 return False
-            return any(name == b"x-tc-action" and value in ACTIONS for name, value in self.headers)
+            plain = False
+            for name, value in self.headers:
+                if name == b"origin":
+                    return False
+                if name == b"x-tc-action":
+                    plain = value in ACTIONS
+            return plain
 
-        async def _invoke(self, raw: RawRequest, keep_alive: bool) -> None:
+        async def _invoke(self, raw: RawRequest, running: _Running) -> None:
             answer = await api.answer(raw)
+            running.response_complete = True
             transport = self.transport
             if transport.is_closing():
                 return
-            head = HEAD if keep_alive else LAST_HEAD
+            head = HEAD if running.keep_alive else LAST_HEAD
             transport.write(head % len(answer) + answer)
-            self.server_state.total_requests += 1
-            if keep_alive:
-                self.flow.resume_reading()
-            else:
+            if not running.keep_alive:
                 transport.close()
+            self.on_response_complete()
 
     return FrontProtocol
 

@@ -1,0 +1,176 @@
+"""The short way of an Invoke through the web server: as orderly and as guarded as the long one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any, cast
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from api.front import front_protocol
+from api.guard import Guard
+from tests.fakes import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from api.cloud.endpoint import CloudApi
+    from api.cloud.request import RawRequest
+
+#: Nobody's addresses.
+INSTANCES = IPv4Network("192.0.2.0/24")
+
+
+class SlowApi:
+    """Answers an Invoke with its own body, once that is allowed."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+        self.allowed: dict[bytes, asyncio.Event] = {}
+
+    async def answer(self, raw: RawRequest) -> bytes:
+        self.seen.append(raw.body)
+        await self.allowed.setdefault(raw.body, asyncio.Event()).wait()
+        return b"answer to " + raw.body
+
+
+class Front:
+    """The server, and one connection to it."""
+
+    def __init__(self, api: SlowApi, server: uvicorn.Server, port: int) -> None:
+        self.api = api
+        self.server = server
+        self.port = port
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    def send(self, *requests: bytes) -> None:
+        """All in one piece."""
+        self.writer.write(b"".join(requests))
+
+    async def answer(self) -> tuple[int, bytes]:
+        """The next answer's status and body."""
+        async with asyncio.timeout(10):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+            body = await self.reader.readexactly(int(fields[b"content-length"]))
+        return int(head.split()[1]), body
+
+    def allow(self, body: bytes) -> None:
+        self.api.allowed.setdefault(body, asyncio.Event()).set()
+
+    async def seen(self, body: bytes) -> None:
+        await eventually(lambda: body in self.api.seen)
+
+
+def invoke(body: bytes, *headers: bytes) -> bytes:
+    more = b"".join(header + b"\r\n" for header in headers)
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-TC-Action: Invoke\r\n%b" % more
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+ORDINARY = b"GET /ordinary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@asynccontextmanager
+async def front() -> AsyncIterator[Front]:
+    api = SlowApi()
+
+    async def ordinary(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ordinary")
+
+    async def cloud(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("the long way")
+
+    routes = [Route("/ordinary", ordinary), Route("/", cloud, methods=["POST"])]
+    app: Any = Guard(Starlette(routes=routes), None)
+    config = uvicorn.Config(
+        app,
+        port=0,
+        http=front_protocol(cast("CloudApi", api), INSTANCES),
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    serving = asyncio.ensure_future(server._serve())
+    await eventually(lambda: server.started)
+    made = Front(api, server, server.servers[0].sockets[0].getsockname()[1])
+    made.reader, made.writer = await asyncio.open_connection("127.0.0.1", made.port)
+    try:
+        yield made
+    finally:
+        for event in api.allowed.values():
+            event.set()
+        made.writer.close()
+        server.should_exit = True
+        await asyncio.wait_for(serving, 10)
+
+
+async def test_invokes_on_one_connection_are_answered_one_after_the_other() -> None:
+    async with front() as web:
+        for body in (b"1", b"2"):
+            web.send(invoke(body))
+            web.allow(body)
+            assert await web.answer() == (200, b"answer to " + body)
+
+
+async def test_answers_keep_the_order_of_requests_that_came_in_one_piece() -> None:
+    async with front() as web:
+        web.allow(b"fast")
+        web.send(invoke(b"slow"), invoke(b"fast"), ORDINARY, invoke(b"fast"))
+        await web.seen(b"slow")
+        web.allow(b"slow")
+        assert await web.answer() == (200, b"answer to slow")
+        assert (await web.answer())[0] == 200
+        assert await web.answer() == (200, b"ordinary")
+        assert (await web.answer())[0] == 200
+
+
+async def test_an_invoke_behind_an_ordinary_request_waits_for_its_answer() -> None:
+    async with front() as web:
+        web.allow(b"fast")
+        web.send(ORDINARY, invoke(b"fast"))
+        assert await web.answer() == (200, b"ordinary")
+        assert (await web.answer())[0] == 200
+
+
+async def test_a_page_from_elsewhere_cannot_invoke() -> None:
+    async with front() as web:
+        web.allow(b"stolen")
+        web.send(invoke(b"stolen", b"Origin: http://evil.example"))
+        status, body = await web.answer()
+        assert status == 403
+        assert b"may not use this sandbox" in body
+        assert web.api.seen == []
+
+
+async def test_an_invoke_under_way_is_answered_when_the_server_stops() -> None:
+    async with front() as web:
+        web.send(invoke(b"last"))
+        await web.seen(b"last")
+        web.server.should_exit = True
+        await eventually(lambda: not web.server.servers[0].is_serving())
+        web.allow(b"last")
+        assert await web.answer() == (200, b"answer to last")
+        assert await asyncio.wait_for(web.reader.read(), 10) == b""
+
+
+async def test_a_caller_who_hangs_up_disturbs_nobody() -> None:
+    async with front() as web:
+        web.send(invoke(b"left"))
+        await web.seen(b"left")
+        web.writer.transport.abort()
+        web.allow(b"left")
+        web.reader, web.writer = await asyncio.open_connection("127.0.0.1", web.port)
+        web.allow(b"next")
+        web.send(invoke(b"next"))
+        assert await web.answer() == (200, b"answer to next")
