@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Form
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 
-from sandbox import limits
-from sandbox.errors import LimitError, RequestError
+from sandbox.archive import check_sizes
+from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.rules import environment_from_pairs
 
@@ -53,12 +53,8 @@ class ConfigFields(BaseModel):
 
 async def read_zip(upload: UploadFile) -> bytes:
     """The bytes of an uploaded package; ``LimitError`` when it is over the platform's limit."""
-    if upload.size is not None and upload.size > limits.ZIP_BYTES:
-        raise LimitError(
-            f"the zip is {upload.size} bytes; the limit is {limits.ZIP_BYTES}: leave out what the"
-            " function does not need",
-            "InvalidParameterValue.ZipFile",
-        )
+    if upload.size is not None:
+        check_sizes(upload.size, 0)
     return await upload.read()
 
 
@@ -80,7 +76,7 @@ def parse_environment(items: list[str] | None) -> dict[str, str] | None:
 
 def _json_object(text: str) -> dict[str, str]:
     try:
-        value = json.loads(text)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise _not_a_pair(f"it is not JSON ({error})") from error
     if not all(isinstance(item, str) for item in value.values()):

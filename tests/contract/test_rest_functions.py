@@ -78,7 +78,7 @@ async def test_the_environment_may_be_a_json_object(client: httpx.AsyncClient) -
     assert view["environment"] == {"A": "1", "B": "{}"}
 
 
-@pytest.mark.parametrize("text", ["NOVALUE", '{"A": 1}', "{broken", ["A=1", "A=2"]])
+@pytest.mark.parametrize("text", ["NOVALUE", '{"A": 1}', "{broken", '{"A":' * 9000, ["A=1", "A=2"]])
 async def test_an_environment_that_is_none_is_refused(
     client: httpx.AsyncClient, text: str | list[str]
 ) -> None:
@@ -129,7 +129,7 @@ async def test_what_the_service_refuses_is_answered_with_its_code(
 async def test_a_zip_over_the_limit_is_not_read(house: House, client: httpx.AsyncClient) -> None:
     files = {"code": ("code.zip", b"0" * (limits.ZIP_BYTES + 1), "application/zip")}
     response = await client.post("/functions", data={"name": "hello"}, files=files)
-    error_of(response, 400, "InvalidParameterValue.ZipFile")
+    error_of(response, 400, "InvalidParameterValue.LimitExceeded")
     assert house.functions.codes == []
 
 
