@@ -26,11 +26,29 @@ def validate(action: str, model: type[R], params: dict[str, Any]) -> R:
     Where the action lists a code for the very parameter (``MissingParameter.Code``), that is the
     code. The message names the first parameter that is wrong.
     """
+    halved = _halved_pair(params)
+    if halved is not None:
+        raise invalid(
+            action, halved, f"{halved} holds half of a surrogate pair, which is no character"
+        )
     try:
         return model.model_validate(params)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise _request_error(action, first) from error
+
+
+def _halved_pair(params: dict[str, Any]) -> str | None:
+    """The parameter with text that cannot be stored or sent: JSON can escape what Unicode lacks."""
+
+    def found(value: object) -> bool:
+        if isinstance(value, str):
+            return not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value)
+        if isinstance(value, dict):
+            return any(found(name) or found(inner) for name, inner in value.items())
+        return isinstance(value, list) and any(map(found, value))
+
+    return next((name for name, value in params.items() if found(value)), None)
 
 
 def missing(action: str, *path: str) -> RequestError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Form
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 
 from sandbox.archive import check_sizes
@@ -22,6 +22,18 @@ EnvironmentField = Annotated[
 ]
 
 
+def _require_unicode(text: str) -> str:
+    """JSON can escape what Unicode lacks: half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_require_unicode)]
+
+
 class ConfigFields(BaseModel):
     """The fields of a configuration. Those not given stay as they are."""
 
@@ -30,8 +42,8 @@ class ConfigFields(BaseModel):
         json_schema_extra={"example": {"memory": 256, "environment": {"GREETING": "hello"}}},
     )
 
-    handler: str | None = None
-    description: str | None = None
+    handler: Text | None = None
+    description: Text | None = None
     memory: int | None = Field(default=None, description="MB")
     timeout: int | None = Field(default=None, description="seconds")
     init_timeout: int | None = Field(default=None, description="seconds")

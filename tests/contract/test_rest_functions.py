@@ -198,6 +198,17 @@ async def test_an_unknown_field_of_a_configuration_is_named(
     error_of(response, 400, "InvalidParameterValue")
 
 
+@pytest.mark.parametrize("field", ["handler", "description"])
+async def test_text_that_is_no_unicode_is_refused(client: httpx.AsyncClient, field: str) -> None:
+    response = await client.patch(
+        "/functions/hello",
+        content=f'{{"{field}": "a\\ud800"}}',
+        headers={"Content-Type": "application/json"},
+    )
+    message = error_of(response, 400, "InvalidParameterValue")
+    assert message.startswith(f"{field}: ")
+
+
 async def test_a_function_is_deleted(house: House, client: httpx.AsyncClient) -> None:
     await house.with_function()
     response = await client.delete("/functions/hello")
