@@ -163,7 +163,7 @@ def sample_of(model: str) -> dict[str, Any]:
 def _sample(kind: str) -> Any:
     if kind.startswith("list["):
         return [_sample(kind.removeprefix("list[").removesuffix("]"))]
-    return {"str": "x", "int": 1, "bool": True}.get(kind) or sample_of(kind)
+    return {"str": "x", "int": 1, "float": 1.0, "bool": True}.get(kind) or sample_of(kind)
 
 
 def _given(model: Model) -> Iterator[str]:

@@ -105,9 +105,9 @@ async def test_half_a_surrogate_pair_in_a_name_does_not_break_the_answer(tmp_pat
         response = await cloud.client.post(
             "/",
             content=b'{"FunctionName":"\\ud800"}',
-            headers={"X-TC-Action": "GetFunction"},
+            headers={"X-TC-Action": "Invoke"},
         )
-    assert response.json()["Response"]["Error"]["Code"] == "ResourceNotFound.FunctionName"
+    assert response.json()["Response"]["Error"]["Code"] == "InvalidParameter.FunctionName"
 
 
 async def test_an_unsigned_request_is_refused_once_credentials_are_configured(
