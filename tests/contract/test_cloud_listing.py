@@ -40,6 +40,7 @@ async def test_functions_are_found_and_deleted_through_the_sdk(tmp_path: Path) -
         )
         await cloud.call("PublishVersion", **where)
         await cloud.functions.settled("stage", "alpha", 10)
+        await cloud.call("PutReservedConcurrencyConfig", **where, ReservedConcurrencyMem=256)
         cloud.host.error = EngineError("no space left")
         await cloud.create("beta", Namespace="stage", Description="the first that failed")
         asked = {
@@ -59,6 +60,7 @@ async def test_functions_are_found_and_deleted_through_the_sdk(tmp_path: Path) -
         )
         alpha, beta = found.Functions
         assert (alpha.Namespace, alpha.Tags[0].Value, alpha.StatusReasons) == ("stage", "red", [])
+        assert (alpha.ReservedConcurrencyMem, beta.ReservedConcurrencyMem) == (256, None)
         assert beta.StatusReasons[0].ErrorMessage == beta.StatusDesc == "no space left"
 
         await sdk.call("DeleteFunction", **where, Qualifier="1")

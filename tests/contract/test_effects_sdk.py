@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.e2e.async_kit import HANDLES_SIGTERM
 from tests.e2e.interpreter_kit import create_in_python, publish_python
 from tests.e2e.product import bash_runtime, eventually, make_zip
 
@@ -79,6 +80,27 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     assert cloud.error("Invoke", **where) == "ResourceNotFound.FunctionName"
     eventually(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
     assert shown(cloud, "shows", Namespace="copies") == "copies $LATEST c.d blue new"
+
+
+def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: Cloud) -> None:
+    where = {"FunctionName": "forced"}
+    cloud.create("forced", HANDLES_SIGTERM, Timeout=60, AsyncRunEnable="TRUE")
+    ids = {}
+    for version in ("1", "2"):
+        cloud.call("PublishVersion", **where)
+        cloud.active("forced", qualifier=version)
+        ids[version] = cloud.send("forced", Qualifier=version)
+        cloud.working("forced", ids[version])
+    cloud.call("DeleteFunctionVersion", **where, Qualifier="1", ForceDelete="TRUE")
+    ended = cloud.ended("forced", ids["1"])
+    assert (ended.RetCode, "wound up" in ended.RetMsg) == (-1, False)
+
+    cloud.call("DeleteFunctionVersion", **where, Qualifier="2", ForceDelete="FALSE")
+    assert cloud.request_status("forced", ids["2"]).RetCode == 1
+    cloud.call("TerminateAsyncEvent", **where, InvokeRequestId=ids["2"], GraceShutdown=True)
+    ended = cloud.ended("forced", ids["2"])
+    assert (ended.RetCode, ended.RetMsg) == (0, "wound up")
+    eventually(lambda: cloud.product.instances("forced") == [])
 
 
 def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: Cloud) -> None:
