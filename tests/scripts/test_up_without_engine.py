@@ -1,0 +1,93 @@
+"""``scripts/up`` and ``scripts/down`` where no container engine can be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.product import bash_runtime, free_port, make_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Checkout:
+    """A copy of the project, with the environment that is there already."""
+
+    directory: Path
+    port: int
+    runtime_port: int
+
+    def script(self, name: str, *arguments: str) -> str:
+        """Run one; what it said."""
+        done = subprocess.run(
+            [self.directory / "scripts" / name, *arguments],
+            env={
+                **os.environ,
+                "DOCKER_HOST": "tcp://127.0.0.1:1",
+                "SCF_CACHE_DIR": str(self.directory / "cache"),
+                "SCF_PORT": str(self.port),
+                "SCF_RUNTIME_PORT": str(self.runtime_port),
+            },
+            capture_output=True,
+            text=True,
+            timeout=100,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    if not (ROOT / ".venv" / ".made-from").exists():
+        pytest.skip("scripts/test has not made .venv here")
+    project = tmp_path / "checkout"
+    project.mkdir()
+    for name in ("scripts", "api", "sandbox"):
+        shutil.copytree(ROOT / name, project / name)
+    for requirements in ROOT.glob("requirements*.txt"):
+        shutil.copy(requirements, project)
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    made = Checkout(project, free_port(), free_port())
+    try:
+        yield made
+    finally:
+        made.script("down")
+
+
+def test_functions_run_as_processes_and_every_place_says_so(checkout: Checkout) -> None:
+    said = checkout.script("up", "--detach")
+    assert "functions run as processes of this machine" in said
+    assert "not CentOS 7.6" in said
+    url = f"http://127.0.0.1:{checkout.port}"
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+        health = http.get("/healthz").json()
+        assert (health["engine"], health["os_parity"]) == ("process", False)
+        assert "not on CentOS 7.6" in health["note"]
+        package = make_zip({"bootstrap": bash_runtime()})
+        files = {"code": ("code.zip", package)}
+        assert http.post("/functions", data={"name": "hello"}, files=files).status_code == 201
+        assert http.post("/functions/hello/invocations", json={"a": 1}).json() == {"a": 1}
+        assert "running already" in checkout.script("up", "--detach")
+        assert http.get("/functions").json()["total"] == 1
+
+        assert "ended the embedded control plane" in checkout.script("down", "--keep-data")
+        with pytest.raises(httpx.TransportError):
+            http.get("/healthz")
+        checkout.script("up", "--detach")
+        assert http.get("/functions").json()["total"] == 1
+
+    checkout.script("down")
+    assert not (checkout.directory / "data").exists()
+    assert "ended" not in checkout.script("down")
