@@ -28,6 +28,7 @@ from sandbox.engine.cgroup import MemoryGauge
 from sandbox.engine.code import CodeVolumes
 from sandbox.engine.labels import Labels
 from sandbox.engine.networks import FunctionNetworks
+from sandbox.engine.stats import EngineStats
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ kill -s "$1" "$bootstrap"
 
 KILLED = 128 + signal.SIGKILL
 
-#: What the bootstrap wrote last may come after the report of its end, as they come on two streams:
-#: the end counts when the output has been quiet this long, or at the latest after the second figure
-#: (something left running may write on, and an invocation ends within 100 ms). Seconds.
+#: What the bootstrap wrote last may come after the report of its end, on another stream: the end
+#: counts when the output was quiet this long, or at the latest after the second figure (a child may
+#: write on, and an invocation ends within 100 ms). Seconds.
 LAST_WORDS_S = 0.01
 LAST_WORDS_MAX_S = 0.07
 #: How long the attach stream of a removed container may take to end, seconds.
@@ -91,6 +92,7 @@ class DockerContainer:
         self._spec = spec
         self._sink = sink
         self._gauge = MemoryGauge(engine.cgroup_root, container_id)
+        self._stats = EngineStats(engine, container_id)
         self._transport: asyncio.WriteTransport | None = None
         self._destroying: asyncio.Task[None] | None = None
         self._reports = b""
@@ -108,9 +110,10 @@ class DockerContainer:
     def release(self) -> None:
         assert self._transport is not None
         self._transport.write(b"\n")
+        self.memory_peak()
 
     def memory_peak(self) -> int:
-        return self._gauge.peak()
+        return self._gauge.peak() or self._stats.peak()
 
     def oom_kills(self) -> int:
         return self._gauge.oom_kills()
@@ -147,10 +150,12 @@ class DockerContainer:
         found = ENDED.search(self._reports)
         if found and not self._ended:
             self._ended = True
-            self._gauge.peak()
-            oom_killed = self._gauge.oom_kills() > 0
-            exit = Exit(int(found[1]), oom_killed=oom_killed)
-            self._last_words(exit, self._loop.time() + LAST_WORDS_MAX_S)
+            code, peak = int(found[1]), self._gauge.peak()
+            if code == KILLED and not peak:
+                self._engine.spawn(self._report_kill())
+            else:
+                exit = Exit(code, oom_killed=self._gauge.oom_kills() > 0)
+                self._last_words(exit, self._loop.time() + LAST_WORDS_MAX_S)
 
     def _output(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
@@ -179,6 +184,12 @@ class DockerContainer:
 
     async def _report_exit(self) -> None:
         self._sink.ended(await self._engine.exit_of(self.container_id))
+
+    async def _report_kill(self) -> None:
+        """Only the engine can tell whether it was for want of memory, once the shell ends too."""
+        self.release()
+        end = await self._engine.exit_of(self.container_id)
+        self._sink.ended(Exit(KILLED, oom_killed=end.oom_killed))
 
 
 class DockerEngine:
@@ -350,9 +361,8 @@ class DockerEngine:
             await self.run(self.client.remove_container, container_id, force=True)
         except EngineError as error:
             cause = error.__cause__
-            if isinstance(cause, NotFound) or "already in progress" in str(cause):
-                return
-            log.warning("container_not_removed", container=container_id[:12], error=str(error))
+            if not isinstance(cause, NotFound) and "already in progress" not in str(cause):
+                log.warning("container_not_removed", container=container_id[:12], error=str(error))
 
     async def exit_of(self, container_id: str) -> Exit:
         """How a container ended; waits for the engine to have noticed."""

@@ -31,9 +31,11 @@ async def plain_processes(_accounts: Path) -> Isolation:
 
 
 @contextlib.asynccontextmanager
-async def open_rig(kind: str, directory: Path, installation: str) -> AsyncIterator[Rig]:
+async def open_rig(
+    kind: str, directory: Path, installation: str, **more: Any
+) -> AsyncIterator[Rig]:
     """An engine that is closed again, and has left nothing then."""
-    settings = Settings(data_dir=directory, installation=installation)
+    settings = Settings(data_dir=directory, installation=installation, **more)
     packages = PackageStore(directory / "packages")
     engine: Engine
     if kind == "docker":
