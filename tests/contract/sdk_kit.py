@@ -12,10 +12,10 @@ from tencentcloud.common.abstract_model import AbstractModel
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.scf.v20180416 import models, scf_client
+from tencentcloud.scf.v20180416 import models
 
 from tests.contract.cloud_kit import Cloud, running_cloud, served, zip_text
-from tests.contract.coverage_kit import note_received, note_sent, sample_of
+from tests.contract.coverage_kit import ObservedClient, note_sent, sample_of
 from tests.contract.listed_codes import require_listed
 
 if TYPE_CHECKING:
@@ -39,15 +39,13 @@ class Sdk:
         if "://" not in endpoint:
             http.scheme = "http"
         profile = ClientProfile(httpProfile=http, signMethod=sign)
-        self._client = scf_client.ScfClient(credential.Credential(*secret), "na-toronto", profile)
+        self._client = ObservedClient(credential.Credential(*secret), "na-toronto", profile)
 
     async def call(self, action: str, **params: Any) -> Any:
         request = getattr(models, f"{action}Request")()
         request._deserialize(params)
         note_sent(action, request)
-        answer = await asyncio.to_thread(getattr(self._client, action), request)
-        note_received(action, answer)
-        return answer
+        return await asyncio.to_thread(getattr(self._client, action), request)
 
     async def error_of(self, action: str, **params: Any) -> TencentCloudSDKException:
         with pytest.raises(TencentCloudSDKException) as caught:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.scf.v20180416 import models
 
+from api.cloud import envelope
 from api.cloud.fates import FATES
 from tests.contract.coverage_kit import (
     NO_VALUE,
@@ -14,6 +18,10 @@ from tests.contract.coverage_kit import (
     note_sent,
     paths_of,
 )
+from tests.contract.sdk_kit import Sdk, cloud_at_address
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +52,15 @@ def test_fields_are_followed_into_lists_and_structures() -> None:
     assert "RoutingConfig.AdditionalVersionWeights.Weight" in paths_of("GetAliasResponse")
 
 
+async def test_a_field_that_the_sdk_does_not_know_fails_the_test_that_receives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envelope, "success", lambda _fields, _id: {"Response": {"New": 1}})
+    async with cloud_at_address(tmp_path) as (_, address):
+        with pytest.raises(TencentCloudSDKException, match=r"not in the SDK's model.*New"):
+            await Sdk(address).call("ListFunctions")
+
+
 def drive_alias(without: str = "") -> None:
     """All of UpdateAlias, but for one field of a structure in it."""
     rule = {"Version": "1", "Key": "k", "Method": "exact", "Expression": "e"}
@@ -61,9 +78,7 @@ def drive_alias(without: str = "") -> None:
         }
     )
     note_sent("UpdateAlias", request)
-    answer = models.UpdateAliasResponse()
-    answer.RequestId = None if without == "RequestId" else "id"
-    note_received("UpdateAlias", answer)
+    note_received("UpdateAlias", {"RequestId": None if without == "RequestId" else "id"})
 
 
 def test_a_test_that_drives_all_of_an_action_is_let_pass() -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.scf.v20180416 import models, scf_client_async
 
 from tests.contract.cloud_kit import zip_text
 from tests.contract.sdk_kit import ID, KEY, Sdk, cloud_at_address
@@ -63,6 +68,28 @@ async def test_a_function_lives_its_whole_life_through_the_sdk(
         error = await sdk.error_of("GetFunction", FunctionName="echo")
         assert error.code == "ResourceNotFound.FunctionName"
         assert error.requestId
+
+
+@pytest.mark.parametrize(("method", "sign"), WAYS)
+async def test_the_asynchronous_client_of_the_sdk_is_served_as_well(
+    tmp_path: Path, method: str, sign: str
+) -> None:
+    async with cloud_at_address(tmp_path) as (cloud, address):
+        created = {"FunctionName": "echo", "Runtime": "CustomRuntime"}
+        await Sdk(address).call("CreateFunction", **created, Code={"ZipFile": zip_text()})
+        await cloud.functions.settled("default", "echo", 10)
+        http = HttpProfile(endpoint=address, reqMethod=method, protocol="http")
+        profile = ClientProfile(httpProfile=http, signMethod=sign)
+        key = Credential(ID, KEY)
+        async with scf_client_async.ScfClient(key, "na-toronto", profile) as client:
+            request = models.InvokeRequest()
+            request._deserialize({"FunctionName": "echo", "ClientContext": '{"k": "v 中"}'})
+            answer = await client.Invoke(request)
+            assert answer.Result.RetMsg == 'Echoing request: \'{"k": "v 中"}\''
+            request.FunctionName = "nobody"
+            with pytest.raises(TencentCloudSDKException) as caught:
+                await client.Invoke(request)
+        assert caught.value.code == "ResourceNotFound.FunctionName"
 
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
