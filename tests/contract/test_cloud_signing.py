@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,12 @@ from api.cloud.request import RawRequest, Scheme
 from api.cloud.signing import WINDOW_S, hosts, read_authorization, verify
 from sandbox.errors import AuthError, SandboxError
 from sandbox.settings import Settings
-from tests.contract.cloud_kit import served
+from tests.contract.cloud_kit import response_of, running_cloud, served
 from tests.contract.cloud_requests import damaged, golden, golden_ids, raw_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import Receive, Scope, Send
 
 SIGNED = [item for item in golden() if item["expect"]["ok"]]
@@ -71,6 +74,20 @@ def test_a_captured_request_is_good_for_five_minutes_either_way(item: dict[str, 
         assert check(raw, known, now + offset)
     for offset in (-WINDOW_S - 1, WINDOW_S + 1):
         assert refused(raw, known, now + offset) == "AuthFailure.SignatureExpire"
+
+
+async def test_captured_requests_pass_the_whole_api_when_signatures_are_enforced(
+    tmp_path: Path,
+) -> None:
+    known = {item["secret_id"]: item["secret_key"] for item in SIGNED}
+    async with running_cloud(tmp_path, credentials=known, signature="enforce") as cloud:
+        for item in SIGNED:
+            cloud.clock.ahead_s = item["timestamp"] - time.time()
+            answer = response_of(await cloud.api.answer(raw_of(item)))
+            assert "AuthFailure" not in answer.get("Error", {}).get("Code", ""), item["client"]
+            cloud.clock.ahead_s += WINDOW_S + 1
+            answer = response_of(await cloud.api.answer(raw_of(item)))
+            assert answer["Error"]["Code"] == "AuthFailure.SignatureExpire"
 
 
 def test_a_request_with_signing_skipped_is_refused_when_signatures_are_enforced() -> None:
