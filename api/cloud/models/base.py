@@ -16,9 +16,7 @@ class Part(BaseModel):
     too. Unknown fields are ignored: real clients send some.
     """
 
-    # Of text without any limit pydantic takes half a surrogate pair, which no database does: with
-    # one, longer than any body, it reads the text and refuses that.
-    model_config = ConfigDict(extra="ignore", frozen=True, str_max_length=2**30)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Request(Part):
