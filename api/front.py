@@ -10,12 +10,14 @@ has to look at), takes the ordinary way and is answered the same.
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cloud.request import RawRequest
 from api.cloud.routes import MAX_BODY_BYTES
+from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,13 +70,16 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
                 transport.abort()
                 return
             super().connection_made(transport)
+            self._silence = Deadline(self.loop)
 
         def connection_lost(self, exc: Exception | None) -> None:
             if self.transport is not None:
                 super().connection_lost(exc)
+                self._silence.close()
 
         def data_received(self, data: bytes) -> None:
             if self.transport is not None:
+                self._silence.lift()
                 super().data_received(data)
 
         def on_headers_complete(self) -> None:
@@ -104,13 +109,9 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
             body = b"".join(self._invoke_body)
             self._invoke_body = None
             raw = RawRequest.build("POST", b"", self.headers, body)
-            # Nothing more is read until the answer is out: answers keep the order of requests.
-            self.flow.pause_reading()
             running = _Running(self.parser.should_keep_alive())
             self.cycle = running  # type: ignore[assignment]
-            task = self.loop.create_task(self._invoke(raw, running))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            api.answer_invoke(raw, partial(self._answer, running))
 
         def _is_plain_invoke(self) -> bool:
             if self.url != b"/" or self.parser.get_method() != b"POST":
@@ -125,17 +126,20 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
                     plain = value in ACTIONS
             return plain
 
-        async def _invoke(self, raw: RawRequest, running: _Running) -> None:
-            answer = await api.answer(raw)
+        def _answer(self, running: _Running, answer: bytes) -> None:
             running.response_complete = True
             transport = self.transport
             if transport.is_closing():
                 return
             head = HEAD if running.keep_alive else LAST_HEAD
-            transport.write(head % len(answer) + answer)
+            transport.writelines((head % len(answer), answer))
             if not running.keep_alive:
                 transport.close()
-            self.on_response_complete()
+            if self.pipeline or not running.keep_alive:
+                self.on_response_complete()
+            else:
+                self.server_state.total_requests += 1
+                self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     return FrontProtocol
 

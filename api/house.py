@@ -20,7 +20,6 @@ from sandbox.events.letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
 from sandbox.history import History
-from sandbox.instance import Surroundings
 from sandbox.invoker import Invoker
 from sandbox.layers import Layer
 from sandbox.limits import MIB
@@ -36,6 +35,7 @@ from sandbox.store.retention import Retention
 from sandbox.store.shelves import ShelfTable
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
+from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from sandbox.invocation import Outcome
@@ -124,7 +124,7 @@ class House:
         self.ready = False
 
     def _keep_record(self, record: InvocationRecord, outcome: Outcome) -> None:
-        """Called once per ended invocation, after its answer."""
+        """Called once per ended invocation, before its answer: what was answered is never lost."""
         self.writer.put(record)
         times = record.timeline
         waited = times.get("dispatched", times["received"]) - times["received"]

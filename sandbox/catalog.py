@@ -13,7 +13,7 @@ from sandbox.functions.service import FunctionService
 from sandbox.functions.versions import VersionService
 from sandbox.layers import Layers, LayerService
 from sandbox.namespaces import Namespaces
-from sandbox.quotas import Quotas
+from sandbox.quotas import Demands, Quotas
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
@@ -33,7 +33,7 @@ class CatalogTables(NamedTuple):
     namespaces: Table[Namespace]
 
 
-class Host(CodeHost, ProvisionHost, Protocol):
+class Host(CodeHost, ProvisionHost, Demands, Protocol):
     """What functions need of the pool and its engine."""
 
 
@@ -65,7 +65,7 @@ class Catalog:
             layer_packages=self.layers.digests,
         )
         self.versions = VersionService(self.registry, self.functions, host, clock)
-        self.quotas = Quotas(self.registry, self.namespaces.total_mb)
+        self.quotas = Quotas(self.registry, self.namespaces.total_mb, host)
         self.concurrency = ConcurrencyService(self.registry, self.namespaces, self.quotas, host)
         self.aliases = AliasService(self.registry, clock)
         self.layer_service = LayerService(

@@ -78,6 +78,11 @@ class Group:
         return self._count(READY)
 
     @property
+    def under_way(self) -> int:
+        """How many events run or wait."""
+        return len(self.waiting) + sum(i.invocation is not None for i in self.instances)
+
+    @property
     def spare(self) -> list[Instance]:
         """The idle instances that are not provisioned, those that were not used longest first."""
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]

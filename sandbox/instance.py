@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from sandbox.deadline import Deadline
 from sandbox.errors import EngineError
 from sandbox.invocation import Outcome
 from sandbox.lifecycle import State, Step, next_state
@@ -15,44 +15,22 @@ from sandbox.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
-    import asyncio
     import signal
     from collections.abc import Callable
 
-    from sandbox.clock import Clock
     from sandbox.engine.base import Container, Exit, InstanceSpec
     from sandbox.invocation import Invocation
-    from sandbox.record import LogChunk
+    from sandbox.surroundings import Owner, Surroundings
 
 MB = 1024 * 1024
+#: What a function wrote before its result may come later than the result, by another way. So the
+#: next event of an instance that writes is handed out when its output has been quiet for so long,
+#: or at the latest after the second figure: else these lines would be taken for the next event's.
+#: Seconds.
+QUIET_S = 0.005
+QUIET_MAX_S = 0.05
 #: Peak memory from which on it is worth asking whether something was killed for want of it.
 NEAR_LIMIT = 0.9
-
-
-class Owner(Protocol):
-    """The pool, as an instance sees it."""
-
-    def instance_idle(self, instance: Instance) -> None:
-        """It can take an event."""
-        ...
-
-    def instance_stopping(self, instance: Instance) -> None:
-        """It takes no more events; its container is to be destroyed."""
-        ...
-
-    def invocation_unserved(self, invocation: Invocation) -> None:
-        """It died with an event that nobody had fetched: another instance can take it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every instance needs from outside."""
-
-    loop: asyncio.AbstractEventLoop
-    clock: Clock
-    log_sink: Callable[[LogChunk], None]
-    init_timeout_status: int = StatusCode.INIT_TIMEOUT
 
 
 class Instance:
@@ -95,10 +73,13 @@ class Instance:
         self._clock = surroundings.clock
         self._init_timeout_status = surroundings.init_timeout_status
         self._rendezvous = Rendezvous(surroundings.loop)
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(surroundings.loop)
         self._began = 0.0
         self._init_ms = 0.0
         self._fresh = True
+        #: Loop times of the last event's end and of the last output since the first event.
+        self._finished_at = 0.0
+        self._heard_at = 0.0
         self._memory_limit = spec.memory_mb * MB
 
     # ------------------------------------------------------------------ the pool's side
@@ -120,22 +101,23 @@ class Instance:
             invocation.times["started"] = self.transitions[1][1]
             invocation.times["released"] = self._clock.now()
         self._began = self._clock.monotonic()
-        self._timer = self._loop.call_later(self._init_timeout_s, self._init_timed_out)
+        self._deadline.set(self._init_timeout_s, self._init_timed_out)
         self.container.release()
 
     def dispatch(self, invocation: Invocation) -> None:
-        """Give it an event. The Timeout clock starts as soon as the event can be handed out."""
+        """Give it an event. The Timeout clock starts when the event can be handed out: at once,
+        unless something of the event before may still be on its way."""
         self._step(Step.DISPATCHED)
         self.invocation = invocation
         invocation.taken_by(self)
         self._began = self._clock.monotonic()
-        self._rendezvous.when_settled(self._hand_out)
+        self._rendezvous.when_settled(self._hand_out_when_quiet)
 
     def stop(self) -> None:
         """End it. An invocation it still works on must have been ended before."""
         if self.state in (State.STOPPING, State.GONE):
             return
-        self._cancel_timer()
+        self._deadline.close()
         self._rendezvous.close()
         self._step(Step.STOPPED)
         self._owner.instance_stopping(self)
@@ -173,7 +155,7 @@ class Instance:
         """The runtime reports that it is initialised. Only the first report counts."""
         if self.state is not State.INITIALISING:
             return
-        self._cancel_timer()
+        self._deadline.lift()
         self._init_ms = (self._clock.monotonic() - self._began) * 1000
         self._step(Step.READY)
         invocation = self.invocation
@@ -225,6 +207,8 @@ class Instance:
 
     def output(self, data: bytes) -> None:
         """Bytes from stdout and stderr, in order."""
+        if not self._fresh or self.state is State.BUSY:
+            self._heard_at = self._loop.time()
         self.logs.feed(data)
 
     def ended(self, exit: Exit) -> None:
@@ -252,10 +236,14 @@ class Instance:
             return
         self.transitions.append((self.state, self._clock.now()))
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _hand_out_when_quiet(self) -> None:
+        if self._heard_at:
+            quiet_at = max(self._finished_at, self._heard_at) + QUIET_S
+            wait_s = min(quiet_at, self._finished_at + QUIET_MAX_S) - self._loop.time()
+            if wait_s > 0:
+                self._deadline.set(wait_s, self._hand_out_when_quiet)
+                return
+        self._hand_out()
 
     def _hand_out(self) -> None:
         invocation = self.invocation
@@ -263,7 +251,7 @@ class Instance:
         self._began = self._clock.monotonic()
         now = self._clock.now()
         invocation.times["dispatched"] = now
-        self._timer = self._loop.call_later(self._timeout_s, self._timed_out)
+        self._deadline.set(self._timeout_s, self._timed_out)
         self._rendezvous.offer(
             Event(
                 invocation.request_id,
@@ -372,7 +360,7 @@ class Instance:
     def _finish(self, status: int, body: bytes, duration_ms: float | None = None) -> None:
         invocation = self.invocation
         assert invocation is not None
-        self._cancel_timer()
+        self._deadline.lift()
         elapsed = (self._clock.monotonic() - self._began) * 1000
         if self.state is State.INITIALISING:
             self._init_ms, elapsed = elapsed, 0.0
@@ -383,10 +371,9 @@ class Instance:
         self.invocation = None
         invocation.times["finished"] = self._clock.now()
         cold, self._fresh = self._fresh, False
+        self._finished_at = self._loop.time()
         self.served += 1
-        if invocation.future.done():
-            return
-        invocation.future.set_result(
+        invocation.end(
             Outcome(
                 request_id=invocation.request_id,
                 status_code=int(status),

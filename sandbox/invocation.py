@@ -54,16 +54,21 @@ class Invocation:
     """An accepted event on its way through the sandbox.
 
     Made by the invoker, given to an instance by the pool, ended once: by the function's push, by a
-    timer, or by the death of its process. ``times`` collects wall-clock stages for the timeline.
+    timer, or by the death of its process. Whoever waits for that either watches (called at once,
+    within the end itself) or awaits ``future``; cancelling the future gives the invocation up.
+    ``times`` collects wall-clock stages for the timeline.
     """
 
     __slots__ = (
+        "_future",
+        "_loop",
+        "_watchers",
         "event",
         "function",
-        "future",
         "instance",
         "invocation_type",
         "on_taken",
+        "outcome",
         "patience_s",
         "qualifier",
         "redispatched",
@@ -80,7 +85,7 @@ class Invocation:
         version: FunctionVersion,
         event: bytes,
         request_id: str,
-        future: asyncio.Future[Outcome],
+        loop: asyncio.AbstractEventLoop,
         *,
         qualifier: str = "",
         invocation_type: str = "RequestResponse",
@@ -91,7 +96,6 @@ class Invocation:
         self.version = version
         self.event = event
         self.request_id = request_id
-        self.future = future
         self.qualifier = qualifier or version.version
         self.invocation_type = invocation_type
         self.tail = tail
@@ -104,6 +108,46 @@ class Invocation:
         self.on_taken: Callable[[Invocation], None] | None = None
         #: An instance died before it fetched the event, which went to another one.
         self.redispatched = False
+        #: None until it has ended, and for ever once it was given up.
+        self.outcome: Outcome | None = None
+        self._loop = loop
+        self._future: asyncio.Future[Outcome] | None = None
+        self._watchers: list[Callable[[], None]] = []
+
+    @property
+    def over(self) -> bool:
+        """It has ended, or whoever waited for it has given it up."""
+        return self.outcome is not None or (self._future is not None and self._future.done())
+
+    @property
+    def future(self) -> asyncio.Future[Outcome]:
+        """Its outcome, to be awaited."""
+        if self._future is None:
+            self._future = self._loop.create_future()
+            if self.outcome is not None:
+                self._future.set_result(self.outcome)
+            else:
+                self._future.add_done_callback(self._given_up)
+        return self._future
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` when it has ended or was given up. It must not fail."""
+        self._watchers.append(watcher)
+
+    def end(self, outcome: Outcome) -> None:
+        """The first outcome is the one that counts."""
+        if self.over:
+            return
+        self.outcome = outcome
+        if self._future is not None:
+            self._future.set_result(outcome)
+        for watcher in self._watchers:
+            watcher()
+
+    def _given_up(self, future: asyncio.Future[Outcome]) -> None:
+        if future.cancelled():
+            for watcher in self._watchers:
+                watcher()
 
     def taken_by(self, instance: Instance) -> None:
         """An instance begins to work on it; said again when it hands the event out."""
@@ -115,15 +159,14 @@ class Invocation:
 
     def refuse(self, status: int, message: str) -> None:
         """End it without an instance: the platform's error object is its result."""
-        if not self.future.done():
-            body = error_object(status, message, self.request_id)
-            memory_mb = self.version.config.memory_mb
-            self.future.set_result(Outcome(self.request_id, int(status), body, memory_mb=memory_mb))
+        body = error_object(status, message, self.request_id)
+        memory_mb = self.version.config.memory_mb
+        self.end(Outcome(self.request_id, int(status), body, memory_mb=memory_mb))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for every event: making a frozen one takes four times as long
 class InvokeOptions:
-    """How an invocation was asked for, beside its event.
+    """How an invocation was asked for, beside its event. Never changed.
 
     ``qualifier`` is a version or alias. ``request_id`` is made by the caller of the invoker, so
     that it can be answered before the invocation ends. ``source`` is who sends an asynchronous

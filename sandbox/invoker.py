@@ -55,8 +55,8 @@ class Functions(Protocol):
 class Admission(Protocol):
     """Who says whether an event may begin now."""
 
-    def admit(self, invocation: Invocation) -> str | None:
-        """Count it in until it has ended; or the message that it is refused with."""
+    def refusal(self, function: Function, version: FunctionVersion) -> str | None:
+        """The message that it is refused with, or None."""
         ...
 
 
@@ -147,7 +147,7 @@ class Invoker:
             version,
             event,
             options.request_id,
-            self._loop.create_future(),
+            self._loop,
             qualifier=options.qualifier,
             invocation_type=options.invocation_type,
             tail=options.tail,
@@ -161,8 +161,8 @@ class Invoker:
             invocation.on_taken = self._taken
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
-            invocation.future.set_result(self._reload_failure(invocation, version.code.bootstrap))
-        elif self._quotas is not None and (refusal := self._quotas.admit(invocation)) is not None:
+            invocation.end(self._reload_failure(invocation, version.code.bootstrap))
+        elif self._quotas is not None and (refusal := self._quotas.refusal(function, version)):
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
         else:
             self._pool.submit(invocation)
@@ -171,21 +171,51 @@ class Invoker:
     async def outcome(self, invocation: Invocation) -> Outcome:
         """Wait for the end of what was begun, and leave a record of it."""
         outcome = await invocation.future
-        record = _record(invocation, outcome)
+        record = record_of(invocation, outcome)
         if outcome.tail is not None:
             await self._settle(outcome)
             outcome.log = render_tail(record, outcome.tail.lines)
-        self._loop.call_soon(self._on_record, record, outcome)
+        self._on_record(record, outcome)
         return outcome
+
+    def start(
+        self, name: str, event: bytes, options: InvokeOptions, answer: Callable[[Outcome], None]
+    ) -> bool:
+        """``invoke`` without a task: ``answer`` is called within the end of the event, when its
+        record is safe.
+
+        False, and nothing is begun, where there is more to do than to pass the outcome on: a tail
+        of the log, asynchronous execution. The same errors as ``invoke``.
+        """
+        function, version = self._functions.resolve(
+            options.namespace, name, options.qualifier, options.routing_key
+        )
+        if options.tail or version.config.async_run:
+            return False
+        self._functions.require_invocable(version)
+        check_event(event, limits.SYNC_EVENT_BYTES)
+        invocation = self.begin(function, version, event, options)
+
+        def ended() -> None:
+            outcome = invocation.outcome
+            assert outcome is not None  # there is no future that could have been given up
+            self._on_record(record_of(invocation, outcome), outcome)
+            answer(outcome)
+
+        if invocation.outcome is not None:
+            ended()
+        else:
+            invocation.watch(ended)
+        return True
 
     def cancel(self, invocation: Invocation, message: str) -> None:
         """End it as canceled, and with it the instance that works on it."""
         instance = invocation.instance
         if instance is not None and instance.invocation is invocation:
             instance.cancel(StatusCode.CANCELED, message)
-        elif not invocation.future.done():
+        elif not invocation.over:
             self._pool.withdraw(invocation)
-            invocation.future.set_result(_canceled(invocation, message))
+            invocation.end(_canceled(invocation, message))
 
     async def signal(self, invocation: Invocation) -> bool:
         """Send SIGTERM to the bootstrap that works on it; False when there is none.
@@ -209,7 +239,7 @@ class Invoker:
             memory_mb=invocation.version.config.memory_mb,
             instance_id=invocation.instance.spec.instance_id,
         )
-        self._on_running(_record(invocation, running))
+        self._on_running(record_of(invocation, running))
 
     async def _settle(self, outcome: Outcome) -> None:
         """Wait for log lines still on their way."""
@@ -258,7 +288,7 @@ def check_event(event: bytes, limit: int) -> None:
         ) from error
 
 
-def _record(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
+def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
     times = invocation.times
     received = times["received"]
     body = outcome.body

@@ -12,13 +12,14 @@ import structlog
 
 from sandbox.errors import EngineError, SandboxError
 from sandbox.groups import Groups
-from sandbox.instance import Instance, Surroundings
+from sandbox.instance import Instance
 from sandbox.lifecycle import State
+from sandbox.quotas import Demand
 from sandbox.status import StatusCode
 from sandbox.supply import Supply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from sandbox.admission import MemoryBudget
     from sandbox.engine.base import Engine
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sandbox.group import Group
     from sandbox.invocation import Invocation
     from sandbox.settings import Settings
+    from sandbox.surroundings import Surroundings
 
 log = structlog.get_logger()
 
@@ -79,9 +81,7 @@ class Pool:
             patience = self._loop.call_later(
                 invocation.patience_s, self._give_up, group, invocation
             )
-            invocation.future.add_done_callback(
-                lambda _: self._no_longer_waits(group, invocation, patience)
-            )
+            invocation.watch(lambda: self._no_longer_waits(group, invocation, patience))
             self._supply.grow(group)
 
     def has_room(self, function: Function, version: FunctionVersion) -> bool:
@@ -101,6 +101,18 @@ class Pool:
         for group in self._groups:
             if self._leave(group, invocation):
                 return
+
+    @property
+    def capacity_mb(self) -> int:
+        """The memory of all instances that could run at the same time."""
+        return self.budget.total_mb
+
+    def demands(self, namespace: str) -> Iterator[Demand]:
+        """The events under way in a namespace, for the quotas."""
+        for group in self._groups:
+            if group.function.namespace == namespace and (events := group.under_way):
+                name = group.function.name
+                yield Demand(name, group.version.version, group.memory_mb, events)
 
     def instances(self) -> list[dict[str, Any]]:
         """Every instance as plain data, for the REST list and the metrics."""
@@ -154,7 +166,7 @@ class Pool:
         group = self._group_of[instance]
         while group.waiting:
             invocation = group.waiting.popleft()
-            if not invocation.future.done():
+            if not invocation.over:
                 instance.dispatch(invocation)
                 return
         if group.retired or self._closed:
@@ -217,13 +229,18 @@ class Pool:
             if instance.state is not State.STARTING:
                 await container.destroy()
                 raise EngineError("the container ended as soon as it was started")
-        except SandboxError as error:
-            log.error("instance_not_started", function=spec.function_name, error=error.message)
+        except Exception as error:  # a task's boundary: the memory is given back whatever it is
+            if isinstance(error, SandboxError):
+                message = error.message
+                log.error("instance_not_started", function=spec.function_name, error=message)
+            else:
+                message = f"internal error: {error!r}"
+                log.exception("instance_not_started", function=spec.function_name)
             group.starting -= 1
             if group.waiting:
-                group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, error.message)
+                group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, message)
             elif group.lacking:
-                self._supply.not_provisioned(group, error.message)
+                self._supply.not_provisioned(group, message)
             self._remove(instance)
             return
         group.starting -= 1
@@ -236,7 +253,7 @@ class Pool:
     def _standing_by(self, group: Group, instance: Instance) -> None:
         while group.waiting:
             invocation = group.waiting.popleft()
-            if not invocation.future.done():
+            if not invocation.over:
                 self._release(group, instance, invocation)
                 return
         if group.retired or self._closed:
@@ -260,7 +277,9 @@ class Pool:
         self._remove(instance)
 
     def _remove(self, instance: Instance) -> None:
-        group = self._group_of.pop(instance)
+        group = self._group_of.pop(instance, None)
+        if group is None:
+            return  # it ended while it was being started: both ways lead here
         group.instances.discard(instance)
         self.budget.give_back(instance.spec.memory_mb)
         self._groups.forget_if_empty(group)

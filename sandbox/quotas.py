@@ -7,15 +7,12 @@ itself; all others of a namespace share what is left of its total.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from sandbox.functions.model import Function
-    from sandbox.functions.registry import Key
-    from sandbox.invocation import Invocation
+    from sandbox.functions.model import Function, FunctionVersion
 
 
 class Functions(Protocol):
@@ -27,6 +24,28 @@ class Functions(Protocol):
     def find(self, namespace: str, name: str) -> Function | None: ...
 
     def in_namespace(self, namespace: str) -> list[Function]: ...
+
+
+class Demand(NamedTuple):
+    """How many events of a version are under way (running, or waiting for an instance)."""
+
+    function: str
+    version: str
+    memory_mb: int
+    events: int
+
+
+class Demands(Protocol):
+    """The part of the pool that quotas need."""
+
+    @property
+    def capacity_mb(self) -> int:
+        """The memory of all instances that could run at the same time on this machine."""
+        ...
+
+    def demands(self, namespace: str) -> Iterable[Demand]:
+        """What is under way in a namespace. A version may come more than once."""
+        ...
 
 
 class Shares(NamedTuple):
@@ -42,57 +61,39 @@ class Shares(NamedTuple):
         return self.total - self.reserved
 
 
-class _Use:
-    """What one function has under way: by version, the number of events and the memory of each.
-
-    ``charged`` is what it takes of the shared quota beside its provisioned instances, MB.
-    """
-
-    __slots__ = ("busy", "charged")
-
-    def __init__(self) -> None:
-        self.busy: dict[str, tuple[int, int]] = {}
-        self.charged = 0
-
-    def beyond(self, provisioned: Mapping[str, int]) -> int:
-        """The memory of the events that provisioned instances cannot take, MB."""
-        return sum(
-            max(0, count - provisioned.get(version, 0)) * memory_mb
-            for version, (count, memory_mb) in self.busy.items()
-        )
-
-
 class Quotas:
-    """Lets events begin, or says which quota stands against it.
+    """Says which quota stands against an event, if any does.
 
-    It is on the way of every event, so it only adds and compares: how a namespace's total is
-    divided is worked out again only when a function or the total has changed. One event loop.
+    It is asked on the way of every event. So events are counted only where a quota could be
+    exceeded at all: not for functions that share more than this machine could ever run. And how a
+    total is divided is worked out again only when a function or the total has changed.
     """
 
-    def __init__(self, functions: Functions, total_mb: Callable[[str], int]) -> None:
+    def __init__(
+        self, functions: Functions, total_mb: Callable[[str], int], demands: Demands
+    ) -> None:
         """``total_mb`` gives the total of a namespace."""
         self._functions = functions
         self._total_mb = total_mb
-        self._uses: dict[Key, _Use] = {}
-        self._charged: dict[str, int] = {}
+        self._demands = demands
         self._shares: dict[str, tuple[int, Shares]] = {}
 
-    def admit(self, invocation: Invocation) -> str | None:
-        """Count an event in until it has ended. None, or what it is to be refused with (432)."""
-        function, version = invocation.function, invocation.version
-        key, name = function.key, version.version
-        use = self._uses.get(key)
-        if use is None:
-            use = self._uses[key] = _Use()
-        count = use.busy[name][0] if name in use.busy else 0
-        use.busy[name] = (count + 1, version.config.memory_mb)
-        self._charge(key, function, use)
-        refusal = self._refusal(function, use)
-        if refusal is None:
-            invocation.future.add_done_callback(partial(self._ended, key, name))
+    def refusal(self, function: Function, version: FunctionVersion) -> str | None:
+        """What one more event of a version is to be refused with (432), or None."""
+        reserved = function.reserved_mb
+        if reserved is not None:
+            # 0 is off, for provisioned instances as well.
+            if reserved and self._wanted(function, version) <= reserved:
+                return None
+            quota = f"reserved quota {reserved} MB"
         else:
-            self._ended(key, name)
-        return refusal
+            shares = self.shares(function.namespace)
+            if shares.shared >= self._demands.capacity_mb:
+                return None
+            if self._wanted(function, version) <= shares.shared:
+                return None
+            quota = f"region unreserved quota {shares.shared} MB"
+        return f"Function [ {function.name} ] concurrency exceeded {quota}"
 
     def shares(self, namespace: str) -> Shares:
         """How the total of a namespace is divided at present."""
@@ -107,35 +108,21 @@ class Quotas:
         self._shares[namespace] = (generation, shares)
         return shares
 
-    def _refusal(self, function: Function, use: _Use) -> str | None:
-        reserved = function.reserved_mb
-        if reserved is None:
-            shares = self.shares(function.namespace)
-            if self._charged[function.namespace] + shares.provisioned <= shares.shared:
-                return None
-            quota = f"region unreserved quota {shares.shared} MB"
-        else:
-            # 0 is off, for provisioned instances as well.
-            if reserved and function.provisioned_mb + use.beyond(function.provisioned) <= reserved:
-                return None
-            quota = f"reserved quota {reserved} MB"
-        return f"Function [ {function.name} ] concurrency exceeded {quota}"
-
-    def _charge(self, key: Key, function: Function | None, use: _Use) -> None:
-        """Bring up to date what a function takes of the shared quota; None: it is deleted."""
-        provisioned = function.provisioned if function is not None else {}
-        shares = function is None or function.reserved_mb is None
-        now = use.beyond(provisioned) if shares else 0
-        self._charged[key[0]] = self._charged.get(key[0], 0) + now - use.charged
-        use.charged = now
-
-    def _ended(self, key: Key, version: str, _future: object = None) -> None:
-        use = self._uses[key]
-        count, memory_mb = use.busy[version]
-        if count > 1:
-            use.busy[version] = (count - 1, memory_mb)
-        else:
-            del use.busy[version]
-        self._charge(key, self._functions.find(*key), use)
-        if not use.busy:
-            del self._uses[key]
+    def _wanted(self, function: Function, version: FunctionVersion) -> int:
+        """What the functions under the same quota would use with one more event, MB."""
+        alone = function.reserved_mb is not None
+        events: dict[tuple[str, str], int] = {}
+        memory: dict[tuple[str, str], int] = {}
+        more = Demand(function.name, version.version, version.config.memory_mb, 1)
+        for demand in (*self._demands.demands(function.namespace), more):
+            key = (demand.function, demand.version)
+            events[key] = events.get(key, 0) + demand.events
+            memory[key] = demand.memory_mb
+        wanted = function.provisioned_mb if alone else self.shares(function.namespace).provisioned
+        for key, count in events.items():
+            owner = self._functions.find(function.namespace, key[0])
+            reserved = owner is not None and owner.reserved_mb is not None
+            if key[0] == function.name if alone else not reserved:
+                ready = owner.provisioned.get(key[1], 0) if owner is not None else 0
+                wanted += max(0, count - ready) * memory[key]
+        return wanted

@@ -18,10 +18,10 @@ from sandbox.functions.model import (
     FunctionConfig,
     FunctionVersion,
 )
-from sandbox.instance import Instance, Surroundings
 from sandbox.invocation import Invocation, Outcome
 from sandbox.pool import Pool
 from sandbox.settings import Settings
+from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     import signal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import InstanceSpec, Listen, Sink
     from sandbox.errors import SandboxError
+    from sandbox.instance import Instance
     from sandbox.record import LogChunk
     from sandbox.rendezvous import Event, Push
 
@@ -279,8 +280,7 @@ class Heart:
         )
 
     def invocation(self, of: Function, event: bytes = b"{}", **more: Any) -> Invocation:
-        future: asyncio.Future[Outcome] = self.loop.create_future()
-        invocation = Invocation(of, of.latest, event, new_request_id(), future, **more)
+        invocation = Invocation(of, of.latest, event, new_request_id(), self.loop, **more)
         invocation.times["received"] = self.time.now()
         return invocation
 

@@ -12,7 +12,7 @@ from api.cloud.aliases import AliasActions
 from api.cloud.concurrency import ConcurrencyActions
 from api.cloud.events import EventActions
 from api.cloud.functions import FunctionActions
-from api.cloud.invoke import InvokeActions
+from api.cloud.invoke import InvokeActions, result
 from api.cloud.layers import LayerActions
 from api.cloud.logs import LogActions
 from api.cloud.models import REQUESTS
@@ -23,8 +23,11 @@ from api.cloud.transfer import TransferActions
 from api.cloud.versions import VersionActions
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError, RequestError, SandboxError, UnsupportedError
+from sandbox.functions.tasks import TaskOwner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from api.cloud.actions import Action
     from api.cloud.invoke import Invoker
     from api.cloud.policy import Policy
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from sandbox.events.queue import EventQueue
     from sandbox.events.tracing import Traces
     from sandbox.history import History
+    from sandbox.invocation import Outcome
     from sandbox.package import PackageStore
 
 log = structlog.get_logger()
@@ -58,6 +62,8 @@ class CloudApi:
         region: str,
     ) -> None:
         self._policy = policy
+        self._invokes = InvokeActions(invoker)
+        self._tasks = TaskOwner()
         functions, versions, layers = catalog.functions, catalog.versions, catalog.layers
         self._actions: dict[str, Action] = {
             **FunctionActions(functions, versions, layers, packages).actions(),
@@ -67,7 +73,7 @@ class CloudApi:
             **LayerActions(layers, catalog.layer_service, downloads).actions(),
             **NamespaceActions(catalog.namespaces).actions(),
             **ConcurrencyActions(catalog.concurrency).actions(),
-            **InvokeActions(invoker).actions(),
+            **self._invokes.actions(),
             **LogActions(functions, history, clock).actions(),
             **EventActions(functions, queue, traces).actions(),
             **AccountActions(functions, catalog.namespaces, catalog.quotas).actions(),
@@ -89,6 +95,30 @@ class CloudApi:
         except Exception:  # the boundary: nobody above us can answer in the API's form
             return envelope.encode(_internal_error(request_id, ""))
         return envelope.encode(await self.handle(request))
+
+    def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
+        """``answer`` for an Invoke or InvokeFunction, which calls back instead of being awaited.
+
+        The way of most events: nothing is done on it that the answer does not need, and a task is
+        one of those things.
+        """
+        request_id = new_request_id()
+        try:
+            request = parse(raw, request_id)
+            self._policy.check(raw, request)
+            if request.version == API_VERSION and self._invokes.start(
+                request, lambda outcome: answer(_answer_of(outcome))
+            ):
+                return
+        except SandboxError as error:
+            answer(envelope.encode(envelope.failure(error.code, error.message, request_id)))
+        except Exception:  # the boundary: nobody above us can answer in the API's form
+            answer(envelope.encode(_internal_error(request_id, "")))
+        else:
+            self._tasks.start(self._answer_later(request, answer))
+
+    async def _answer_later(self, request: CloudRequest, answer: Callable[[bytes], None]) -> None:
+        answer(envelope.encode(await self.handle(request)))
 
     async def handle(self, request: CloudRequest) -> dict[str, Any]:
         """The envelope that answers a request whose signature was accepted."""
@@ -128,6 +158,11 @@ class CloudApi:
         raise RequestError(
             f"the API has no action {request.action[:80]!r}: check its spelling", "InvalidAction"
         )
+
+
+def _answer_of(outcome: Outcome) -> bytes:
+    fields = {"Result": result(outcome)}
+    return envelope.encode(envelope.success(fields, outcome.request_id))
 
 
 def _internal_error(request_id: str, action: str) -> dict[str, Any]:

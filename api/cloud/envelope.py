@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic_core import to_json
+
 #: Exactly this: with a charset after it the Python SDK takes errors for empty answers.
 CONTENT_TYPE = b"application/json"
 
@@ -19,5 +21,8 @@ def failure(code: str, message: str, request_id: str) -> dict[str, Any]:
 
 def encode(answer: dict[str, Any]) -> bytes:
     """JSON in UTF-8; half of a surrogate pair, which UTF-8 has no form for, becomes ``?``."""
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+    try:
+        return to_json(answer)
+    except ValueError:
+        text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")

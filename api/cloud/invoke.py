@@ -12,6 +12,8 @@ from sandbox.invocation import InvokeOptions
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from api.cloud.actions import Action, Fields
     from api.cloud.request import CloudRequest
     from sandbox.invocation import Outcome
@@ -20,7 +22,7 @@ SYNC, ASYNC = "RequestResponse", "Event"
 
 
 class Invoker(Protocol):
-    """What these actions need of the invoker. Both raise ``SandboxError`` for what never runs."""
+    """What these actions need of the invoker. All raise ``SandboxError`` for what never runs."""
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions, /) -> Outcome:
         """Run an event to its end."""
@@ -30,6 +32,12 @@ class Invoker(Protocol):
         """Take an event for later; it is safe when this returns."""
         ...
 
+    def start(
+        self, name: str, event: bytes, options: InvokeOptions, answer: Callable[[Outcome], None], /
+    ) -> bool:
+        """Run an event without waiting, if there is nothing more to do than to answer."""
+        ...
+
 
 class InvokeActions:
     """The actions that run a function."""
@@ -37,16 +45,27 @@ class InvokeActions:
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
 
+    def start(self, call: CloudRequest, answer: Callable[[Outcome], None]) -> bool:
+        """Run an event; ``answer`` is called within its end. False, and nothing is begun, if it is
+        to be waited for in the ordinary way. The errors are those of the actions."""
+        if call.action == "InvokeFunction":
+            kind, event_name, qualifier = SYNC, "Event", DEFAULT_ALIAS
+        else:
+            kind, event_name, qualifier = kind_of(call), "ClientContext", LATEST
+        if kind != SYNC:
+            return False
+        name, event = text_of(call, "FunctionName"), event_of(call, event_name)
+        try:
+            return self._invoker.start(name, event, options_of(call, SYNC, qualifier), answer)
+        except NotFoundError as error:
+            raise _bad_name(name) or error from error
+
     def actions(self) -> dict[str, Action]:
         return {"Invoke": self.invoke, "InvokeFunction": self.invoke_function}
 
     async def invoke(self, call: CloudRequest) -> Fields:
         """Run with ``ClientContext`` as the event; ``InvocationType`` Event does not wait."""
-        kind = text_of(call, "InvocationType") or SYNC
-        if kind not in (SYNC, ASYNC):
-            raise invalid(
-                call.action, "InvocationType", f"InvocationType must be {SYNC} or {ASYNC}"
-            )
+        kind = kind_of(call)
         name, event = text_of(call, "FunctionName"), event_of(call, "ClientContext")
         options = options_of(call, kind, LATEST)
         try:
@@ -65,6 +84,14 @@ class InvokeActions:
             return {"Result": result(await self._invoker.invoke(name, event, options))}
         except NotFoundError as error:
             raise _bad_name(name) or error from error
+
+
+def kind_of(call: CloudRequest) -> str:
+    """``InvocationType`` of an Invoke."""
+    kind = text_of(call, "InvocationType") or SYNC
+    if kind not in (SYNC, ASYNC):
+        raise invalid(call.action, "InvocationType", f"InvocationType must be {SYNC} or {ASYNC}")
+    return kind
 
 
 def text_of(call: CloudRequest, name: str) -> str:

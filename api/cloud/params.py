@@ -10,6 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from pydantic_core import from_json
+
 from api.cloud.flat import unflatten
 from api.cloud.multipart import parse_multipart
 from api.cloud.request import API_VERSION, CloudRequest, Scheme
@@ -97,7 +99,7 @@ def _body(body: bytes, kind: str) -> dict[str, Any]:
 def _without_authorization(raw: RawRequest, request_id: str) -> CloudRequest:
     """v1, whose signature is a parameter, or no signature: protocol parameters may be anywhere."""
     headers, kind = raw.headers, raw.headers.get("content-type", "")
-    query = dict(_pairs(raw.query))
+    query = dict(_pairs(raw.query)) if raw.query else {}
     common: dict[str, Any] = query
     fields: dict[str, str] = query if raw.method == "GET" else {}
     if raw.method == "GET":
@@ -106,7 +108,7 @@ def _without_authorization(raw: RawRequest, request_id: str) -> CloudRequest:
         params = parse_multipart(raw.body, kind)
     elif not raw.body or raw.body.isspace() or _looks_like_json(raw.body):
         params = _body(raw.body, "")
-        common = {**query, **params}
+        common = {**query, **params} if query else params
     else:
         fields = dict(_pairs(_text(raw.body)))
         params = unflatten(fields.items())
@@ -116,18 +118,18 @@ def _without_authorization(raw: RawRequest, request_id: str) -> CloudRequest:
     if scheme is not Scheme.NONE:
         return _signed_v1(fields, params, request_id, scheme, headers.get("host", ""))
 
-    def of(name: str) -> str:
-        value = headers.get(f"x-tc-{name.lower()}") or common.get(name, "")
+    def of(header: str, name: str) -> str:
+        value = headers.get(header) or common.get(name, "")
         return value if isinstance(value, str) else ""
 
     return CloudRequest(
-        of("Action"),
+        of("x-tc-action", "Action"),
         # Unsigned requests are our own extension, for curl: they may leave the version out.
-        of("Version") or API_VERSION,
+        of("x-tc-version", "Version") or API_VERSION,
         _own(params),
         request_id,
-        of("Region"),
-        client=of("RequestClient"),
+        of("x-tc-region", "Region"),
+        client=of("x-tc-requestclient", "RequestClient"),
         host=headers.get("host", ""),
     )
 
@@ -153,6 +155,8 @@ def _signed_v1(
 
 
 def _own(params: dict[str, Any]) -> dict[str, Any]:
+    if COMMON.isdisjoint(params):
+        return params
     return {key: value for key, value in params.items() if key not in COMMON}
 
 
@@ -175,12 +179,20 @@ def _looks_like_json(body: bytes) -> bool:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the body is not JSON: {error}", "InvalidParameter") from error
+        value = from_json(body, cache_strings="keys")
+    except ValueError:
+        value = _json_of_any_kind(body)
     if not isinstance(value, dict):
         raise RequestError("the body is not a JSON object", "InvalidParameter")
     return value
+
+
+def _json_of_any_kind(body: bytes) -> Any:
+    """What the fast parser refuses: half surrogate pairs, other encodings; or what is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the body is not JSON: {error}", "InvalidParameter") from error
 
 
 def _text(body: bytes) -> str:

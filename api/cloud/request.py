@@ -23,9 +23,12 @@ class Scheme(StrEnum):
     NONE = ""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, for speed: there is one of each for every invocation.
+
+
+@dataclass(slots=True)
 class RawRequest:
-    """What came over the wire, before anything is believed.
+    """What came over the wire, before anything is believed. Never changed.
 
     ``query`` is the query string exactly as received (signatures cover it so), without its ``?``.
     ``headers`` has lower-case names; of a repeated header the last one counts.
@@ -45,9 +48,9 @@ class RawRequest:
         return cls(method, query.decode("latin-1"), named, body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CloudRequest:
-    """One call: which action, with which parameters.
+    """One call: which action, with which parameters. Never changed.
 
     ``params`` holds business parameters only: decoded JSON, or for forms and queries nested
     dictionaries and lists of strings. ``body`` is filled for octet-stream requests, whose

@@ -12,7 +12,7 @@ from sandbox.status import StatusCode
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import write_transaction
 from sandbox.store.rows import chunk_row, lines_of, record_of, record_row
-from sandbox.store.tables import invocations, log_chunks
+from sandbox.store.tables import events, invocations, log_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -211,12 +211,14 @@ class RecordRepository:
     def end_interrupted(self, started_before: float, message: str) -> int:
         """Mark as failed by us what was running when an earlier process died; returns how many.
 
-        ``started_before`` (seconds since the epoch) is when this process started.
+        ``started_before`` (seconds since the epoch) is when this process started. Events that are
+        still in the queue go on: they are run again.
         """
         c = invocations.c
         statement = (
             sa.update(invocations)
             .where(c.status_code == StatusCode.RUNNING, c.started_at < started_before)
+            .where(c.request_id.not_in(sa.select(events.c.request_id)))
             .values(status_code=StatusCode.INTERNAL_ERROR, ret_msg=message, ended_at=c.started_at)
         )
         with write_transaction(self._engine) as connection:

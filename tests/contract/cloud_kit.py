@@ -40,7 +40,7 @@ from sandbox.store.writer import RecordWriter
 from tests.contract.listed_codes import require_listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
+    from sandbox.quotas import Demand
 
 
 def zip_of(files: Mapping[str, str | bytes] | None = None) -> bytes:
@@ -108,6 +109,11 @@ class ReadyHost:
         for number in function.versions:
             self.asked[*function.key, number] = function.provisioned.get(number, 0)
 
+    capacity_mb = 0
+
+    def demands(self, namespace: str) -> list[Demand]:
+        return []
+
     def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
         asked = self.asked[namespace, name, version]
         return (asked if self.ready is None else self.ready, self.failure)
@@ -141,6 +147,11 @@ class ScriptedInvoker:
         if options.tail:
             outcome.log = f"START RequestId: {options.request_id}\n"
         return outcome
+
+    def start(
+        self, name: str, event: bytes, options: InvokeOptions, answer: Callable[[Outcome], None]
+    ) -> bool:
+        return False  # so it is invoked in the ordinary way
 
     async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
         self._functions.resolve(options.namespace, name, options.qualifier)

@@ -17,7 +17,7 @@ from api.guard import Guard
 from tests.fakes import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -33,12 +33,16 @@ class SlowApi:
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []
+        self.tasks: set[asyncio.Task[None]] = set()
         self.allowed: dict[bytes, asyncio.Event] = {}
 
-    async def answer(self, raw: RawRequest) -> bytes:
+    def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
         self.seen.append(raw.body)
+        self.tasks.add(asyncio.create_task(self._answer(raw, answer)))
+
+    async def _answer(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
         await self.allowed.setdefault(raw.body, asyncio.Event()).wait()
-        return b"answer to " + raw.body
+        answer(b"answer to " + raw.body)
 
 
 class Front:

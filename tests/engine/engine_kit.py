@@ -22,8 +22,9 @@ from sandbox.functions.model import (
     FunctionConfig,
     FunctionVersion,
 )
-from sandbox.instance import Instance, Surroundings
+from sandbox.instance import Instance
 from sandbox.invocation import Invocation
+from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,5 +201,5 @@ def invocation(event: bytes) -> Invocation:
     function = Function(
         name="hello", function_id="lam-1", created_at=0, versions={version.version: version}
     )
-    future = asyncio.get_running_loop().create_future()
-    return Invocation(function, version, event, secrets.token_hex(16), future)
+    loop = asyncio.get_running_loop()
+    return Invocation(function, version, event, secrets.token_hex(16), loop)

@@ -53,8 +53,8 @@ class Runner:
         patience_s: float,
     ) -> Invocation:
         self.running += 1
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        return Invocation(of, version, event, options.request_id, future)
+        loop = asyncio.get_running_loop()
+        return Invocation(of, version, event, options.request_id, loop)
 
     async def outcome(self, invocation: Invocation) -> Outcome:
         if self.stage == "ran":

@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
-from sandbox.instance import Instance, Surroundings
+from sandbox.instance import Instance
 from sandbox.invocation import Invocation
+from sandbox.surroundings import Surroundings
 from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
 
 if TYPE_CHECKING:
-    from sandbox.invocation import Outcome
     from sandbox.record import LogChunk
     from sandbox.rendezvous import Event, Push
 
@@ -63,8 +63,8 @@ class Bench:
         """The next one: ``request-1``, ``request-2``..."""
         self._made += 1
         of = function()
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        return Invocation(of, of.latest, event, f"request-{self._made}", future, **more)
+        loop = asyncio.get_running_loop()
+        return Invocation(of, of.latest, event, f"request-{self._made}", loop, **more)
 
     def standing_by(self) -> Bench:
         self.instance.attach(self.container)

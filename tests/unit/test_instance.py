@@ -216,9 +216,53 @@ async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(bench: 
     bench.dispatch()
     bench.container.write("long-polling...\n")
     bench.poll()
+    await bench.time.advance(0.01)
     bench.container.write("second\n")
     assert bench.lines("request-1") == ["OK", "long-polling..."]
     assert bench.lines("request-2") == ["second"]
+
+
+async def test_lines_that_come_after_the_result_do_not_belong_to_the_next_event(
+    bench: Bench,
+) -> None:
+    bench.warm()
+    bench.dispatch()
+    bench.poll()
+    bench.container.write("two, the first part\n")
+    bench.push()
+    bench.dispatch()
+    bench.poll()
+    assert len(bench.got) == 2
+    bench.container.write("two, the rest\n")
+    await bench.time.advance(0.01)
+    assert len(bench.got) == 3
+    bench.container.write("three\n")
+    assert bench.lines("request-2") == ["two, the first part", "two, the rest"]
+    assert bench.lines("request-3") == ["three"]
+
+
+async def test_an_instance_that_never_stops_writing_gets_its_next_event_nevertheless(
+    bench: Bench,
+) -> None:
+    bench.warm()
+    bench.container.write("again\n")
+    bench.dispatch()
+    bench.poll()
+    for _ in range(12):
+        bench.container.write("and again\n")
+        await bench.time.advance(0.0045)
+    assert len(bench.got) == 2
+
+
+async def test_a_silent_instance_gets_its_next_event_at_once(bench: Bench) -> None:
+    bench.initialising()
+    bench.container.write("starting\n")
+    bench.instance.ready()
+    bench.poll()
+    bench.push()
+    bench.dispatch()
+    bench.poll()
+    assert len(bench.got) == 2
 
 
 async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: Bench) -> None:
@@ -232,6 +276,7 @@ async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: Bench) -> None:
     assert [text for _, text in tail.lines] == ["hello"]
     without = bench.dispatch()
     bench.poll()
+    await bench.time.advance(0.01)
     bench.push()
     assert without.future.result().tail is None
 

@@ -350,3 +350,58 @@ async def test_whether_an_event_can_begin_is_what_the_pool_says(desk: Desk) -> N
     desk.heart.submit(hello)
     assert not desk.invoker.can_begin(hello, hello.latest)
     desk.heart.budget.give_back(4096)
+
+
+# ---------------------------------------------------------------- the short way
+
+
+async def test_an_event_is_answered_within_its_end_when_its_record_is_safe(desk: Desk) -> None:
+    desk.heart.engine.on_release = None
+    order: list[str] = []
+    desk.records = Ordered(order)  # type: ignore[assignment]
+    options = InvokeOptions("id")
+    assert desk.invoker.start("hello", b"{}", options, lambda o: order.append(o.text))
+    runtime = (await desk.heart.runtime(0)).ready().poll()
+    assert order == []
+    runtime.answer(b"result")
+    assert order == ["id", "result"]
+
+
+class Ordered:
+    """Notes which record was added when."""
+
+    def __init__(self, order: list[str]) -> None:
+        self._order = order
+
+    def append(self, record: InvocationRecord) -> None:
+        self._order.append(record.request_id)
+
+
+async def test_a_failure_to_load_is_answered_at_once(desk: Desk) -> None:
+    desk.functions.function = function(bootstrap=Bootstrap.MISSING)
+    answers: list[Outcome] = []
+    assert desk.invoker.start("hello", b"{}", InvokeOptions("id"), answers.append)
+    assert [(a.status_code, len(desk.records)) for a in answers] == [(443, 1)]
+
+
+async def test_what_takes_more_than_an_answer_is_not_begun(desk: Desk) -> None:
+    def answer(_: Outcome) -> None:
+        raise AssertionError("it was not begun")
+
+    assert not desk.invoker.start("hello", b"{}", InvokeOptions("id", tail=True), answer)
+    desk.functions.function = function(async_run=True)
+    assert not desk.invoker.start("hello", b"{}", InvokeOptions("id"), answer)
+    assert desk.heart.engine.launches == 0
+
+
+async def test_the_short_way_refuses_what_the_long_one_refuses(desk: Desk) -> None:
+    def start(name: str, event: bytes) -> None:
+        desk.invoker.start(name, event, InvokeOptions("id"), lambda _: None)
+
+    with pytest.raises(NotFoundError):
+        start("other", b"{}")
+    with pytest.raises(RequestError):
+        start("hello", b"{")
+    desk.functions.refusal = ConflictError("no")
+    with pytest.raises(ConflictError):
+        start("hello", b"{}")

@@ -286,3 +286,35 @@ async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
     heart.engine.gate.set()
     await eventually(lambda: not heart.pool.instances())
     await heart.close()
+
+
+# ---------------------------------------------------------------- faults while starting
+
+
+async def test_whatever_goes_wrong_at_a_start_is_answered_and_gives_the_memory_back() -> None:
+    heart = Heart(budget_mb=128)
+    heart.engine.failures.append(OSError("out of descriptors"))  # type: ignore[arg-type]
+    event = heart.submit(HELLO)
+    error = json.loads((await event.future).body)
+    assert error["statusCode"] == 500
+    assert "out of descriptors" in error["errorMessage"]
+    heart.engine.on_release = echoing
+    assert (await heart.run(HELLO)).ok
+    await heart.close()
+
+
+async def test_a_container_that_ends_while_it_is_started_is_removed_once() -> None:
+    heart = Heart(budget_mb=128)
+
+    def end(container: FakeContainer) -> None:
+        container.end(Exit(1))
+
+    heart.engine.on_launch = end
+    event = heart.submit(HELLO)
+    assert (await event.future).status_code == 500
+    await turns()
+    assert heart.budget.reserved_mb == 0
+    heart.engine.on_launch = None
+    heart.engine.on_release = echoing
+    assert (await heart.run(HELLO)).ok
+    await heart.close()

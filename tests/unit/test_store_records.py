@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from sandbox.events.model import Change, QueuedEvent
 from sandbox.record import LogChunk
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import migrate, open_database
+from sandbox.store.events import EventRepository
 from sandbox.store.records import RecordRepository, ResultFilter, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
 from tests.unit.store_kit import make_chunk, make_record
@@ -215,6 +217,16 @@ def test_what_an_earlier_process_left_running_is_ended(repository: RecordReposit
     assert record is not None
     assert (record.status_code, record.ret_msg) == (500, "the sandbox was stopped")
     assert ids(repository.find("default", result=ResultFilter.FAILED)) == [1]
+
+
+def test_an_event_that_will_be_run_again_is_not_ended(
+    repository: RecordRepository, engine: sa.Engine
+) -> None:
+    repository.insert([make_record(1, status_code=202)], [])
+    which = ("request-1", "default", "hello", "lam-1", "$LATEST", "$LATEST")
+    event = QueuedEvent(1, *which, "Event", "API", "", 1001.0, traced=False, body=b"{}")
+    EventRepository(engine).apply([Change(accept=event)])
+    assert repository.end_interrupted(1005.0, "the sandbox was stopped") == 0
 
 
 def test_reading_goes_on_while_a_write_is_open(
