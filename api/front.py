@@ -21,6 +21,7 @@ from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from api.cloud.endpoint import CloudApi
 
@@ -55,8 +56,12 @@ class _Running:
         """Nobody waits for more of its body."""
 
 
-def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn.
+def front_protocol(
+    api: CloudApi,
+    instances: ipaddress.IPv4Network,
+    stir: Callable[[], None] = lambda: None,
+) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn. ``stir`` is called for every Invoke and its answer.
 
     Connections that come from, or arrive on, the instances' own address range are closed: a
     function may reach the runtime API, not the control API.
@@ -77,6 +82,12 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
                 super().connection_lost(exc)
                 self._silence.close()
 
+        def on_message_begin(self) -> None:
+            # A scope is made where one is needed: see on_headers_complete.
+            self.url = b""
+            self.expect_100_continue = False
+            self.headers = []
+
         def data_received(self, data: bytes) -> None:
             if self.transport is not None:
                 self._silence.lift()
@@ -90,6 +101,10 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
                 if self.expect_100_continue:
                     self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             else:
+                url, headers, expect = self.url, self.headers, self.expect_100_continue
+                super().on_message_begin()
+                self.url, self.expect_100_continue = url, expect
+                self.headers += headers
                 super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:
@@ -109,6 +124,7 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
             body = b"".join(self._invoke_body)
             self._invoke_body = None
             raw = RawRequest.build("POST", b"", self.headers, body)
+            stir()
             running = _Running(self.parser.should_keep_alive())
             self.cycle = running  # type: ignore[assignment]
             api.answer_invoke(raw, partial(self._answer, running))
@@ -127,6 +143,7 @@ def front_protocol(api: CloudApi, instances: ipaddress.IPv4Network) -> type[Http
             return plain
 
         def _answer(self, running: _Running, answer: bytes) -> None:
+            stir()
             running.response_complete = True
             transport = self.transport
             if transport.is_closing():

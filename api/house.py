@@ -13,6 +13,7 @@ from api.downloads import Downloads
 from api.metrics import Gauges, Metrics
 from api.runtime.server import RuntimeServer
 from sandbox.admission import MemoryBudget
+from sandbox.busypoll import BusyPoll, several_processors
 from sandbox.catalog import Catalog, CatalogTables
 from sandbox.clock import SystemClock
 from sandbox.engine.choose import choose_engine
@@ -119,7 +120,8 @@ class House:
             clock=self.clock,
             region=settings.region,
         )
-        self.runtime = RuntimeServer(self.pool, settings.runtime_port)
+        self.busy_poll = BusyPoll(settings.busy_poll_us / 1e6 if several_processors() else 0)
+        self.runtime = RuntimeServer(self.pool, settings.runtime_port, self.busy_poll.stir)
         self._retention = Retention(records, self.clock, settings.log_retention_days)
         self.ready = False
 

@@ -141,13 +141,17 @@ class Invocation:
         self.outcome = outcome
         if self._future is not None:
             self._future.set_result(outcome)
-        for watcher in self._watchers:
-            watcher()
+        self._tell()
 
     def _given_up(self, future: asyncio.Future[Outcome]) -> None:
         if future.cancelled():
-            for watcher in self._watchers:
-                watcher()
+            self._tell()
+
+    def _tell(self) -> None:
+        # Let go of, too: a watcher mostly holds the invocation, and the two would keep each other.
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher()
 
     def taken_by(self, instance: Instance) -> None:
         """An instance begins to work on it; said again when it hands the event out."""

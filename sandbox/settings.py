@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     memory_budget_mb: int | None = None
     functions_per_namespace: int = Field(default=50, ge=1)
     namespaces: int = Field(default=limits.NAMESPACES, ge=1)
+    busy_poll_us: float = Field(default=100.0, ge=0, le=10_000)
     start_parallelism: int = Field(default=4, ge=1, le=64)
     init_timeout_status: int = 450
     async_retry_interval: float = Field(default=60.0, gt=0)

@@ -58,7 +58,31 @@ def parse(raw: RawRequest, request_id: str = "") -> CloudRequest:
             " with HmacSHA1 or HmacSHA256 in the parameters",
             "AuthFailure.InvalidAuthorization",
         )
-    return _without_authorization(raw, request_id)
+    return _plain_json(raw, request_id) or _without_authorization(raw, request_id)
+
+
+def _plain_json(raw: RawRequest, request_id: str) -> CloudRequest | None:
+    """What most unsigned requests are: the action's parameters as JSON, the protocol's as headers.
+
+    None for all others. They could be read in this way, too, but for what else may be in them.
+    """
+    headers = raw.headers
+    if raw.method != "POST" or raw.query or raw.body[:1] != b"{" or "x-tc-action" not in headers:
+        return None
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        return None
+    params = _json_object(raw.body)
+    if not COMMON.isdisjoint(params):
+        return None
+    return CloudRequest(
+        headers["x-tc-action"],
+        headers.get("x-tc-version") or API_VERSION,
+        params,
+        request_id,
+        headers.get("x-tc-region", ""),
+        client=headers.get("x-tc-requestclient", ""),
+        host=headers.get("host", ""),
+    )
 
 
 def _by_headers(raw: RawRequest, request_id: str, scheme: Scheme, secret_id: str) -> CloudRequest:

@@ -53,7 +53,7 @@ class RuntimeProtocol(asyncio.Protocol):
 
     ``find`` gives the instance for a Host name and the caller's address, or None when the name is
     unknown or used from an address that is not its own. ``caller`` stands for the address of
-    whoever connects, where that address tells nothing.
+    whoever connects, where that address tells nothing. ``stir`` is called when something comes in.
     """
 
     __slots__ = (
@@ -69,12 +69,19 @@ class RuntimeProtocol(asyncio.Protocol):
         "_parser",
         "_peer",
         "_size",
+        "_stir",
         "_target",
         "_transport",
     )
 
-    def __init__(self, find: Callable[[str, str], Instance | None], caller: str = "") -> None:
+    def __init__(
+        self,
+        find: Callable[[str, str], Instance | None],
+        caller: str = "",
+        stir: Callable[[], None] = lambda: None,
+    ) -> None:
         self._find = find
+        self._stir = stir
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._peer = caller
@@ -98,6 +105,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._peer = peer[0] if peer else ""
 
     def data_received(self, data: bytes) -> None:
+        self._stir()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from api.runtime.protocol import RuntimeProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sandbox.instance import Instance
 
@@ -33,9 +33,11 @@ class RuntimeServer:
     same address, the one that was called takes its place: each instance has its own there.
     """
 
-    def __init__(self, pool: Instances, port: int) -> None:
+    def __init__(self, pool: Instances, port: int, stir: Callable[[], None] = lambda: None) -> None:
+        """``stir`` is called whenever something comes in."""
         self._pool = pool
         self._port = port
+        self._stir = stir
         self._servers: set[asyncio.AbstractServer] = set()
 
     async def listen(self, address: str) -> asyncio.AbstractServer:
@@ -43,7 +45,10 @@ class RuntimeServer:
         loop = asyncio.get_running_loop()
         caller = address if ipaddress.ip_address(address).is_loopback else ""
         server = await loop.create_server(
-            lambda: RuntimeProtocol(self.find, caller), address, self._port, backlog=1024
+            lambda: RuntimeProtocol(self.find, caller, self._stir),
+            address,
+            self._port,
+            backlog=1024,
         )
         self._servers = {known for known in self._servers if known.is_serving()}
         self._servers.add(server)
