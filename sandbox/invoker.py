@@ -289,27 +289,27 @@ def check_event(event: bytes, limit: int) -> None:
 
 
 def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
-    times = invocation.times
+    times = dict(invocation.times)
     received = times["received"]
-    body = outcome.body
-    return InvocationRecord(
-        request_id=outcome.request_id,
-        namespace=invocation.function.namespace,
-        function_name=invocation.function.name,
-        version=invocation.version.version,
-        qualifier=invocation.qualifier,
-        invocation_type=invocation.invocation_type,
-        started_at=received,
-        ended_at=times.get("finished", received),
-        status_code=outcome.status_code,
-        ret_msg=body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
-        duration_ms=outcome.duration_ms,
-        bill_ms=outcome.bill_ms,
-        memory_mb=outcome.memory_mb,
-        mem_usage=outcome.mem_usage,
-        cold_start=outcome.cold_start,
-        init_ms=outcome.init_ms,
-        retry_num=invocation.retry_num,
-        instance_id=outcome.instance_id,
-        timeline=times,
+    function = invocation.function
+    return InvocationRecord(  # in the order of its fields: by name takes twice as long
+        outcome.request_id,
+        function.namespace,
+        function.name,
+        invocation.version.version,
+        invocation.qualifier,
+        invocation.invocation_type,
+        received,
+        times.get("finished", received),
+        outcome.status_code,
+        outcome.body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
+        outcome.duration_ms,
+        outcome.bill_ms,
+        outcome.memory_mb,
+        outcome.mem_usage,
+        outcome.cold_start,
+        outcome.init_ms,
+        invocation.retry_num,
+        outcome.instance_id,
+        times,
     )

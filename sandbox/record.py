@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-@dataclass(slots=True)
-class InvocationRecord:
+class InvocationRecord(NamedTuple):
     """One ended (or running) invocation, as stored and as the log queries return it.
 
+    A tuple, because it is stored as one: there is one for every event, and nothing is rearranged.
     Times are seconds since the epoch (float), durations milliseconds (float), memory bytes.
     ``status_code`` is the platform's function status code (contract 4.1); 202 while running.
     ``timeline`` maps a stage (``received``, ``prepared``, ``started``, ``released``, ``ready``,
@@ -34,7 +33,7 @@ class InvocationRecord:
     init_ms: float = 0.0
     retry_num: int = 0
     instance_id: str = ""
-    timeline: dict[str, float] = field(default_factory=dict)
+    timeline: dict[str, float] = {}  # noqa: RUF012 - nothing changes it
 
 
 class LogChunk(NamedTuple):

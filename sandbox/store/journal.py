@@ -93,6 +93,7 @@ class Segment:
         try:
             os.posix_fallocate(self._fd, 0, MAPPED_BYTES)
             self._map = mmap.mmap(self._fd, MAPPED_BYTES)
+            self._mapped = MAPPED_BYTES
         except BaseException:
             self.discard()
             raise
@@ -103,10 +104,11 @@ class Segment:
     def append(self, line: bytes) -> None:
         """Write a line, whole or not at all as far as ``decode`` is concerned; else ``OSError``."""
         end = self._at + len(line)
-        if end <= MAPPED_BYTES:
+        if end <= self._mapped:
             self._map[self._at : end] = line
             self._at = end
         else:
+            self._mapped = 0  # all that follows goes behind it, too: the order is kept
             self._append_behind(line)
 
     def _append_behind(self, line: bytes) -> None:

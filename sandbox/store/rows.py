@@ -1,13 +1,12 @@
 """Records as rows: plain immutable tuples, in the order of their table's columns.
 
-Making the row is making the snapshot: what happens to the record afterwards does not reach it.
+A record is a tuple already; the row of a chunk is a snapshot: lines that are added to the chunk
+afterwards do not reach it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
@@ -21,15 +20,11 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-_fields_of = attrgetter(
-    *(field.name for field in dataclasses.fields(InvocationRecord) if field.name != "timeline")
-)
 
-
-def record_row(record: InvocationRecord) -> Row:
-    """The row of ``invocations`` for a record. Costs about a microsecond."""
-    row: Row = _fields_of(record)
-    return (*row, _json_text(record.timeline))
+def record_row(record: Row) -> Row:
+    """The row of ``invocations`` for a record, or for what a journal holds of one."""
+    *row, timeline = record
+    return (*row, _json_text(timeline))
 
 
 def record_of(row: Sequence[Any]) -> InvocationRecord:
@@ -52,7 +47,7 @@ def lines_of(text: str) -> list[tuple[float, str]]:
 
 
 def printable(row: Row) -> Row:
-    """The row with every text made valid Unicode: half of a surrogate pair becomes ``?``."""
+    """The same with every text in it made valid Unicode: half of a surrogate pair becomes ``?``."""
     return tuple(_valid(value) if isinstance(value, str) else value for value in row)
 
 

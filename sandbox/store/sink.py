@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from sandbox.store.journal import CHUNK, RECORD
+from sandbox.store.rows import record_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ class ItemSink:
         Returns how many are in the database; each of the others has been logged. Raises
         SQLAlchemy's errors when the database fails: some of the items may be in it by then.
         """
-        records = [item.row for item in items if item.kind == RECORD]
+        records = [record_row(item.row) for item in items if item.kind == RECORD]
         chunks = [item.row for item in items if item.kind == CHUNK]
         try:
             self._repository.insert_rows(records, chunks)

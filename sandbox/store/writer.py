@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sandbox.errors import PlatformError
 from sandbox.store.journal import CHUNK, RECORD, Item, Journal, encode, read_segment
-from sandbox.store.rows import chunk_row, printable, record_row
+from sandbox.store.rows import chunk_row, printable
 from sandbox.store.sink import ItemSink
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class RecordWriter:
             return self._dropped + self._refused
 
     def put(self, record: InvocationRecord) -> None:
-        """Take a record as it is now. Takes microseconds, never fails, does not wait."""
-        self._put(RECORD, record_row(record))
+        """Take a record. Takes microseconds, never fails, does not wait."""
+        self._put(RECORD, record)
 
     def put_log(self, chunk: LogChunk) -> None:
         """Take a chunk of log lines. Takes microseconds, never fails, does not wait."""

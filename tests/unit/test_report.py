@@ -126,9 +126,8 @@ def test_a_cold_start_without_later_lines_has_the_init_report_last() -> None:
 
 
 def test_an_initialisation_that_failed_has_no_init_report() -> None:
-    failed = cold(ready=None)
+    failed = cold(ready=None)._replace(status_code=450, ret_msg="{}")
     del failed.timeline["ready"]
-    failed.status_code, failed.ret_msg = 450, "{}"
     assert "Init Report" not in render_log(failed, lines("init"))
 
 

@@ -21,8 +21,8 @@ async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(tmp_path
     records = RecordRepository(database)
     now = SystemClock().now()
     for request_id, started in (("old", now - 8 * DAY_S), ("new", now - 6 * DAY_S)):
-        record = InvocationRecord(request_id, "default", "f", "$LATEST", "$LATEST")
-        record.started_at = started
+        which = (request_id, "default", "f", "$LATEST", "$LATEST")
+        record = InvocationRecord(*which, started_at=started)
         records.insert([record], [])
     retention = Retention(records, SystemClock(), days=7)
     retention.open()
