@@ -1,4 +1,4 @@
-"""Figures for Prometheus: plain numbers on the hot path, metric families when scraped."""
+"""Figures for Prometheus, as plain numbers; ``exposition`` makes metric families of them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
-
-    from prometheus_client.core import Metric
 
     from sandbox.invocation import Outcome
 
@@ -63,7 +52,7 @@ class Present:
     records: tuple[int, int, int]
 
 
-class _Histogram:
+class Histogram:
     """Counts per bucket, not yet summed up."""
 
     __slots__ = ("bounds", "counts", "total")
@@ -89,15 +78,13 @@ class Metrics:
     microsecond. ``scrape`` writes the text in a thread: for a thousand functions it is megabytes.
     """
 
-    content_type = CONTENT_TYPE_LATEST
-
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
-        self._invocations: Counter[tuple[str, str, int]] = Counter()
-        self._cold_starts: Counter[tuple[str, str]] = Counter()
-        self._run: defaultdict[Labels, _Histogram] = defaultdict(lambda: _Histogram(RUN_BUCKETS))
-        self._init: defaultdict[Labels, _Histogram] = defaultdict(lambda: _Histogram(INIT_BUCKETS))
-        self._wait: defaultdict[Labels, _Histogram] = defaultdict(lambda: _Histogram(WAIT_BUCKETS))
+        self.invocations: Counter[tuple[str, str, int]] = Counter()
+        self.cold_starts: Counter[tuple[str, str]] = Counter()
+        self.run: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(RUN_BUCKETS))
+        self.init: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(INIT_BUCKETS))
+        self.wait: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(WAIT_BUCKETS))
 
     def observe(
         self,
@@ -109,12 +96,12 @@ class Metrics:
     ) -> None:
         """Count one ended invocation. ``queue_wait_s``: from its acceptance to an instance."""
         labels = (namespace, function)
-        self._invocations[namespace, function, outcome.status_code] += 1
-        self._run[labels].observe(outcome.duration_ms / 1000)
-        self._wait[labels].observe(queue_wait_s)
+        self.invocations[namespace, function, outcome.status_code] += 1
+        self.run[labels].observe(outcome.duration_ms / 1000)
+        self.wait[labels].observe(queue_wait_s)
         if outcome.cold_start:
-            self._cold_starts[labels] += 1
-            self._init[labels].observe(outcome.init_ms / 1000)
+            self.cold_starts[labels] += 1
+            self.init[labels].observe(outcome.init_ms / 1000)
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format, written here and now."""
@@ -125,64 +112,6 @@ class Metrics:
         return await asyncio.to_thread(self._render, self._gauges.read())
 
     def _render(self, present: Present) -> bytes:
-        registry = CollectorRegistry()
-        registry.register(_Families(lambda: self._families(present)))
-        ProcessCollector(registry=registry)
-        return generate_latest(registry)
+        from api.exposition import render  # with the library, once there is a scrape: 1 MB
 
-    def _families(self, present: Present) -> Iterable[Metric]:
-        """May run in a thread: what ``observe`` adds to is copied (in one step) before a loop."""
-        place = ["namespace", "function"]
-        invocations = CounterMetricFamily(
-            "scf_invocations",
-            "Ended invocations by function status code",
-            labels=[*place, "status"],
-        )
-        for (namespace, function, status), count in list(self._invocations.items()):
-            invocations.add_metric([namespace, function, str(status)], count)
-        yield invocations
-        cold_starts = CounterMetricFamily("scf_cold_starts", "Cold starts", labels=place)
-        for labels, count in list(self._cold_starts.items()):
-            cold_starts.add_metric(labels, count)
-        yield cold_starts
-        yield _family("scf_invocation_duration_seconds", "Run time of invocations", self._run)
-        yield _family("scf_init_duration_seconds", "Initialisation of instances", self._init)
-        yield _family("scf_queue_wait_seconds", "Time events waited for an instance", self._wait)
-        instances = GaugeMetricFamily(
-            "scf_instances", "Instances by state", labels=[*place, "state"]
-        )
-        for state_labels, count in present.instances.items():
-            instances.add_metric(state_labels, count)
-        yield instances
-        reserved, budget = present.memory
-        yield _gauge("scf_memory_reserved_bytes", "Memory reserved by instances", reserved)
-        yield _gauge("scf_memory_budget_bytes", "Memory instances may reserve", budget)
-        pending, written, dropped = present.records
-        yield _gauge("scf_records_pending", "Records and log chunks not stored yet", pending)
-        yield _counter("scf_records_written", "Records and log chunks stored", written)
-        yield _counter("scf_records_dropped", "Records and log chunks given up", dropped)
-
-
-class _Families(Collector):
-    """Families as a registry asks for them."""
-
-    def __init__(self, families: Callable[[], Iterable[Metric]]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families()
-
-
-def _family(name: str, text: str, histograms: Mapping[Labels, _Histogram]) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=["namespace", "function"])
-    for labels, histogram in list(histograms.items()):
-        family.add_metric(labels, histogram.buckets(), histogram.total)
-    return family
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
+        return render(self, present)

@@ -10,6 +10,7 @@ from sandbox.errors import EngineError
 from sandbox.invocation import Outcome
 from sandbox.lifecycle import State, Step, next_state
 from sandbox.logs import LogBook
+from sandbox.lull import Lull
 from sandbox.rendezvous import Event, Push, Rendezvous
 from sandbox.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from sandbox.surroundings import Owner, Surroundings
 
 MB = 1024 * 1024
-#: What a function wrote before its result may come later than the result, by another way. So the
-#: next event of an instance that writes is handed out when its output has been quiet for so long,
-#: or at the latest after the second figure: else these lines would be taken for the next event's.
-#: Seconds.
-QUIET_S = 0.005
-QUIET_MAX_S = 0.05
 #: Peak memory from which on it is worth asking whether something was killed for want of it.
 NEAR_LIMIT = 0.9
 
@@ -77,9 +72,8 @@ class Instance:
         self._began = 0.0
         self._init_ms = 0.0
         self._fresh = True
-        #: Loop times of the last event's end and of the last output since the first event.
-        self._finished_at = 0.0
-        self._heard_at = 0.0
+        self._lull = Lull(surroundings.clock)
+        self._held = False
         self._memory_limit = spec.memory_mb * MB
 
     # ------------------------------------------------------------------ the pool's side
@@ -167,8 +161,15 @@ class Instance:
 
     def poll(self, poller: Callable[[Event], None]) -> None:
         """The runtime asks for an event: answered at once, or when there is one."""
+        self._lull.asked()
         self._rendezvous.poll(poller)
-        if self._rendezvous.delivered == 1:
+        if self._held:
+            self._held = False
+            if self._lull.remaining():
+                self._hand_out_when_quiet()
+            else:
+                self._hand_out()
+        elif self._rendezvous.delivered == 1:
             self._fetched()
 
     def unpark(self, poller: Callable[[Event], None]) -> None:
@@ -208,7 +209,7 @@ class Instance:
     def output(self, data: bytes) -> None:
         """Bytes from stdout and stderr, in order."""
         if not self._fresh or self.state is State.BUSY:
-            self._heard_at = self._loop.time()
+            self._lull.heard()
         self.logs.feed(data)
 
     def ended(self, exit: Exit) -> None:
@@ -237,21 +238,25 @@ class Instance:
         self.transitions.append((self.state, self._clock.now()))
 
     def _hand_out_when_quiet(self) -> None:
-        if self._heard_at:
-            quiet_at = max(self._finished_at, self._heard_at) + QUIET_S
-            wait_s = min(quiet_at, self._finished_at + QUIET_MAX_S) - self._loop.time()
-            if wait_s > 0:
-                self._deadline.set(wait_s, self._hand_out_when_quiet)
-                return
-        self._hand_out()
+        remaining = self._lull.remaining()
+        if remaining:
+            self._deadline.set(remaining, self._hand_out_when_quiet)
+            return
+        self._start_clock()
+        if remaining is None:
+            self._held = True  # until it is asked for: see poll
+        else:
+            self._hand_out()
+
+    def _start_clock(self) -> None:
+        assert self.invocation is not None
+        self._began = self._clock.monotonic()
+        self.invocation.times["dispatched"] = self._clock.now()
+        self._deadline.set(self._timeout_s, self._timed_out)
 
     def _hand_out(self) -> None:
         invocation = self.invocation
         assert invocation is not None
-        self._began = self._clock.monotonic()
-        now = self._clock.now()
-        invocation.times["dispatched"] = now
-        self._deadline.set(self._timeout_s, self._timed_out)
         self._rendezvous.offer(
             Event(
                 invocation.request_id,
@@ -371,7 +376,8 @@ class Instance:
         self.invocation = None
         invocation.times["finished"] = self._clock.now()
         cold, self._fresh = self._fresh, False
-        self._finished_at = self._loop.time()
+        self._lull.finished()
+        self._held = False
         self.served += 1
         invocation.end(
             Outcome(

@@ -44,6 +44,8 @@ class Supply:
         self._loop = loop
         self._start = start
         self._later: dict[Group, asyncio.TimerHandle] = {}
+        #: Groups that have fewer instances than they should for want of memory.
+        self._short: set[Group] = set()
         self._closed = False
 
     def close(self) -> None:
@@ -72,8 +74,10 @@ class Supply:
         while (lacking := group.lacking) + self._settings.standby > group.unclaimed:
             if lacking > group.unclaimed:
                 if not self._reserve(group):
+                    self._short.add(group)
                     return
             elif not self._budget.reserve(group.memory_mb):
+                self._short.add(group)
                 return
             self._start(group)
 
@@ -101,13 +105,15 @@ class Supply:
 
     def pump(self) -> None:
         """Memory has become free: start what is waiting, the longest-waiting first; then what is
-        provisioned."""
+        provisioned, and what should stand by."""
         self.hungry = False
         waiting = [group for group in self._groups if group.waiting]
         for group in sorted(waiting, key=lambda g: g.waiting[0].times["received"]):
             self.grow(group)
-        for group in self._groups.current():
-            if group.provisioned and group.lacking and group not in self._later:
+        short, self._short = self._short, set()
+        wanting = {group: group.lacking for group in self._groups.current() if group.provisioned}
+        for group in [*(g for g in wanting if wanting[g]), *(g for g in short if g not in wanting)]:
+            if group not in self._later:
                 self.replenish(group)
 
     def _reserve(self, group: Group) -> bool:

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Query, Response
 from api.rest.models import HealthView, InstanceList, InstanceView
 from sandbox import __version__
 
+#: Of the text that the Prometheus library writes.
+TEXT_FORMAT = "text/plain; version=1.0.0; charset=utf-8"
+
 if TYPE_CHECKING:
     from api.rest.services import Health, Services
 
@@ -49,7 +52,7 @@ def system_routes(services: Services) -> APIRouter:
         responses={200: {"content": {"text/plain": {}}, "description": "text exposition format"}},
     )
     async def metrics() -> Response:
-        return Response(await services.metrics.scrape(), media_type=services.metrics.content_type)
+        return Response(await services.metrics.scrape(), media_type=TEXT_FORMAT)
 
     return router
 

@@ -7,10 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import Gauges, Metrics
 from api.rest import Health
+from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo
 from sandbox.invocation import Outcome
 from tests.contract.rest_fakes import NOW, House
@@ -265,3 +267,7 @@ def _nodes(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, list):
         for item in node:
             yield from _nodes(item)
+
+
+def test_the_figures_are_labelled_as_the_format_that_they_are_in() -> None:
+    assert TEXT_FORMAT == CONTENT_TYPE_LATEST

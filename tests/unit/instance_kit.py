@@ -98,6 +98,11 @@ class Bench:
         for _ in range(times):
             self.instance.poll(self.got.append)
 
+    async def later(self, seconds: float) -> None:
+        """So much time passes, for timers and for what is measured."""
+        self.clock.tick(seconds)
+        await self.time.advance(seconds)
+
     def push(self, body: bytes = b"done", *, error: bool = False) -> Push:
         return self.instance.push(body, error=error)
 

@@ -216,7 +216,7 @@ async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(bench: 
     bench.dispatch()
     bench.container.write("long-polling...\n")
     bench.poll()
-    await bench.time.advance(0.01)
+    await bench.later(0.01)
     bench.container.write("second\n")
     assert bench.lines("request-1") == ["OK", "long-polling..."]
     assert bench.lines("request-2") == ["second"]
@@ -234,7 +234,7 @@ async def test_lines_that_come_after_the_result_do_not_belong_to_the_next_event(
     bench.poll()
     assert len(bench.got) == 2
     bench.container.write("two, the rest\n")
-    await bench.time.advance(0.01)
+    await bench.later(0.01)
     assert len(bench.got) == 3
     bench.container.write("three\n")
     assert bench.lines("request-2") == ["two, the first part", "two, the rest"]
@@ -248,10 +248,32 @@ async def test_an_instance_that_never_stops_writing_gets_its_next_event_neverthe
     bench.container.write("again\n")
     bench.dispatch()
     bench.poll()
-    for _ in range(12):
+    for _ in range(20):
         bench.container.write("and again\n")
-        await bench.time.advance(0.0045)
+        await bench.later(0.0045)
     assert len(bench.got) == 2
+
+
+async def test_a_runtime_that_takes_its_time_gets_its_next_event_as_soon_as_it_asks(
+    bench: Bench,
+) -> None:
+    bench.warm()
+    bench.container.write("OK\n")
+    invocation = bench.dispatch()
+    await bench.later(0.003)
+    bench.poll()
+    assert len(bench.got) == 2
+    await bench.later(0.5)
+    bench.push()
+    assert invocation.future.result().duration_ms == 503
+
+
+async def test_an_event_that_is_held_back_times_out_if_nobody_asks_for_it(bench: Bench) -> None:
+    bench.warm()
+    bench.container.write("OK\n")
+    invocation = bench.dispatch()
+    await bench.later(3.01)
+    assert "did not fetch" in failure(invocation)["errorMessage"]
 
 
 async def test_a_silent_instance_gets_its_next_event_at_once(bench: Bench) -> None:
@@ -276,7 +298,7 @@ async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: Bench) -> None:
     assert [text for _, text in tail.lines] == ["hello"]
     without = bench.dispatch()
     bench.poll()
-    await bench.time.advance(0.01)
+    await bench.later(0.01)
     bench.push()
     assert without.future.result().tail is None
 

@@ -16,7 +16,8 @@ class Part(BaseModel):
     too. Unknown fields are ignored: real clients send some.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built when the first request comes: there are ninety of them, and most are never used.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class Request(Part):
