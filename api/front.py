@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cloud.request import RawRequest
 from api.cloud.routes import MAX_BODY_BYTES
+from api.runtime.protocol import SMALL_DIGITS
 from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def front_protocol(
 
     class FrontProtocol(HttpToolsProtocol):
         _invoke_body: list[bytes] | None = None
+        _invoke_room: bytearray | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             if _is_instance(transport, instances):
@@ -98,6 +100,11 @@ def front_protocol(
             if self._is_plain_invoke():
                 self._invoke_body = []
                 self._invoke_size = 0
+                self._invoke_room = None
+                length = dict(self.headers).get(b"content-length", b"")
+                if len(length) > SMALL_DIGITS and length.isdigit():
+                    size = int(length)
+                    self._invoke_room = bytearray(size) if size <= MAX_BODY_BYTES else None
                 if self.expect_100_continue:
                     self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             else:
@@ -111,8 +118,10 @@ def front_protocol(
             if self._invoke_body is None:
                 super().on_body(body)
                 return
-            self._invoke_size += len(body)
-            if self._invoke_size <= MAX_BODY_BYTES:
+            at, self._invoke_size = self._invoke_size, self._invoke_size + len(body)
+            if self._invoke_room is not None:
+                self._invoke_room[at : self._invoke_size] = body
+            elif self._invoke_size <= MAX_BODY_BYTES:
                 self._invoke_body.append(body)
             else:
                 self.transport.abort()
@@ -121,8 +130,8 @@ def front_protocol(
             if self._invoke_body is None:
                 super().on_message_complete()
                 return
-            body = b"".join(self._invoke_body)
-            self._invoke_body = None
+            body = self._invoke_room or b"".join(self._invoke_body)
+            self._invoke_body = self._invoke_room = None
             raw = RawRequest.build("POST", b"", self.headers, body)
             stir()
             running = _Running(self.parser.should_keep_alive())

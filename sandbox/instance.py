@@ -176,7 +176,7 @@ class Instance:
         """The connection of a waiting poll was closed."""
         self._rendezvous.unpark(poller)
 
-    def push(self, body: bytes, *, error: bool = False) -> Push:
+    def push(self, body: bytes | bytearray, *, error: bool = False) -> Push:
         """The runtime pushes a result, or an error. The first one for an event is its end."""
         verdict = self._rendezvous.push()
         if verdict is not Push.ACCEPTED:
@@ -362,7 +362,9 @@ class Instance:
         body = error_object(status, message, invocation.request_id)
         self._finish(status, body, duration_ms)
 
-    def _finish(self, status: int, body: bytes, duration_ms: float | None = None) -> None:
+    def _finish(
+        self, status: int, body: bytes | bytearray, duration_ms: float | None = None
+    ) -> None:
         invocation = self.invocation
         assert invocation is not None
         self._deadline.lift()

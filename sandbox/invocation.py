@@ -29,7 +29,7 @@ class Outcome:
 
     request_id: str
     status_code: int
-    body: bytes
+    body: bytes | bytearray
     duration_ms: float = 0.0
     bill_ms: int = 0
     mem_usage: int = 0

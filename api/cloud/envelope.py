@@ -20,9 +20,16 @@ def failure(code: str, message: str, request_id: str) -> dict[str, Any]:
 
 
 def encode(answer: dict[str, Any]) -> bytes:
-    """JSON in UTF-8; half of a surrogate pair, which UTF-8 has no form for, becomes ``?``."""
+    """JSON in UTF-8; half of a surrogate pair, which UTF-8 has no form for, becomes ``?``.
+
+    Bytes in it stand for text in UTF-8; what of them is not becomes the replacement character.
+    """
     try:
         return to_json(answer)
     except ValueError:
-        text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"), default=_text)
         return text.encode("utf-8", "replace")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -139,11 +139,12 @@ def result(outcome: Outcome) -> dict[str, Any]:
     """``Result`` of an invocation that ended, or was only accepted (asynchronous execution).
 
     A failure has InvokeResult -1 and its error object in both ``RetMsg`` and ``ErrMsg``: clients
-    read the first, the documentation names the second.
+    read the first, the documentation names the second. Both are the bytes as they were pushed,
+    which the envelope takes for text.
     """
     if outcome.status_code == StatusCode.RUNNING:
         return accepted(outcome.request_id)
-    text = outcome.text
+    text = outcome.body
     return {
         "MemUsage": outcome.mem_usage,
         "Log": outcome.log,

@@ -18,7 +18,7 @@ from api.cloud.request import API_VERSION, CloudRequest, Scheme
 from sandbox.errors import RequestError
 
 if TYPE_CHECKING:
-    from api.cloud.request import RawRequest
+    from api.cloud.request import Body, RawRequest
 
 #: Parameters of the protocol that v1 requests carry among those of the action.
 COMMON = frozenset(
@@ -105,14 +105,14 @@ def _by_headers(raw: RawRequest, request_id: str, scheme: Scheme, secret_id: str
         scheme,
         headers.get("x-tc-timestamp", ""),
         headers.get("x-tc-requestclient", ""),
-        raw.body if octets else b"",
+        bytes(raw.body) if octets else b"",
         host=headers.get("host", ""),
     )
 
 
-def _body(body: bytes, kind: str) -> dict[str, Any]:
+def _body(body: Body, kind: str) -> dict[str, Any]:
     if kind.startswith("multipart/form-data"):
-        return parse_multipart(body, kind)
+        return parse_multipart(bytes(body), kind)
     if not body or body.isspace():
         return {}
     if _looks_like_json(body) or not kind.startswith("application/x-www-form-urlencoded"):
@@ -129,7 +129,7 @@ def _without_authorization(raw: RawRequest, request_id: str) -> CloudRequest:
     if raw.method == "GET":
         params = unflatten(query.items())
     elif kind.startswith("multipart/form-data"):
-        params = parse_multipart(raw.body, kind)
+        params = parse_multipart(bytes(raw.body), kind)
     elif not raw.body or raw.body.isspace() or _looks_like_json(raw.body):
         params = _body(raw.body, "")
         common = {**query, **params} if query else params
@@ -197,11 +197,11 @@ def _v1_scheme(fields: dict[str, str]) -> Scheme:
     return Scheme(method)
 
 
-def _looks_like_json(body: bytes) -> bool:
+def _looks_like_json(body: Body) -> bool:
     return body[:64].lstrip()[:1] in (b"{", b"[")
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json_object(body: Body) -> dict[str, Any]:
     try:
         value = from_json(body, cache_strings="keys")
     except ValueError:
@@ -211,7 +211,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _json_of_any_kind(body: bytes) -> Any:
+def _json_of_any_kind(body: Body) -> Any:
     """What the fast parser refuses: half surrogate pairs, other encodings; or what is no JSON."""
     try:
         return json.loads(body)
@@ -219,7 +219,7 @@ def _json_of_any_kind(body: bytes) -> Any:
         raise RequestError(f"the body is not JSON: {error}", "InvalidParameter") from error
 
 
-def _text(body: bytes) -> str:
+def _text(body: Body) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: A large one comes in a bytearray.
+Body = bytes | bytearray
+
 #: The one version of the SCF API.
 API_VERSION = "2018-04-16"
 
@@ -37,11 +40,11 @@ class RawRequest:
     method: str
     query: str
     headers: Mapping[str, str]
-    body: bytes
+    body: Body
 
     @classmethod
     def build(
-        cls, method: str, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+        cls, method: str, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: Body
     ) -> RawRequest:
         """From what an ASGI server hands over."""
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from api.cloud.request import Scheme
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How far a client's clock may be from ours, either way, seconds.
 WINDOW_S = 300
+
+DAY_S = 86_400
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -85,7 +88,7 @@ def read_authorization(header: str) -> Credential:
 def _verify_tc3(raw: RawRequest, timestamp: str, credentials: Mapping[str, str], now: float) -> str:
     credential = read_authorization(raw.headers.get("authorization", ""))
     moment = _fresh(timestamp, now)
-    if datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d") != credential.date:
+    if _date(moment // DAY_S) != credential.date:
         raise AuthError(
             f"the credential's date {credential.date} is not the UTC date of X-TC-Timestamp",
             "AuthFailure.SignatureExpire",
@@ -116,13 +119,15 @@ def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iter
             for name in signed_headers
         ]
         exact = "".join(f"{name}:{value}\n" for name, value in values)
+        yield f"{raw.method}\n/\n{query}\n{exact}\n{names}\n{payload}"
         # The documentation signs values in lower case; the SDKs sign them as they send them.
         lower = "".join(f"{name}:{value.lower()}\n" for name, value in values)
-        for block in (exact,) if exact == lower else (exact, lower):
-            yield f"{raw.method}\n/\n{query}\n{block}\n{names}\n{payload}"
+        if exact != lower:
+            yield f"{raw.method}\n/\n{query}\n{lower}\n{names}\n{payload}"
 
 
-def hosts(sent: str) -> list[str]:
+@lru_cache(256)
+def hosts(sent: str) -> tuple[str, ...]:
     """The host a client may have signed when it sent this one.
 
     Node SDKs sign it without the port; an endpoint written with its scheme is sent, and signed,
@@ -130,7 +135,7 @@ def hosts(sent: str) -> list[str]:
     """
     bare = sent.partition("://")[2] or sent
     found = [sent, bare.rpartition(":")[0] if re.search(r":\d+$", bare) else bare, bare]
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def _verify_v1(
@@ -198,5 +203,12 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.digest(key, text.encode(), "sha256")
 
 
+@lru_cache(8)
+def _date(day: int) -> str:
+    """The UTC date of a day since the epoch."""
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
+
+
+@lru_cache(256)  # a client's is the same for a day, and takes four keyed hashes
 def _tc3_key(secret_key: str, date: str, service: str) -> bytes:
     return _hmac(_hmac(_hmac(f"TC3{secret_key}".encode(), date), service), "tc3_request")

@@ -188,7 +188,8 @@ def _answer(outcome: Outcome) -> Response:
     }
     if outcome.log:
         headers["X-Scf-Log"] = base64.b64encode(outcome.log.encode()).decode("ascii")
-    return Response(outcome.body, int(status), headers, _media_type(outcome.body))
+    body = bytes(outcome.body)
+    return Response(body, int(status), headers, _media_type(body))
 
 
 def _media_type(body: bytes) -> str:

@@ -252,7 +252,7 @@ class EventQueue:
     ) -> None:
         try:
             outcome = await runner.outcome(invocation)
-            status, body = outcome.status_code, outcome.body
+            status, body = outcome.status_code, bytes(outcome.body)
         except Exception as error:  # a task's boundary: the event must not be forgotten
             log.exception("event_not_run", request_id=event.request_id)
             status = int(StatusCode.INTERNAL_ERROR)

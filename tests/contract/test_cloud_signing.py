@@ -210,7 +210,7 @@ def test_an_authorization_that_cannot_be_read_is_called_invalid(header: str) -> 
     ],
 )
 def test_hosts_are_tried_with_and_without_port_and_scheme(sent: str, signed: list[str]) -> None:
-    assert hosts(sent) == signed
+    assert list(hosts(sent)) == signed
 
 
 def test_a_credential_of_another_day_than_its_timestamp_is_refused() -> None:

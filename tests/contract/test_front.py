@@ -37,11 +37,11 @@ class SlowApi:
         self.allowed: dict[bytes, asyncio.Event] = {}
 
     def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
-        self.seen.append(raw.body)
+        self.seen.append(bytes(raw.body))
         self.tasks.add(asyncio.create_task(self._answer(raw, answer)))
 
     async def _answer(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
-        await self.allowed.setdefault(raw.body, asyncio.Event()).wait()
+        await self.allowed.setdefault(bytes(raw.body), asyncio.Event()).wait()
         answer(b"answer to " + raw.body)
 
 
