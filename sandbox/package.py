@@ -9,7 +9,7 @@ import os
 import tarfile
 import tempfile
 import zipfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -96,9 +96,12 @@ class PackageStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def save(self, data: bytes) -> CodeRef:
-        """Inspect and keep a zip; durable when this returns. Saving it again changes nothing."""
-        ref = inspect(data).ref
+    def save(self, data: bytes, digest: str = "") -> CodeRef:
+        """Inspect and keep a zip; durable when this returns. Saving it again changes nothing.
+
+        ``digest`` is that of the zip, when it is known already.
+        """
+        ref = inspect(data, digest).ref
         path = self._path(ref.digest)
         if path.exists() and path.read_bytes() == data:
             return ref  # a damaged copy is replaced: uploading again is the way to mend it
@@ -173,7 +176,7 @@ class PackageStore:
         return self._directory / f"{digest}.zip"
 
 
-def inspect(data: bytes) -> Package:
+def inspect(data: bytes, digest: str = "") -> Package:
     """Check a whole zip, in one pass over its contents and without unpacking it.
 
     ``RequestError`` ``InvalidParameterValue.ZipFile`` for what is no zip, is damaged, encrypted or
@@ -188,7 +191,7 @@ def inspect(data: bytes) -> Package:
         # What the headers claim comes first, as it costs nothing; then what is really there.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
         _read_everything(archive, entries, len(data))
-    return Package(data, _ref(digest_of(data), len(data), entries), entries)
+    return Package(data, _ref(digest or digest_of(data), len(data), entries), entries)
 
 
 def digest_of(data: bytes) -> str:
@@ -203,6 +206,9 @@ def decode_base64(text: str) -> bytes:
     ``InvalidParameterValue.LimitExceeded`` above 50 MB.
     """
     code = "InvalidParameterValue.ZipFileBase64BinasciiError"
+    with suppress(ValueError):  # as almost all are: nothing to be skipped
+        if len(text) <= BASE64_CHARS and text:
+            return binascii.a2b_base64(text, strict_mode=True)
     try:
         compact = text.encode("ascii").translate(None, _WHITE_SPACE)
     except UnicodeEncodeError as error:

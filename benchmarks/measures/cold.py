@@ -136,7 +136,7 @@ def create(bench: Bench) -> list[Row]:
             began = time.perf_counter()
             caller.call(request)
             while caller.call(look).json()["Response"]["Status"] == "Creating":
-                time.sleep(0.002)
+                time.sleep(0.005)
             seconds = time.perf_counter() - began
             if caller.call(look).json()["Response"]["Status"] != "Active":
                 raise RuntimeError(f"{name} did not become Active")

@@ -14,7 +14,7 @@ from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
     from sandbox.engine.docker import DockerEngine
     from sandbox.package import PackageStore
@@ -37,6 +37,8 @@ class CodeVolumes:
         self._packages = packages
         self._volumes: dict[str, asyncio.Future[str]] = {}
         self._merged: dict[str, tuple[str, ...]] = {}
+        #: Containers that have filled a volume and are being removed, by the volume's key.
+        self._leaving: dict[str, asyncio.Future[None]] = {}
 
     async def code(self, digest: str) -> str:
         """The name of the volume that holds a package."""
@@ -64,10 +66,15 @@ class CodeVolumes:
             pending = self._volumes.pop(key, None)
             if pending is not None:
                 with contextlib.suppress(PlatformError):
-                    await self._remove(await pending)
+                    name = await pending
+                    if leaving := self._leaving.pop(key, None):
+                        await leaving
+                    await self._remove(name)
 
     async def sweep(self, filters: dict[str, Any]) -> None:
         """Remove every code volume of this installation."""
+        await asyncio.gather(*self._leaving.values())
+        self._leaving.clear()
         self._volumes.clear()
         found = await self._engine.run(
             self._engine.client.volumes,
@@ -80,7 +87,7 @@ class CodeVolumes:
         pending = self._volumes.get(key)
         if pending is None:
             name = f"scf-{self._engine.labels.installation}-code-{key}"
-            pending = asyncio.ensure_future(self._engine.run(self._fill, name, write))
+            pending = asyncio.ensure_future(self._fill(key, name, write))
             self._volumes[key] = pending
         try:
             return await asyncio.shield(pending)
@@ -89,26 +96,55 @@ class CodeVolumes:
                 del self._volumes[key]
             raise
 
-    def _fill(self, name: str, write: Callable[[BinaryIO], None]) -> str:
+    async def _fill(self, key: str, name: str, write: Callable[[BinaryIO], None]) -> str:
+        """Both cores: the engine makes volume and container while we make the archive."""
+        run, client = self._engine.run, self._engine.client
+        made, written = await asyncio.gather(
+            run(self._make_filler, name), run(_archive, write), return_exceptions=True
+        )
+        try:
+            if isinstance(made, BaseException):
+                raise made
+            if isinstance(written, BaseException):
+                raise written
+            await run(client.put_archive, made, "/code", written)
+        finally:
+            if not isinstance(written, bytes | BaseException):
+                written.close()
+            if isinstance(made, str):
+                # The code is there: nobody has to wait until its container is gone again.
+                self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(made))
+        return name
+
+    def _make_filler(self, name: str) -> str:
         client, labels = self._engine.client, self._engine.labels
         client.create_volume(name, labels=labels.of("code"))
-        filler = client.create_container(
+        filler: str = client.create_container(
             self._image,
             command=["true"],
             labels=labels.of("filler"),
             host_config=client.create_host_config(binds={name: {"bind": "/code", "mode": "rw"}}),
-        )
-        try:
-            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as tar:
-                write(tar)  # type: ignore[arg-type]
-                tar.seek(0)
-                client.put_archive(filler["Id"], "/code", tar)
-        finally:
-            client.remove_container(filler["Id"], force=True)
-        return name
+        )["Id"]
+        return filler
 
     async def _remove(self, name: str) -> None:
         try:
             await self._engine.run(self._engine.client.remove_volume, name, force=True)
         except EngineError as error:
             log.warning("volume_not_removed", volume=name, error=error.message)
+
+
+def _archive(write: Callable[[BinaryIO], None]) -> bytes | IO[bytes]:
+    """What ``write`` writes: as bytes, which are sent at once, or in a file if that is large."""
+    tar = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - for whoever called
+    try:
+        write(tar)  # type: ignore[arg-type]
+    except BaseException:
+        tar.close()
+        raise
+    size = tar.tell()
+    tar.seek(0)
+    if size > SPOOL_BYTES:
+        return tar
+    with tar:
+        return tar.read()

@@ -87,7 +87,7 @@ class CodeKeeper:
         digest = await asyncio.to_thread(digest_of, data)
         with self.holding({digest}):
             async with self._lock(digest):
-                ref = await asyncio.to_thread(self._packages.save, data)
+                ref = await asyncio.to_thread(self._packages.save, data, digest)
             yield ref
 
     @contextmanager
