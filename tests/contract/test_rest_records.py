@@ -89,12 +89,17 @@ async def test_a_followed_log_shows_each_invocation_once_as_it_ends(
     monkeypatch.setattr("api.rest.records.FOLLOW_EVERY_S", 0)
     history = house.history
     running = record("d", NOW - 5, status_code=202)
+
+    def ended() -> None:
+        place = history.records.index(running)
+        history.records[place] = running._replace(status_code=200)
+
     steps: Iterator[Callable[[], None]] = iter(
         [
             lambda: None,
             lambda: history.records.append(running),
             lambda: history.records.append(record("e", NOW - 4)),
-            lambda: setattr(running, "status_code", 200),
+            ended,
             lambda: setattr(house, "health", Health("stopping")),
         ]
     )
