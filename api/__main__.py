@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from api.allocator import keep_freed_memory
 from api.app import create_app
 from api.claims import claim_directory, claim_port
 from api.front import front_protocol
@@ -83,6 +84,7 @@ def main() -> int:
         print(f"scf-sandbox: {error.message}", file=sys.stderr)
         return 1
     configure_logging(settings)
+    keep_freed_memory()
     try:
         with claim_directory(settings.data_dir), claim_port(settings.host, settings.port) as port:
             uvloop.run(serve(settings, port))

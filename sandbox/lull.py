@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 #: A runtime that asks for its next event so soon after a result may have lines under way that it
 #: wrote before. One that takes longer (it starts a new process for the request) has not. Seconds.
-SOON_S = 0.002
+SOON_S = 0.001
 #: The lines have come when it has been quiet for so long, or at the latest after the second figure
 #: (something may write on and on). Seconds.
 QUIET_S = 0.005

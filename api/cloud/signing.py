@@ -74,15 +74,16 @@ def read_authorization(header: str) -> Credential:
     port there. Raises ``AuthFailure.InvalidAuthorization``.
     """
     match = _AUTHORIZATION.fullmatch(header)
-    names = tuple(match["headers"].lower().split(";")) if match else ()
-    if match is None or not {"content-type", "host"} <= set(names):
+    secret_id, date, service, listed, signature = match.groups() if match else ("",) * 5
+    names = tuple(listed.lower().split(";"))
+    if "content-type" not in names or "host" not in names:
         raise AuthError(
             "the Authorization header cannot be read: it must be TC3-HMAC-SHA256"
             " Credential=<SecretId>/<date>/<service>/tc3_request,"
             " SignedHeaders=content-type;host, Signature=<hex>",
             "AuthFailure.InvalidAuthorization",
         )
-    return Credential(match["id"], match["date"], match["service"], names, match["signature"])
+    return Credential(secret_id, date, service, names, signature)
 
 
 def _verify_tc3(raw: RawRequest, timestamp: str, credentials: Mapping[str, str], now: float) -> str:
@@ -116,8 +117,12 @@ def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iter
     query = raw.query if raw.method == "GET" else ""
     names = ";".join(signed_headers)
     for host in hosts(headers.get("host", "")):
-        values = {**headers, "host": host}
-        exact = "".join([f"{name}:{values.get(name, '').strip()}\n" for name in signed_headers])
+        exact = "".join(
+            [
+                f"{name}:{(host if name == 'host' else headers.get(name, '')).strip()}\n"
+                for name in signed_headers
+            ]
+        )
         yield f"{raw.method}\n/\n{query}\n{exact}\n{names}\n{payload}"
         # The documentation signs values in lower case (names are already), the SDKs as they send
         # them.
