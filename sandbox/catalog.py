@@ -10,6 +10,7 @@ from sandbox.functions.concurrency import ConcurrencyService
 from sandbox.functions.concurrency import Host as ProvisionHost
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
+from sandbox.functions.timers import ProvisionTimers
 from sandbox.functions.versions import VersionService
 from sandbox.layers import Layers, LayerService
 from sandbox.namespaces import Namespaces
@@ -67,6 +68,7 @@ class Catalog:
         self.versions = VersionService(self.registry, self.functions, host, clock)
         self.quotas = Quotas(self.registry, self.namespaces.total_mb, host)
         self.concurrency = ConcurrencyService(self.registry, self.namespaces, self.quotas, host)
+        self.provision_timers = ProvisionTimers(self.registry, self.concurrency, clock)
         self.aliases = AliasService(self.registry, clock)
         self.layer_service = LayerService(
             self.layers, self.functions.code, self.functions.uses_layer, clock
@@ -77,9 +79,11 @@ class Catalog:
         await self.namespaces.load()
         await self.layers.load()
         await self.functions.open()
+        self.provision_timers.open()
 
     async def close(self) -> None:
         """Stop what is under way; the next start takes it up again."""
+        await self.provision_timers.close()
         await self.concurrency.close()
         await self.versions.close()
         await self.functions.close()

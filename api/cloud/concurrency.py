@@ -15,10 +15,12 @@ from api.cloud.models.concurrency import (
     PutTotalConcurrencyConfigRequest,
 )
 from sandbox.errors import RequestError, UnsupportedError
-from sandbox.functions.model import DEFAULT_NAMESPACE
+from sandbox.functions.model import DEFAULT_NAMESPACE, TimedProvision
+from sandbox.functions.timers import check_timers
 
 if TYPE_CHECKING:
     from api.cloud.actions import Action, Fields
+    from api.cloud.models.concurrency import TriggerActionPart
     from sandbox.functions.concurrency import ConcurrencyService, Provision
 
 FIXED, TRACKING = "Default", "ConcurrencyUtilizationTracking"
@@ -73,24 +75,30 @@ class ConcurrencyActions:
         return {}
 
     async def put_provisioned(self, request: PutProvisionedConcurrencyConfigRequest) -> Fields:
-        """Keeps instances of a version initialised, a fixed number of them."""
-        if request.ProvisionedType not in (None, "", FIXED, TRACKING):
+        """Keeps instances of a version initialised: a fixed number, until a timer changes it."""
+        kinds = [
+            request.ProvisionedType,
+            *(a.ProvisionedType for a in request.TriggerActions or []),
+        ]
+        if any(kind not in (None, "", FIXED, TRACKING) for kind in kinds):
             raise RequestError(
                 f"ProvisionedType must be {FIXED} or {TRACKING}",
                 "InvalidParameterValue.ProvisionType",
             )
         tracking = (request.TrackingTarget, request.MinCapacity, request.MaxCapacity)
-        if request.TriggerActions or request.ProvisionedType == TRACKING or any(tracking):
+        if TRACKING in kinds or any(value is not None for value in tracking):
             raise UnsupportedError(
-                "this sandbox keeps a fixed number of instances: leave TriggerActions,"
-                " TrackingTarget, MinCapacity and MaxCapacity out, and ProvisionedType, or send"
-                f" {FIXED}"
+                "this sandbox does not track the use of instances: leave TrackingTarget,"
+                f" MinCapacity and MaxCapacity out, and ProvisionedType, or send {FIXED}"
             )
+        timers = tuple(_timer(action) for action in request.TriggerActions or [])
+        check_timers(timers)
         await self._concurrency.provision(
             request.Namespace or DEFAULT_NAMESPACE,
             request.FunctionName,
             request.Qualifier,
             request.VersionProvisionedConcurrencyNum,
+            timers,
         )
         return {}
 
@@ -125,5 +133,21 @@ def _allocated(provision: Provision) -> Fields:
         "Status": provision.state.value,
         "StatusReason": provision.reason,
         "Qualifier": provision.version,
-        "TriggerActions": [],
+        "TriggerActions": [
+            {
+                "TriggerName": timer.name,
+                "TriggerProvisionedConcurrencyNum": timer.count,
+                "TriggerCronConfig": timer.cron,
+                "ProvisionedType": FIXED,
+            }
+            for timer in provision.timers
+        ],
     }
+
+
+def _timer(action: TriggerActionPart) -> TimedProvision:
+    return TimedProvision(
+        name=action.TriggerName,
+        count=action.TriggerProvisionedConcurrencyNum,
+        cron=action.TriggerCronConfig,
+    )

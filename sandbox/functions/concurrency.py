@@ -15,7 +15,7 @@ from sandbox.functions.tasks import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.functions.model import Function
+    from sandbox.functions.model import Function, TimedProvision
     from sandbox.functions.registry import FunctionRegistry, Key
     from sandbox.namespaces import Namespaces
     from sandbox.quotas import Quotas
@@ -39,6 +39,7 @@ class Provision:
     available: int
     state: ProvisionState
     reason: str = ""
+    timers: tuple[TimedProvision, ...] = ()
 
 
 class Host(Protocol):
@@ -122,8 +123,16 @@ class ConcurrencyService:
 
     # ------------------------------------------------------------------ provisioned
 
-    async def provision(self, namespace: str, name: str, version: str, count: int) -> Function:
-        """Keep so many instances of a published version initialised; 0: none any more.
+    async def provision(
+        self,
+        namespace: str,
+        name: str,
+        version: str,
+        count: int,
+        timers: tuple[TimedProvision, ...] = (),
+    ) -> Function:
+        """Keep so many instances of a published version initialised; 0: none any more. ``timers``
+        change the number later.
 
         ``ResourceNotFound.{Namespace,Function,FunctionVersion}``,
         ``InvalidParameterValue[.Qualifier]``, ``FailedOperation.FunctionVersionStatusNotActive``,
@@ -141,12 +150,22 @@ class ConcurrencyService:
             self._check_version(before, version)
             if count:
                 self._check_provisioned(before, version, count)
-            provisioned = {**before.provisioned, version: count}
-            if not count:
-                del provisioned[version]
-            return before.model_copy(update={"provisioned": provisioned})
+            return before.with_provisioned(version, count, timers)
 
         return await self._change(function.key, changed)
+
+    async def provision_timed(self, key: Key, version: str, count: int) -> None:
+        """The same at the time of a timer; the timers stay. What is under way does not matter."""
+
+        def changed(before: Function) -> Function:
+            timers = before.provision_timers.get(version, ())
+            if not timers:
+                return before  # taken away in this moment
+            if count:
+                self._check_provisioned(before, version, count)
+            return before.with_provisioned(version, count, timers)
+
+        await self._change(key, changed)
 
     def provisions(self, namespace: str, name: str, version: str = "") -> list[Provision]:
         """What the versions of a function (or one of them) have provisioned, by number.
@@ -157,7 +176,7 @@ class ConcurrencyService:
         function = self.get(namespace, name)
         if version:
             _require_published(function, version)
-        numbers = sorted(function.provisioned, key=int)
+        numbers = sorted({*function.provisioned, *function.provision_timers}, key=int)
         return [self._provision(function, n) for n in numbers if version in ("", n)]
 
     def unallocated(self, namespace: str, name: str) -> int:
@@ -166,12 +185,13 @@ class ConcurrencyService:
         return max(0, self._unprovisioned_mb(function)) // function.latest.config.memory_mb
 
     def _provision(self, function: Function, version: str) -> Provision:
-        count = function.provisioned[version]
+        count = function.provisioned.get(version, 0)
+        timers = function.provision_timers.get(version, ())
         ready, reason = self._host.provisioned(*function.key, version)
         if ready >= count:
-            return Provision(version, count, count, ProvisionState.DONE)
+            return Provision(version, count, count, ProvisionState.DONE, timers=timers)
         state = ProvisionState.FAILED if reason else ProvisionState.IN_PROGRESS
-        return Provision(version, count, ready, state, reason)
+        return Provision(version, count, ready, state, reason, timers)
 
     def _check_version(self, function: Function, number: str) -> None:
         _require_published(function, number)

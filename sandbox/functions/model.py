@@ -169,6 +169,14 @@ class FunctionVersion(_Record):
         return self.candidate or Candidate(config=self.config, code=self.code)
 
 
+class TimedProvision(_Record):
+    """A number of provisioned instances that is set whenever ``cron`` says so."""
+
+    name: str
+    count: int
+    cron: str
+
+
 class Function(_Record):
     """A function with all its versions and aliases.
 
@@ -177,7 +185,7 @@ class Function(_Record):
     published last: numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until it is
     changed: see ``alias``. ``reserved_mb`` is its own quota of concurrency: 0 is off, None is a
     share in the namespace's. ``provisioned`` is how many instances of a published version are kept
-    initialised, by number; never 0.
+    initialised, by number; never 0. ``provision_timers`` change that.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -192,6 +200,7 @@ class Function(_Record):
     event_invoke: EventInvokeConfig = EventInvokeConfig()
     reserved_mb: int | None = None
     provisioned: dict[str, int] = Field(default_factory=dict)
+    provision_timers: dict[str, tuple[TimedProvision, ...]] = Field(default_factory=dict)
     kept: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -241,6 +250,16 @@ class Function(_Record):
         default = self.alias(DEFAULT_ALIAS)
         assert default is not None
         return [default, *others]
+
+    def with_provisioned(
+        self, number: str, count: int, timers: tuple[TimedProvision, ...]
+    ) -> Function:
+        """The same function with so many provisioned instances of a version, and these timers."""
+        counts = {n: c for n, c in self.provisioned.items() if n != number}
+        timed = {n: t for n, t in self.provision_timers.items() if n != number}
+        counts |= {number: count} if count else {}
+        timed |= {number: timers} if timers else {}
+        return self.model_copy(update={"provisioned": counts, "provision_timers": timed})
 
     def with_version(self, version: FunctionVersion) -> Function:
         """The same function with ``version`` put in under its own name."""

@@ -113,6 +113,10 @@ class FunctionRegistry:
         """Delete a function; returns what it was last."""
         return await self._writes.finish(self._remove(key))
 
+    async def changed(self) -> None:
+        """Wait for the next change of any function."""
+        await self._changed.wait()
+
     async def until(self, key: Key, holds: Callable[[Function], bool]) -> Function:
         """Wait until the function is as asked. ``ResourceNotFound.FunctionName`` if it goes."""
         while not holds(function := self.get(*key)):

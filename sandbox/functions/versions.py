@@ -109,8 +109,8 @@ class VersionService:
             _require_deletable(function, number)
             digests = function.digests
             rest = {n: v for n, v in function.versions.items() if n != number}
-            provisioned = {n: count for n, count in function.provisioned.items() if n != number}
-            return function.model_copy(update={"versions": rest, "provisioned": provisioned})
+            bare = function.with_provisioned(number, 0, ())
+            return bare.model_copy(update={"versions": rest})
 
         await self._registry.change(key, without)
         await self._functions.steps.retire(key)

@@ -33,7 +33,6 @@ NO_VALUE: Mapping[str, str] = MappingProxyType(
     {
         "GetFunction.ImageConfig": "functions made of images are not simulated",
         "GetFunction.Triggers": "triggers are not simulated",
-        "GetProvisionedConcurrencyConfig.Allocated.TriggerActions": "timed changes are refused",
     }
 )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.coverage_kit import drives, sample_of
+from tests.contract.coverage_kit import drives
 from tests.e2e.product import bash_runtime, eventually
 
 if TYPE_CHECKING:
@@ -125,8 +125,6 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     published(cloud, "ready", bash_runtime(), MemorySize=256)
     which = {"FunctionName": "ready", "Namespace": "default", "Qualifier": "1"}
     put = {**which, "VersionProvisionedConcurrencyNum": 2, "ProvisionedType": "Default"}
-    refusal = {"TriggerActions": [sample_of("TriggerAction")]}
-    assert cloud.error(PROVISIONED[0], **put, **refusal) == "UnsupportedOperation"
     for name in ("TrackingTarget", "MinCapacity", "MaxCapacity"):
         assert cloud.error(PROVISIONED[0], **put, **{name: 1}) == "UnsupportedOperation"
     assert cloud.product.instances("ready") == []
@@ -142,6 +140,16 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     counts = (one.AllocatedProvisionedConcurrencyNum, one.AvailableProvisionedConcurrencyNum)
     assert counts == (2, 2)
     assert listed(cloud, "ready").TotalProvisionedConcurrencyMem == 512
+    later = {
+        "TriggerName": "fewer",
+        "TriggerProvisionedConcurrencyNum": 1,
+        "TriggerCronConfig": "* * * * * * *",
+        "ProvisionedType": "Default",
+    }
+    cloud.call(PROVISIONED[0], **put, TriggerActions=[later])
+    eventually(lambda: allocated(cloud, "ready").AllocatedProvisionedConcurrencyNum == 1)
+    [timer] = cloud.call(PROVISIONED[1], **which).Allocated[0].TriggerActions
+    assert timer._serialize() == later
     cloud.call("Invoke", FunctionName="ready", Qualifier="1", LogType="Tail")
     assert "Init Report" not in invoke(cloud, "ready", Qualifier="1", LogType="Tail").Log
     cloud.call(PROVISIONED[2], **which)
@@ -207,6 +215,16 @@ def test_the_total_of_a_namespace_is_shared(cloud: Cloud) -> None:
     cloud.call("DeleteNamespace", Namespace="small")
 
 
+def timed(**changes: Any) -> dict[str, Any]:
+    """A valid TriggerAction, but for ``changes``."""
+    return {
+        "TriggerName": "nightly",
+        "TriggerProvisionedConcurrencyNum": 1,
+        "TriggerCronConfig": "0 0 2 * * * *",
+        **changes,
+    }
+
+
 @pytest.mark.parametrize(
     ("action", "params", "code"),
     [
@@ -258,6 +276,27 @@ def test_the_total_of_a_namespace_is_shared(cloud: Cloud) -> None:
             "PutProvisionedConcurrencyConfig",
             {"ProvisionedType": "ConcurrencyUtilizationTracking"},
             "UnsupportedOperation",
+        ),
+        *(
+            ("PutProvisionedConcurrencyConfig", {"TriggerActions": timers}, code)
+            for timers, code in (
+                ([timed(TriggerCronConfig="x")], "InvalidParameterValue.TriggerCronConfig"),
+                ([timed(TriggerName="1")], "InvalidParameterValue.ProvisionTriggerName"),
+                (
+                    [timed(TriggerProvisionedConcurrencyNum=-1)],
+                    "InvalidParameterValue.TriggerProvisionedConcurrencyNum",
+                ),
+                (
+                    [timed(), timed(TriggerCronConfig="0 0 1 * * * *")],
+                    "InvalidParameterValue.ProvisionTriggerNameDuplicate",
+                ),
+                (
+                    [timed(), timed(TriggerName="b")],
+                    "InvalidParameterValue.ProvisionTriggerCronConfigDuplicate",
+                ),
+                ([timed()] * 11, "LimitExceeded.ProvisionTriggerAction"),
+                ([timed(ProvisionedType="x")], "InvalidParameterValue.ProvisionType"),
+            )
         ),
         ("GetProvisionedConcurrencyConfig", {"Qualifier": "9"}, "ResourceNotFound.FunctionVersion"),
         (
