@@ -103,7 +103,9 @@ def installed(cache: Path, code: Path, label: str, directory: Path, version: str
         left = docker("ps", "--all", "--quiet", "--filter", f"label=scf-sandbox={label}").split()
         if left:
             docker("rm", "--force", *left)
-        docker("image", "rm", "--force", *set(docker("image", "ls", "-q", REPOSITORY).split()))
+        # The newest first: an image cannot go before those that are built on it.
+        images = dict.fromkeys(docker("image", "ls", "--quiet", REPOSITORY).split())
+        docker("image", "rm", "--force", *images)
 
 
 def _template(code: Path) -> dict[str, Any]:
