@@ -91,6 +91,8 @@ class ProvisionTimers:
             seen = now
             for key, version, timer in due:
                 await self._fire(key, version, timer)
+            if due:
+                continue  # something may have changed meanwhile
             wait_s = LOOK_EVERY_S if next_at is None else next_at - self._clock.now()
             try:
                 async with asyncio.timeout(min(max(wait_s, 0.0), LOOK_EVERY_S)):

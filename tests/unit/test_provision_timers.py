@@ -26,6 +26,8 @@ class Stage:
         self.functions: dict[str, Function] = {}
         self.fired: list[tuple[str, str, int]] = []
         self.error: ConflictError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._event = asyncio.Event()
         self.timers = ProvisionTimers(self, self, self.time)  # type: ignore[arg-type]
 
@@ -37,6 +39,7 @@ class Stage:
 
     async def provision_timed(self, key: Key, version: str, count: int) -> None:
         self.fired.append((key[1], version, count))
+        await self.gate.wait()
         if self.error is not None:
             raise self.error
 
@@ -84,6 +87,19 @@ async def test_one_that_cannot_be_done_does_not_stop_the_others(stage: Stage) ->
     await eventually(lambda: len(stage.fired) == 1)
     await stage.pass_time(10)
     await eventually(lambda: len(stage.fired) == 2)
+
+
+async def test_one_that_is_set_while_another_one_fires_is_not_overlooked(stage: Stage) -> None:
+    stage.gate.clear()
+    stage.put("f", ("30 13 22 * * * *", 3))  # ten seconds after EPOCH
+    await stage.pass_time(11)
+    await eventually(lambda: stage.fired == [("f", "1", 3)])
+    stage.put("f")
+    stage.put("g", ("* * * * * * *", 4))
+    stage.gate.set()
+    await turns()
+    await stage.pass_time(3)
+    await eventually(lambda: ("g", "1", 4) in stage.fired)
 
 
 async def test_one_that_is_taken_away_does_not_fire(stage: Stage) -> None:
