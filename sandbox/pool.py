@@ -118,6 +118,9 @@ class Pool:
         """Every instance as plain data, for the REST list and the metrics."""
         return [group.view(instance) for instance, group in self._group_of.items()]
 
+    def expect_code(self, digest: str) -> None:
+        self._engine.expect(digest)
+
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
         """Make the version's code ready on the engine, then let instances stand by."""
         assert version.code is not None

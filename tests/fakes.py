@@ -156,6 +156,7 @@ class FakeEngine:
         self.memory_total_mb = 4096
         self.containers: list[FakeContainer] = []
         self.prepared: list[tuple[str, tuple[str, ...]]] = []
+        self.expected: list[str] = []
         self.forgotten: list[str] = []
         self.failures: list[SandboxError] = []
         self.destroy_error: SandboxError | None = None
@@ -174,6 +175,9 @@ class FakeEngine:
 
     async def open(self, listen: Listen) -> None:
         self._listen = listen
+
+    def expect(self, code_digest: str) -> None:
+        self.expected.append(code_digest)
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         self.prepared.append((code_digest, layers))

@@ -121,6 +121,11 @@ class Engine(Protocol):
         """Connect and sweep what an earlier run left. ``listen`` opens the runtime API."""
         ...
 
+    def expect(self, code_digest: str) -> None:
+        """A package is being checked, and will have to be prepared if it is good: begin with what
+        needs nothing of it. Never fails; ``forget`` takes it back."""
+        ...
+
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         """Make code and layers ready to be mounted. Idempotent."""
         ...

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import tempfile
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,14 +16,15 @@ from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import IO, BinaryIO
+    from typing import BinaryIO
 
     from sandbox.engine.docker import DockerEngine
     from sandbox.package import PackageStore
 
 log = structlog.get_logger()
 
-SPOOL_BYTES = 16 * 1024 * 1024
+#: What goes to the engine at once.
+PIECE_BYTES = 1024 * 1024
 
 
 class CodeVolumes:
@@ -37,8 +40,16 @@ class CodeVolumes:
         self._packages = packages
         self._volumes: dict[str, asyncio.Future[str]] = {}
         self._merged: dict[str, tuple[str, ...]] = {}
+        #: The containers that will fill a volume, begun before there is a package; by its key.
+        self._begun: dict[str, asyncio.Future[str]] = {}
         #: Containers that have filled a volume and are being removed, by the volume's key.
         self._leaving: dict[str, asyncio.Future[None]] = {}
+
+    def expect(self, digest: str) -> None:
+        """Begin with a package's volume before its content is known to be good."""
+        key = digest[:32]
+        if key not in self._volumes and key not in self._begun:
+            self._begun[key] = asyncio.ensure_future(self._begin(self._name(key)))
 
     async def code(self, digest: str) -> str:
         """The name of the volume that holds a package."""
@@ -58,23 +69,44 @@ class CodeVolumes:
         return await self._volume(key, write)
 
     async def forget(self, digest: str) -> None:
-        """Remove a package's volume, and those that it was merged into, if they are there and not
-        in use."""
+        """Remove a package's volume, and those that it was merged into, if they are there.
+
+        ``EngineError`` while an instance uses one of them: that one stays, to be tried again.
+        """
         merged = [key for key, digests in self._merged.items() if digest in digests]
         for key in (digest[:32], *merged):
+            await self._forget(key)
             self._merged.pop(key, None)
-            pending = self._volumes.pop(key, None)
+
+    async def _forget(self, key: str) -> None:
+        pending = self._volumes.pop(key, None)
+        if begun := self._begun.pop(key, None):
+            with contextlib.suppress(PlatformError):
+                await self._engine.remove_container(await begun)
+        elif pending is not None:
+            with contextlib.suppress(PlatformError):
+                await pending
+            if leaving := self._leaving.pop(key, None):
+                await leaving
+        else:
+            return
+        try:
+            await self._engine.run(self._engine.client.remove_volume, self._name(key), force=True)
+        except EngineError:
             if pending is not None:
-                with contextlib.suppress(PlatformError):
-                    name = await pending
-                    if leaving := self._leaving.pop(key, None):
-                        await leaving
-                    await self._remove(name)
+                self._volumes.setdefault(key, pending)
+            raise
+
+    async def settled(self) -> None:
+        """Wait until nothing is being made or removed."""
+        at_work = (self._begun, self._volumes, self._leaving)
+        waits = [future for futures in at_work for future in futures.values()]
+        await asyncio.gather(*waits, return_exceptions=True)
 
     async def sweep(self, filters: dict[str, Any]) -> None:
         """Remove every code volume of this installation."""
-        await asyncio.gather(*self._leaving.values())
         self._leaving.clear()
+        self._begun.clear()
         self._volumes.clear()
         found = await self._engine.run(
             self._engine.client.volumes,
@@ -86,8 +118,7 @@ class CodeVolumes:
     async def _volume(self, key: str, write: Callable[[BinaryIO], None]) -> str:
         pending = self._volumes.get(key)
         if pending is None:
-            name = f"scf-{self._engine.labels.installation}-code-{key}"
-            pending = asyncio.ensure_future(self._fill(key, name, write))
+            pending = asyncio.ensure_future(self._fill(key, self._name(key), write))
             self._volumes[key] = pending
         try:
             return await asyncio.shield(pending)
@@ -97,24 +128,37 @@ class CodeVolumes:
             raise
 
     async def _fill(self, key: str, name: str, write: Callable[[BinaryIO], None]) -> str:
-        """Both cores: the engine makes volume and container while we make the archive."""
-        run, client = self._engine.run, self._engine.client
-        made, written = await asyncio.gather(
-            run(self._make_filler, name), run(_archive, write), return_exceptions=True
-        )
+        filler = await (self._begun.pop(key, None) or self._begin(name))
         try:
-            if isinstance(made, BaseException):
-                raise made
-            if isinstance(written, BaseException):
-                raise written
-            await run(client.put_archive, made, "/code", written)
+            await self._engine.run(self._pour, filler, write)
         finally:
-            if not isinstance(written, bytes | BaseException):
-                written.close()
-            if isinstance(made, str):
-                # The code is there: nobody has to wait until its container is gone again.
-                self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(made))
+            # The code is there: nobody has to wait until its container is gone again.
+            self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(filler))
         return name
+
+    def _pour(self, filler: str, write: Callable[[BinaryIO], None]) -> None:
+        """Have the engine unpack what ``write`` packs, while it does. Raises what either does."""
+        source, target = os.pipe()
+
+        def pack() -> None:
+            # A pipe that breaks is the engine's refusal, which is told by its own error.
+            with contextlib.suppress(BrokenPipeError), open(target, "wb") as out:
+                write(out)
+
+        with ThreadPoolExecutor(1) as packer:
+            packed = packer.submit(pack)
+            try:
+                with open(source, "rb") as tar:
+                    pieces = iter(partial(tar.read, PIECE_BYTES), b"")
+                    self._engine.client.put_archive(filler, "/code", pieces)
+            finally:
+                packed.result()
+
+    def _name(self, key: str) -> str:
+        return f"scf-{self._engine.labels.installation}-code-{key}"
+
+    async def _begin(self, name: str) -> str:
+        return await self._engine.run(self._make_filler, name)
 
     def _make_filler(self, name: str) -> str:
         client, labels = self._engine.client, self._engine.labels
@@ -132,19 +176,3 @@ class CodeVolumes:
             await self._engine.run(self._engine.client.remove_volume, name, force=True)
         except EngineError as error:
             log.warning("volume_not_removed", volume=name, error=error.message)
-
-
-def _archive(write: Callable[[BinaryIO], None]) -> bytes | IO[bytes]:
-    """What ``write`` writes: as bytes, which are sent at once, or in a file if that is large."""
-    tar = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - for whoever called
-    try:
-        write(tar)  # type: ignore[arg-type]
-    except BaseException:
-        tar.close()
-        raise
-    size = tar.tell()
-    tar.seek(0)
-    if size > SPOOL_BYTES:
-        return tar
-    with tar:
-        return tar.read()

@@ -252,6 +252,9 @@ class DockerEngine:
         await self.sweep()
         await self.networks.open(listen)
 
+    def expect(self, code_digest: str) -> None:
+        self._code.expect(code_digest)
+
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         await self._code.code(code_digest)
         if layers:
@@ -375,6 +378,7 @@ class DockerEngine:
 
     async def sweep(self) -> None:
         """Remove what an earlier run of this installation left behind."""
+        await self._code.settled()
         mine = {"label": [self.labels.mine]}
         instances = {"label": [self.labels.mine, "scf-sandbox.role=instance"]}
         fillers = {"label": [self.labels.mine, "scf-sandbox.role=filler"]}

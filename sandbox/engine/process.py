@@ -89,6 +89,9 @@ class ProcessEngine:
         )
         self._sample()
 
+    def expect(self, code_digest: str) -> None:
+        """Nothing can be begun without the package."""
+
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         await self._directories.code(code_digest)
         if layers:

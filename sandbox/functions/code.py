@@ -30,6 +30,11 @@ FORGET_AGAIN_S = (0.2, 1.0, 5.0, 30.0, 120.0, 900.0)
 class CodeHost(Protocol):
     """What functions need of the pool and its engine. Errors are ``EngineError``."""
 
+    def expect_code(self, digest: str) -> None:
+        """A package is being checked that will be prepared if it is good. Never fails;
+        ``forget_code`` takes it back."""
+        ...
+
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
         """Make the version's code ready to run and let instances stand by. Idempotent."""
         ...
@@ -79,14 +84,17 @@ class CodeKeeper:
         self._closed = False
 
     @asynccontextmanager
-    async def admit(self, data: bytes) -> AsyncIterator[CodeRef]:
+    async def admit(self, data: bytes, *, to_run: bool = False) -> AsyncIterator[CodeRef]:
         """Check and save a package, and hold it within the block.
 
-        Raises what ``package.inspect`` raises. Whoever wants to keep it must be in use by the end.
+        The host hears of one that is ``to_run`` before it is checked. Raises what
+        ``package.inspect`` raises. Whoever wants to keep it must be in use by the end.
         """
         digest = await asyncio.to_thread(digest_of, data)
         with self.holding({digest}):
             async with self._lock(digest):
+                if to_run:
+                    self._host.expect_code(digest)
                 ref = await asyncio.to_thread(self._packages.save, data, digest)
             yield ref
 
@@ -134,7 +142,9 @@ class CodeKeeper:
                     await asyncio.to_thread(self._packages.remove, digest)
                     return
                 except (SandboxError, OSError) as error:
-                    log.info("package_not_dropped", digest=digest, error=str(error))
+                    # As a rule an instance that has its code mounted is still being ended.
+                    tell = log.debug if pause is not None else log.warning
+                    tell("package_not_dropped", digest=digest, error=str(error))
             if pause is not None:
                 await asyncio.sleep(pause)
 

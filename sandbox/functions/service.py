@@ -235,7 +235,7 @@ class FunctionService:
         change = change or ConfigChange()
 
         async def update() -> Function:
-            async with self.code.admit(data) as ref:
+            async with self.code.admit(data, to_run=True) as ref:
 
                 def wanted(function: Function) -> Candidate:
                     require_settled(function, code)
@@ -306,7 +306,7 @@ class FunctionService:
     # ------------------------------------------------------------------ inside
 
     async def _create(self, function: Function, data: bytes, dry_run: bool) -> Function:
-        async with self.code.admit(data) as ref:
+        async with self.code.admit(data, to_run=True) as ref:
             rules.check_total_size(ref, function.latest.config.layers)
             if dry_run:
                 self._registry.require_room(function.namespace, self._functions_per_namespace)

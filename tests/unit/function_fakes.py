@@ -87,6 +87,7 @@ class FakeHost:
         self.gate.set()
         self.prepared: list[tuple[Function, FunctionVersion]] = []
         self.retired: list[tuple[str, str, frozenset[str]]] = []
+        self.expected: list[str] = []
         self.forgotten: list[str] = []
         self.killed: list[tuple[str, str, str]] = []
         self.provisions: list[tuple[str, dict[str, int]]] = []
@@ -94,6 +95,9 @@ class FakeHost:
         self.in_use: set[str] = set()
         self.forget_refusals = 0
         self.retire_errors: list[Exception] = []
+
+    def expect_code(self, digest: str) -> None:
+        self.expected.append(digest)
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
         self.prepared.append((function, version))

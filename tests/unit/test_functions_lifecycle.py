@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from sandbox.errors import EngineError, NotFoundError, PlatformError, RequestError
 from sandbox.functions.code import CodeKeeper
 from sandbox.functions.listing import Query
-from sandbox.functions.model import FunctionStatus, instance_keys
+from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_keys
 from sandbox.functions.tasks import TaskOwner
 from sandbox.package import digest_of
 from tests.unit.function_fakes import Bench, eventually, package
@@ -110,6 +110,18 @@ async def test_a_function_whose_instances_cannot_be_ended_is_deleted_all_the_sam
 
 
 # ---------------------------------------------------------------- packages
+
+
+async def test_the_host_hears_of_code_before_it_is_checked(bench: Bench) -> None:
+    await bench.active()
+    assert bench.host.expected == [digest_of(package())]
+
+
+async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(bench: Bench) -> None:
+    with pytest.raises(RequestError):
+        await bench.service.create("default", "fn", b"not a zip", FunctionConfig())
+    assert bench.host.expected == [digest_of(b"not a zip")]
+    await eventually(lambda: bench.host.forgotten == [digest_of(b"not a zip")])
 
 
 async def test_code_still_in_use_by_an_instance_is_dropped_later(bench: Bench) -> None:
