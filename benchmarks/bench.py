@@ -60,8 +60,9 @@ class Bench:
             yield plane
 
     @contextmanager
-    def compose(self, **settings: str) -> Iterator[ControlPlane]:
-        with ours.by_compose(self._new_label(), **settings) as plane:
+    def compose(self, *, published: bool = False, **settings: str) -> Iterator[ControlPlane]:
+        """One by compose: see ``ours.by_compose``."""
+        with ours.by_compose(self._new_label(), published=published, **settings) as plane:
             yield plane
 
     def interleave(self, contestants: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:

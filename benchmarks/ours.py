@@ -185,20 +185,29 @@ def on_host(installation: str, data: Path, **settings: str) -> Iterator[ControlP
 
 
 @contextmanager
-def by_compose(installation: str, **settings: str) -> Iterator[ControlPlane]:
-    """The control plane as ``docker compose up`` runs it. Its image must be there."""
+def by_compose(
+    installation: str, *, published: bool = False, **settings: str
+) -> Iterator[ControlPlane]:
+    """The control plane as ``scripts/up`` runs it here: by compose, in the machine's network.
+
+    ``published``: as plain ``docker compose up`` does anywhere, behind a published port. Its image
+    must be there.
+    """
     plane = ControlPlane(free_port(), installation)
     environment = {
         **_own_environment(),
         "SCF_PORT": str(plane.port),
+        "SCF_RUNTIME_PORT": str(free_port()),
         "SCF_INSTALLATION": installation,
         **settings,
     }
+    files = ["compose.yaml"] if published else ["compose.yaml", "compose.host.yaml"]
     project = f"scf-sandbox-{installation}"
     bases = ROOT / ".env.images"
     compose = [
         *("docker", "compose", "--project-directory", str(ROOT), "--project-name", project),
         *(("--env-file", str(bases)) if bases.exists() else ()),
+        *(part for file in files for part in ("--file", str(ROOT / file))),
     ]
 
     def run(*arguments: str) -> None:

@@ -141,13 +141,37 @@ build_instance_image() {
     -t "$INSTANCE_IMAGE" - <"$ROOT/Dockerfile.centos7"
 }
 
+# Whether a container in the engine's host network is in this machine's network: not where the engine runs elsewhere, in
+# a virtual machine or without root's rights.
+engine_is_here() {
+  local facts
+  [[ $(uname -s) == Linux ]] || return 1
+  facts=$(docker info --format '{{.Name}} {{.OperatingSystem}} {{.SecurityOptions}}' 2>/dev/null) || return 1
+  [[ $facts == "$(uname -n) "* && $facts != *'Docker Desktop'* && $facts != *rootless* && $facts != *userns* ]]
+}
+
+# A firewall that keeps containers from reaching a program of this machine, as far as one can see.
+firewalled() {
+  grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && return
+  is_root && have iptables && [[ $(iptables -S INPUT 2>/dev/null) == *'-P INPUT DROP'* ]]
+}
+
+# The compose files: the user's choice, or the machine's own network where that works, or a published port.
+compose_files() {
+  if [[ -n ${COMPOSE_FILE:-} ]] || grep -qs '^COMPOSE_FILE=' "$ROOT/.env"; then return; fi
+  printf '%s\n' --file "$ROOT/compose.yaml"
+  [[ ! -f $ROOT/compose.override.yaml ]] || printf '%s\n' --file "$ROOT/compose.override.yaml"
+  if engine_is_here && ! firewalled; then printf '%s\n' --file "$ROOT/compose.host.yaml"; fi
+}
+
 # docker compose on this project, with the chosen bases and the user's .env.
 compose() {
-  local project=scf-sandbox files=()
+  local project=scf-sandbox files
+  mapfile -t files < <(compose_files)
   [[ $INSTALLATION == default ]] || project=scf-sandbox-$INSTALLATION
   [[ ! -f $BASES_FILE ]] || files+=(--env-file "$BASES_FILE")
   [[ ! -f $ROOT/.env ]] || files+=(--env-file "$ROOT/.env")
-  docker compose --project-directory "$ROOT" --project-name "$project" "${files[@]}" "$@"
+  (cd "$ROOT" && exec docker compose --project-directory "$ROOT" --project-name "$project" "${files[@]}" "$@")
 }
 
 # The embedded control plane of this checkout (scripts/up where there is no engine): its process id while it runs.

@@ -155,8 +155,8 @@ def create(bench: Bench) -> list[Row]:
             Series("ours on the host", "s", tuple(found["ours"])),
             Series("volume, container, archive", "s", tuple(found["peer"])),
             at_most(1.5),
-            bounds="Before the package is sent to the engine, the zip arrives as base64 within JSON,"
-            " is decoded, hashed, decompressed to check it, and written to disk for good, and only"
+            bounds="Before the package goes to the engine, the zip comes as base64 within JSON, is"
+            " decoded, hashed, decompressed to check it, and written to disk for good, and only"
             " then is the request answered. The engine makes volume and container meanwhile, on the"
             " same cores; more of these would lift it.",
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONTAINED, BARE, LIMIT = "RIE in a container", "RIE bare", "bare rendezvous"
 HOST, COMPOSE = "ours on the host", "ours by compose"
+PUBLISHED = "ours by compose, published port"
 
 ONE_CORE = (
     "One Python process reads the request, keeps the record and the log, and carries the three"
@@ -27,9 +28,10 @@ ONE_CORE = (
     " generator, the bootstrap and the kernel on the same cores, every microsecond of it counts;"
     " more cores, or a part of it compiled, would lift it."
 )
-COMPOSED = (
+PROXIED = (
     "A published port goes through Docker's proxy process, which copies every byte once more and"
-    " takes its share of the same cores; host networking, or more cores, would lift it."
+    " takes its share of the same cores. The machine's own network lifts it: scripts/up uses it"
+    " where the engine runs on this machine."
 )
 
 
@@ -55,7 +57,7 @@ def one_client(bench: Bench) -> list[Row]:
     found: list[Row] = []
     for name in planes:
         rate, p50 = rates(name, loads[name]), latencies(name, loads[name])
-        bounds = ONE_CORE if name == HOST else COMPOSED
+        bounds = PROXIED if name == PUBLISHED else ONE_CORE
         for peer, faster, sooner in ((CONTAINED, 2.5, 0.4), (BARE, 1.5, 0.67)):
             found += [
                 Row("rate", rate, rates(peer, loads[peer]), at_least(faster), notes[name], bounds),
@@ -87,7 +89,7 @@ def eight_clients(bench: Bench) -> list[Row]:
     found: list[Row] = []
     for name in planes:
         rate = rates(name, loads[name])
-        bounds = ONE_CORE if name == HOST else COMPOSED
+        bounds = PROXIED if name == PUBLISHED else ONE_CORE
         found += [
             Row("rate", rate, peer, at_least(4), notes[name], bounds),
             Row("rate", rate, rates(LIMIT, loads[LIMIT]), at_least(0.6), bounds=bounds),
@@ -100,6 +102,7 @@ def _planes(bench: Bench, stack: ExitStack) -> dict[str, ControlPlane]:
     planes = {HOST: stack.enter_context(bench.host())}
     if not bench.short:
         planes[COMPOSE] = stack.enter_context(bench.compose())
+        planes[PUBLISHED] = stack.enter_context(bench.compose(published=True))
     return planes
 
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.product import ROOT, eventually, left_behind, make_zip
+from tests.e2e.product import (
+    ROOT,
+    bash_runtime,
+    eventually,
+    free_port,
+    left_behind,
+    make_zip,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,3 +193,25 @@ class TestANewcomer:
         )
         answer = httpx.post(f"{URL}/functions/nosy/invocations", trust_env=False, timeout=60)
         assert re.fullmatch("000", answer.text), answer.text
+
+
+def test_the_published_port_of_plain_compose_serves_as_well() -> None:
+    installation, port = f"{os.environ.get('SCF_TEST_INSTALLATION', 'test')}-port", free_port()
+    environment = {
+        **os.environ,
+        "COMPOSE_FILE": "compose.yaml",
+        "SCF_INSTALLATION": installation,
+        "SCF_PORT": str(port),
+    }
+    run(ROOT / "scripts" / "up", "--detach", env=environment)
+    try:
+        shown = run("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
+        assert shown.stdout.strip() == f"scf-sandbox-{installation}-control-1"
+        url = f"http://127.0.0.1:{port}/functions"
+        package = {"code": ("code.zip", make_zip({"bootstrap": bash_runtime()}))}
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            assert client.post(url, data={"name": "port"}, files=package).status_code == 201
+            assert client.post(f"{url}/port/invocations", content=EVENT).text == f"{EVENT}\n"
+    finally:
+        run(ROOT / "scripts" / "down", env=environment)
+    assert left_behind(installation) == []
