@@ -35,6 +35,11 @@ log = structlog.get_logger()
 TICK_S = 0.1
 #: A used standing-by instance is replaced this long after, so as not to slow the cold start.
 REPLACE_AFTER_S = 0.25
+#: To remove containers takes the engine most of a machine. While instances are stopped in close
+#: order (many timeouts at once), that would hold up the answers of the next ones: so it begins when
+#: none has been stopped for a moment, and after the second figure in any case. Seconds.
+CALM_S = 0.02
+CALM_WITHIN_S = 0.2
 
 
 class Pool:
@@ -64,6 +69,7 @@ class Pool:
         self._supply = Supply(self._groups, budget, settings, self._loop, self._start)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._stopped_at = 0.0
         #: Called whenever ``has_room`` may have become true for some version.
         self.on_room: Callable[[], None] = _nobody
         self._ticker = self._loop.call_later(TICK_S, self._tick)
@@ -185,6 +191,7 @@ class Pool:
         group.drop(instance)
         if instance.failure:
             self._supply.not_provisioned(group, instance.failure)
+        self._stopped_at = self._loop.time()
         self._spawn(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
@@ -273,11 +280,21 @@ class Pool:
             self.by_host.pop(instance.container.runtime_host, None)
             self.by_peer.pop(instance.container.peer, None)
             try:
+                await self._calm()
                 await instance.container.destroy()
             except SandboxError as error:
                 log.error("instance_not_destroyed", error=error.message)
         instance.removed()
         self._remove(instance)
+
+    async def _calm(self) -> None:
+        """Wait until no instance has been stopped for a moment."""
+        latest = self._loop.time() + CALM_WITHIN_S
+        while not self._closed:
+            calm_in = min(self._stopped_at + CALM_S, latest) - self._loop.time()
+            if calm_in <= 0:
+                return
+            await asyncio.sleep(calm_in)
 
     def _remove(self, instance: Instance) -> None:
         group = self._group_of.pop(instance, None)

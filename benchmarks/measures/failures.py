@@ -68,8 +68,8 @@ def timeout(bench: Bench) -> list[Row]:
         bench.interleave({"ours": turn})
     series = Series("ours on the host", "ms", tuple(late))
     bounds = (
-        "The timers all end in the same moment, and each ends an instance; the last answers wait"
-        " for the processor."
+        "The timers all end in nearly the same moment: the last answers wait for the processor. The"
+        " instances are removed when it is calm again."
     )
     return [
         Row(f"past T = {TIMEOUT_S} s, {pending} pending: p99", series, goal=below(50),

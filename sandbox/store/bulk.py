@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from sandbox.store.rows import Row
 
-#: Rows per statement. 20 columns times this stay far below SQLite's 32,766 parameters.
-_STATEMENT_ROWS = 100
+#: Rows per statement. 20 columns times this stay below SQLite's 32,766 parameters.
+_STATEMENT_ROWS = 1000
 
 
 class BulkUpsert:

@@ -54,8 +54,10 @@ class RecordWriter:
 
     Each item is appended to the journal, where it survives the death of this process, and queued;
     a thread takes the queue after ``interval_s``, or when it holds ``batch`` items, and inserts it.
-    While the database fails, the thread tries again and the queue grows up to ``max_bytes``; what
-    comes then is dropped and counted.
+    Seldom and much at once: while the thread waits for the interpreter, the event loop has to wake
+    it whenever it lets go of that, several times in an invocation. Queries need not wait, they
+    ``flush``. While the database fails, the thread tries again and the queue grows up to
+    ``max_bytes``; what comes then is dropped and counted.
 
     Use: ``recover()``, any number of ``put``, ``close()``. ``put``, ``put_log`` and ``flush`` may
     be called from any thread. Metrics: ``pending``, ``written``, ``dropped`` (items).
@@ -66,8 +68,8 @@ class RecordWriter:
         repository: RecordRepository,
         journal_path: Path,
         *,
-        interval_s: float = 0.1,
-        batch: int = 1000,
+        interval_s: float = 0.5,
+        batch: int = 4000,
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         """Opens the journal and starts the thread. Raises ``PlatformError`` if it cannot."""

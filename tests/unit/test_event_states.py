@@ -101,8 +101,7 @@ async def test_any_failure_ends_the_instance_with_asynchronous_execution_only(
             [container] = bench.heart.engine.alive
             container.instance.push_too_large()
         await bench.over()
-        await turns(50)
-        assert len(bench.heart.engine.alive) == (0 if async_run else 1)
+        await eventually(lambda: len(bench.heart.engine.alive) == (0 if async_run else 1))
     assert bench.heart.engine.launches == (2 if async_run else 1)
 
 

@@ -297,8 +297,7 @@ async def test_a_standing_by_instance_that_ends_is_gone(heart: Heart) -> None:
     heart.engine.gate.set()
     container = await heart.container(0)
     container.end(Exit(1))
-    await turns()
-    assert heart.pool.instances() == []
+    await eventually(lambda: heart.pool.instances() == [])
 
 
 async def test_code_no_longer_needed_is_forgotten_by_the_engine(heart: Heart) -> None:

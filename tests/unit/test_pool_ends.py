@@ -3,16 +3,60 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
 from sandbox.lifecycle import State
+from sandbox.status import StatusCode
 from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
+
+if TYPE_CHECKING:
+    import pytest
+
+    from sandbox.instance import Instance
 
 HELLO = function()
 OTHER = function("other")
 NOBODY: frozenset[str] = frozenset()
+
+
+# ---------------------------------------------------------------- removal
+
+
+async def busy(heart: Heart, count: int) -> list[Instance]:
+    """So many instances, each at work on an event."""
+    events = [heart.submit(HELLO) for _ in range(count)]
+    for number in range(count):
+        (await heart.runtime(number)).ready().poll()
+    return [event.instance for event in events if event.instance is not None]
+
+
+async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
+    monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1000.0)
+    heart = Heart()
+    for instance in await busy(heart, 3):
+        instance.cancel(StatusCode.CANCELED, "enough")
+        await heart.time.advance(0.75)
+    assert len(heart.engine.alive) == 3
+    await heart.time.advance(0.75)
+    assert heart.engine.alive == []
+    await heart.close()
+
+
+async def test_removal_does_not_wait_for_calm_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
+    monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1.7)
+    heart = Heart()
+    for instance in await busy(heart, 5):
+        instance.cancel(StatusCode.CANCELED, "enough")
+        await heart.time.advance(0.5)
+    assert len(heart.engine.alive) < 5
+    await heart.close()
 
 
 # ---------------------------------------------------------------- retirement
