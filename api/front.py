@@ -97,11 +97,12 @@ def front_protocol(
 
         def on_headers_complete(self) -> None:
             self._invoke_body = None
-            if self._is_plain_invoke():
+            fields = dict(self.headers)
+            if self._is_plain_invoke(fields):
                 self._invoke_body = []
                 self._invoke_size = 0
                 self._invoke_room = None
-                length = dict(self.headers).get(b"content-length", b"")
+                length = fields.get(b"content-length", b"")
                 if len(length) > SMALL_DIGITS and length.isdigit():
                     size = int(length)
                     self._invoke_room = bytearray(size) if size <= MAX_BODY_BYTES else None
@@ -138,18 +139,12 @@ def front_protocol(
             self.cycle = running  # type: ignore[assignment]
             api.answer_invoke(raw, partial(self._answer, running))
 
-        def _is_plain_invoke(self) -> bool:
+        def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
+            if fields.get(b"x-tc-action") not in ACTIONS or b"origin" in fields:
+                return False
             if self.url != b"/" or self.parser.get_method() != b"POST":
                 return False
-            if self.cycle is not None and not self.cycle.response_complete:
-                return False
-            plain = False
-            for name, value in self.headers:
-                if name == b"origin":
-                    return False
-                if name == b"x-tc-action":
-                    plain = value in ACTIONS
-            return plain
+            return self.cycle is None or self.cycle.response_complete
 
         def _answer(self, running: _Running, answer: bytes) -> None:
             stir()

@@ -113,6 +113,8 @@ def _by_headers(raw: RawRequest, request_id: str, scheme: Scheme, secret_id: str
 def _body(body: Body, kind: str) -> dict[str, Any]:
     if kind.startswith("multipart/form-data"):
         return parse_multipart(bytes(body), kind)
+    if body[:1] == b"{":
+        return _json_object(body)
     if not body or body.isspace():
         return {}
     if _looks_like_json(body) or not kind.startswith("application/x-www-form-urlencoded"):

@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 #: How far a client's clock may be from ours, either way, seconds.
 WINDOW_S = 300
 
-DAY_S = 86_400
-
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-_AUTHORIZATION = re.compile(
+_SCOPE = re.compile(
     r"TC3-HMAC-SHA256\s+Credential=(?P<id>[^/,\s]+)/(?P<date>\d{4}-\d{2}-\d{2})/"
-    r"(?P<service>[^,\s]+)/tc3_request\s*,\s*SignedHeaders=(?P<headers>[^,\s]+)\s*,"
-    r"\s*Signature=(?P<signature>[0-9a-fA-F]{64})\s*"
+    r"(?P<service>[^,\s]+)/tc3_request\s*,\s*SignedHeaders=(?P<headers>[^,\s]+)\s*,\s*"
 )
+_HEX = "0123456789abcdefABCDEF"
 
 
 class Credential(NamedTuple):
@@ -73,23 +71,34 @@ def read_authorization(header: str) -> Credential:
     The service is whatever stands between date and ``tc3_request``: some clients put a host and
     port there. Raises ``AuthFailure.InvalidAuthorization``.
     """
-    match = _AUTHORIZATION.fullmatch(header)
-    secret_id, date, service, listed, signature = match.groups() if match else ("",) * 5
-    names = tuple(listed.lower().split(";"))
-    if "content-type" not in names or "host" not in names:
+    scope, _, signature = header.rstrip().rpartition("Signature=")
+    found = _read_scope(scope)
+    if found is None or len(signature) != 64 or signature.strip(_HEX):
         raise AuthError(
             "the Authorization header cannot be read: it must be TC3-HMAC-SHA256"
             " Credential=<SecretId>/<date>/<service>/tc3_request,"
             " SignedHeaders=content-type;host, Signature=<hex>",
             "AuthFailure.InvalidAuthorization",
         )
-    return Credential(secret_id, date, service, names, signature)
+    return Credential(*found, signature)
+
+
+@lru_cache(256)
+def _read_scope(text: str) -> tuple[str, str, str, tuple[str, ...]] | None:
+    """What comes before the signature, the same in all requests of a client for a day."""
+    match = _SCOPE.fullmatch(text)
+    if match is None:
+        return None
+    secret_id, date, service, listed = match.groups()
+    names = tuple(listed.lower().split(";"))
+    if "content-type" not in names or "host" not in names:
+        return None
+    return secret_id, date, service, names
 
 
 def _verify_tc3(raw: RawRequest, timestamp: str, credentials: Mapping[str, str], now: float) -> str:
     credential = read_authorization(raw.headers.get("authorization", ""))
-    moment = _fresh(timestamp, now)
-    if _date(moment // DAY_S) != credential.date:
+    if _date(_fresh(timestamp, now)) != credential.date:
         raise AuthError(
             f"the credential's date {credential.date} is not the UTC date of X-TC-Timestamp",
             "AuthFailure.SignatureExpire",
@@ -98,9 +107,8 @@ def _verify_tc3(raw: RawRequest, timestamp: str, credentials: Mapping[str, str],
     scope = f"{credential.date}/{credential.service}/tc3_request"
     for canonical in canonical_requests(raw, credential.signed_headers):
         digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
-        text = f"{Scheme.TC3}\n{timestamp}\n{scope}\n{digest}"
         keyed = key.copy()
-        keyed.update(text.encode())
+        keyed.update(f"TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}".encode())
         if hmac.compare_digest(keyed.hexdigest(), credential.signature.lower()):
             return credential.secret_id
     raise _mismatch(credential.secret_id)
@@ -116,13 +124,10 @@ def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iter
     payload = hashlib.sha256(UNSIGNED_PAYLOAD.encode() if unsigned else raw.body).hexdigest()
     query = raw.query if raw.method == "GET" else ""
     names = ";".join(signed_headers)
-    for host in hosts(headers.get("host", "")):
-        exact = "".join(
-            [
-                f"{name}:{(host if name == 'host' else headers.get(name, '')).strip()}\n"
-                for name in signed_headers
-            ]
-        )
+    sent = headers.get("host", "")
+    for host in hosts(sent):
+        fields = headers if host == sent else {**headers, "host": host}
+        exact = "".join([f"{name}:{fields.get(name, '').strip()}\n" for name in signed_headers])
         yield f"{raw.method}\n/\n{query}\n{exact}\n{names}\n{payload}"
         # The documentation signs values in lower case (names are already), the SDKs as they send
         # them.
@@ -172,18 +177,26 @@ def v1_texts(raw: RawRequest, fields: Mapping[str, str]) -> Iterator[str]:
 
 
 def _fresh(timestamp: str, now: float) -> int:
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12):
+    moment = _moment(timestamp)
+    if moment < 0:
         raise AuthError(
             "the request's Timestamp is missing or not a number of seconds",
             "AuthFailure.SignatureFailure",
         )
-    if abs(now - int(timestamp)) > WINDOW_S:
+    if abs(now - moment) > WINDOW_S:
         raise AuthError(
-            f"the signature is {now - int(timestamp):.0f} s old and good for {WINDOW_S} s either"
-            " way: set the client's clock",
+            f"the signature is {now - moment:.0f} s old and good for {WINDOW_S} s either way: set"
+            " the client's clock",
             "AuthFailure.SignatureExpire",
         )
-    return int(timestamp)
+    return moment
+
+
+@lru_cache(8)
+def _moment(timestamp: str) -> int:
+    """Seconds since the epoch; -1 for a text that is no such number."""
+    good = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12
+    return int(timestamp) if good else -1
 
 
 def _secret(secret_id: str, credentials: Mapping[str, str]) -> str:
@@ -209,9 +222,9 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 @lru_cache(8)
-def _date(day: int) -> str:
-    """The UTC date of a day since the epoch."""
-    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
+def _date(moment: int) -> str:
+    """The UTC date of a time since the epoch, in seconds."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
 
 
 @lru_cache(256)
