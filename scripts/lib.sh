@@ -101,12 +101,14 @@ debian_archive() {
 engine_answers() { have docker && timeout 15 docker info --format '{{.ServerVersion}}' >/dev/null 2>&1; }
 compose_answers() { have docker && timeout 15 docker compose version >/dev/null 2>&1; }
 
-# Python 3.11 or newer, for virtual environments.
+# Python 3.11 or newer, for virtual environments. The system's own comes first, if it can make one: it is compiled with
+# optimisations that those of version managers mostly lack.
 host_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+  for candidate in "${PYTHON:-}" /usr/bin/python3 python3.11 python3.12 python3.13 python3; do
     have "$candidate" || continue
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    [[ $candidate != /usr/bin/python3 ]] || "$candidate" -c 'import ensurepip' 2>/dev/null || continue
     command -v "$candidate"
     return
   done
