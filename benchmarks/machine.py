@@ -58,6 +58,12 @@ def _said(*command: str) -> str:
     return done.stdout.strip()
 
 
+def processor_s(pid: int) -> float:
+    """Processor time that one process has taken so far, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_kb(pid: int) -> int:
     """Resident memory of one process, KiB."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Limit:
     """A running rendezvous. ``environment`` is what a bootstrap needs to find it."""
 
-    def __init__(self, port: int, environment: dict[str, str]) -> None:
+    def __init__(self, port: int, environment: dict[str, str], pid: int) -> None:
         self.port = port
+        self.pid = pid
         self.environment = environment
 
     def request(self, event: bytes) -> Request:
@@ -51,7 +52,7 @@ def rendezvous(containers: Containers) -> Iterator[Limit]:
         if not process.stdout.readline():
             raise RuntimeError("the bare rendezvous did not start")
         where = {"SCF_RUNTIME_API": gateway, "SCF_RUNTIME_API_PORT": str(runtime_port)}
-        yield Limit(client_port, where)
+        yield Limit(client_port, where, process.pid)
     finally:
         process.kill()
         process.communicate()
