@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cloud.request import RawRequest
 from api.cloud.routes import MAX_BODY_BYTES
-from api.runtime.protocol import SMALL_DIGITS
+from api.runtime.protocol import SMALL_BYTES, SMALL_DIGITS
 from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -153,7 +153,11 @@ def front_protocol(
             if transport.is_closing():
                 return
             head = HEAD if running.keep_alive else LAST_HEAD
-            transport.writelines((head % len(answer), answer))
+            head %= len(answer)
+            if len(answer) < SMALL_BYTES:
+                transport.write(head + answer)
+            else:
+                transport.writelines((head, answer))
             if not running.keep_alive:
                 transport.close()
             if self.pipeline or not running.keep_alive:

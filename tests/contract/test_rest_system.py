@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.metrics import Gauges, Metrics
+from api.metrics import COUNTED_AT_ONCE, Gauges, Metrics
 from api.rest import Health
 from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo
@@ -150,6 +150,15 @@ def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
     assert found[f"{name}_bucket", "default", "hello", "0.5"] == 1
     assert found[f"{name}_bucket", "default", "hello", "1.0"] == 2
     assert found["scf_queue_wait_seconds_sum", "default", "hello"] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("count", [COUNTED_AT_ONCE - 1, COUNTED_AT_ONCE, 3 * COUNTED_AT_ONCE + 1])
+def test_none_of_many_invocations_is_missed(house: House, count: int) -> None:
+    for _ in range(count):
+        house.metrics.observe(Outcome("1", 200, b""), "hello")
+    for _ in range(2):
+        found = samples(house.metrics)
+        assert found["scf_invocations_total", "default", "hello", "200"] == count
 
 
 def test_only_cold_starts_are_counted_as_such(house: House) -> None:
