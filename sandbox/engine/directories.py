@@ -47,7 +47,9 @@ class PackageDirectories:
                 self._packages.write_merged(digests, tar)
                 tar.seek(0)
                 with tarfile.open(fileobj=tar) as archive:
-                    archive.extractall(directory, filter="tar")
+                    # Before Python 3.11.4 there is no such filter, nor a parameter for one.
+                    archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                    archive.extractall(directory)
 
         joined = hashlib.sha256("".join(digests).encode()).hexdigest()
         key = f"layers-{joined[:24]}"
