@@ -76,6 +76,7 @@ def main() -> int:
 def run(bench: Bench, measure: Measure) -> list[Row] | str:
     """A measure's rows, or why there are none: others still have theirs."""
     print(f"{measure.title} ({measure.name}) ...", flush=True)
+    machine.calm()
     began = time.monotonic()
     bench.deadline = began + measure.budget_s
     try:

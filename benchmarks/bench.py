@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks import ours
-from benchmarks.containers import Containers, sweep
+from benchmarks.containers import Containers, EngineFailed, sweep
 from benchmarks.load import Load, wrk, wrk_tolerant
 from benchmarks.programs import package
 from benchmarks.rows import Series
@@ -89,9 +89,15 @@ class Bench:
         return self.interleave({name: turn(*who) for name, who in contestants.items()})
 
     def sweep(self) -> None:
-        """Remove all that this run put into the engine."""
+        """Remove all that this run put into the engine. ``EngineFailed`` for what stays."""
+        failed = []
         for label in self.labels:
-            sweep(label)
+            try:
+                sweep(label)
+            except EngineFailed as error:
+                failed.append(str(error))
+        if failed:
+            raise EngineFailed("; ".join(failed))
 
     def _new_label(self) -> str:
         label = f"{self.label}-{len(self.labels)}"

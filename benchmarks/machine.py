@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def processor_s(pid: int) -> float:
     """Processor time that one process has taken so far, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def calm(within_s: float = 20.0) -> None:
+    """Wait until the machine has next to nothing to do: until the engine, above all, has removed
+    what the last measure left to it. Not for ever: others may use the machine, too."""
+    latest = time.monotonic() + within_s
+    while time.monotonic() < latest:
+        before = _idle_s(), time.monotonic()
+        time.sleep(0.5)
+        idle, took = _idle_s() - before[0], time.monotonic() - before[1]
+        if idle > 0.9 * took * (os.cpu_count() or 1):
+            return
+
+
+def _idle_s() -> float:
+    """Processor time, of all processors, that nobody has wanted so far, seconds."""
+    fields = Path("/proc/stat").read_text().split(None, 6)
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_kb(pid: int) -> int:

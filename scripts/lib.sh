@@ -206,7 +206,8 @@ sweep() {
   [[ -z $found ]] || docker rm -f -v $found >/dev/null
   found=$(docker network ls -q --filter "$label")
   # shellcheck disable=SC2086
-  [[ -z $found ]] || docker network rm $found >/dev/null
+  [[ -z $found ]] || docker network rm $found >/dev/null ||
+    warn "the engine says that a network is in use which no container is in: restarting the engine mends that"
   [[ ${1:-} != --keep-data ]] || return 0
   found=$(docker volume ls -q --filter "$label")
   # shellcheck disable=SC2086

@@ -19,6 +19,7 @@ from benchmarks.peers.limit import rendezvous
 from benchmarks.peers.plain_docker import PlainDocker, run_to_answer
 from benchmarks.programs import package
 from benchmarks.rows import Row, Series, at_most, below
+from benchmarks.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,6 +142,8 @@ def create(bench: Bench) -> list[Row]:
             if caller.call(look).json()["Response"]["Status"] != "Active":
                 raise RuntimeError(f"{name} did not become Active")
             caller.call(plane.cloud("DeleteFunction", {"FunctionName": name}))
+            # Nobody is measured while the engine still removes the last one's instance.
+            until(lambda: not plane.of(name), f"the instances of {name} are gone", every=0.1)
             return seconds
 
         def peer() -> float:

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
+from sandbox.engine.removal import remove
 from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from sandbox.engine.docker import DockerEngine
     from sandbox.package import PackageStore
-
-log = structlog.get_logger()
 
 #: What goes to the engine at once.
 PIECE_BYTES = 1024 * 1024
@@ -113,7 +110,8 @@ class CodeVolumes:
             filters={"label": [*filters["label"], "scf-sandbox.role=code"]},
         )
         for volume in found["Volumes"] or []:
-            await self._remove(volume["Name"])
+            client = self._engine.client
+            await remove(self._engine, "volume", client.remove_volume, volume["Name"], force=True)
 
     async def _volume(self, key: str, write: Callable[[BinaryIO], None]) -> str:
         pending = self._volumes.get(key)
@@ -170,9 +168,3 @@ class CodeVolumes:
             host_config=client.create_host_config(binds={name: {"bind": "/code", "mode": "rw"}}),
         )["Id"]
         return filler
-
-    async def _remove(self, name: str) -> None:
-        try:
-            await self._engine.run(self._engine.client.remove_volume, name, force=True)
-        except EngineError as error:
-            log.warning("volume_not_removed", volume=name, error=error.message)

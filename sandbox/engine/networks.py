@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sandbox.engine.removal import remove
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
@@ -218,6 +219,6 @@ class FunctionNetworks:
                         network_id,
                         force=True,
                     )
-            await self._engine.run(client.remove_network, network_id)
         except EngineError as error:
-            log.warning("network_not_removed", network=network_id[:12], error=error.message)
+            log.debug("network_not_left", network=network_id, error=error.message)
+        await remove(self._engine, "network", client.remove_network, network_id)
