@@ -101,7 +101,11 @@ class PackageStore:
 
         ``digest`` is that of the zip, when it is known already.
         """
-        ref = inspect(data, digest).ref
+        return self.keep(inspect(data, digest), data)
+
+    def keep(self, package: Package, data: bytes) -> CodeRef:
+        """``save`` for a zip that was inspected already."""
+        ref = package.ref
         path = self._path(ref.digest)
         if path.exists() and path.read_bytes() == data:
             return ref  # a damaged copy is replaced: uploading again is the way to mend it

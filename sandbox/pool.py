@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.group import Group
     from sandbox.invocation import Invocation
+    from sandbox.package import Package
     from sandbox.settings import Settings
     from sandbox.surroundings import Surroundings
 
@@ -126,6 +127,9 @@ class Pool:
 
     def expect_code(self, digest: str) -> None:
         self._engine.expect(digest)
+
+    def take_code(self, package: Package) -> None:
+        self._engine.take(package)
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
         """Make the version's code ready on the engine, then let instances stand by."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sandbox.engine.base import InstanceSpec, Listen, Sink
     from sandbox.errors import SandboxError
     from sandbox.instance import Instance
+    from sandbox.package import Package
     from sandbox.record import LogChunk
     from sandbox.rendezvous import Event, Push
 
@@ -157,6 +158,7 @@ class FakeEngine:
         self.containers: list[FakeContainer] = []
         self.prepared: list[tuple[str, tuple[str, ...]]] = []
         self.expected: list[str] = []
+        self.taken: list[str] = []
         self.forgotten: list[str] = []
         self.failures: list[SandboxError] = []
         self.destroy_error: SandboxError | None = None
@@ -178,6 +180,9 @@ class FakeEngine:
 
     def expect(self, code_digest: str) -> None:
         self.expected.append(code_digest)
+
+    def take(self, package: Package) -> None:
+        self.taken.append(package.ref.digest)
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         self.prepared.append((code_digest, layers))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Awaitable, Callable
 
+    from sandbox.package import Package
+
     #: Opens the runtime API on one address.
     Listen = Callable[[str], Awaitable[asyncio.AbstractServer]]
 
@@ -124,6 +126,11 @@ class Engine(Protocol):
     def expect(self, code_digest: str) -> None:
         """A package is being checked, and will have to be prepared if it is good: begin with what
         needs nothing of it. Never fails; ``forget`` takes it back."""
+        ...
+
+    def take(self, package: Package) -> None:
+        """What was expected is good, and soon kept: begin to make it ready. Never fails;
+        ``prepare`` waits for it, ``forget`` takes it back."""
         ...
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:

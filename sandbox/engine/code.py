@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from sandbox.engine.docker import DockerEngine
-    from sandbox.package import PackageStore
+    from sandbox.package import Package, PackageStore
 
 #: What goes to the engine at once.
 PIECE_BYTES = 1024 * 1024
@@ -47,6 +47,14 @@ class CodeVolumes:
         key = digest[:32]
         if key not in self._volumes and key not in self._begun:
             self._begun[key] = asyncio.ensure_future(self._begin(self._name(key)))
+
+    def take(self, package: Package) -> None:
+        """Begin to fill a package's volume while the package is still being kept."""
+        key = package.ref.digest[:32]
+        if key not in self._volumes:
+            self._volumes[key] = asyncio.ensure_future(
+                self._fill(key, self._name(key), package.write_tar)
+            )
 
     async def code(self, digest: str) -> str:
         """The name of the volume that holds a package."""

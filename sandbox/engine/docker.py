@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Listen
     from sandbox.engine.networks import Place
-    from sandbox.package import PackageStore
+    from sandbox.package import Package, PackageStore
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -254,6 +254,9 @@ class DockerEngine:
 
     def expect(self, code_digest: str) -> None:
         self._code.expect(code_digest)
+
+    def take(self, package: Package) -> None:
+        self._code.take(package)
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         await self._code.code(code_digest)

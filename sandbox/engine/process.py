@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Listen
     from sandbox.engine.isolation import Isolation
-    from sandbox.package import PackageStore
+    from sandbox.package import Package, PackageStore
     from sandbox.settings import Settings
 
 #: Memory is looked at this often, seconds, and takes at most this share of the event loop's time.
@@ -91,6 +91,9 @@ class ProcessEngine:
 
     def expect(self, code_digest: str) -> None:
         """Nothing can be begun without the package."""
+
+    def take(self, package: Package) -> None:
+        """It is unpacked from where it is kept: see ``prepare``."""
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
         await self._directories.code(code_digest)

@@ -12,13 +12,13 @@ import structlog
 
 from sandbox.errors import SandboxError
 from sandbox.functions.tasks import TaskOwner
-from sandbox.package import digest_of
+from sandbox.package import digest_of, inspect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from sandbox.functions.model import CodeRef, Function, FunctionVersion
-    from sandbox.package import PackageStore
+    from sandbox.package import Package, PackageStore
 
 log = structlog.get_logger()
 
@@ -33,6 +33,11 @@ class CodeHost(Protocol):
     def expect_code(self, digest: str) -> None:
         """A package is being checked that will be prepared if it is good. Never fails;
         ``forget_code`` takes it back."""
+        ...
+
+    def take_code(self, package: Package) -> None:
+        """The package that was expected is good: begin to make it ready, which ``prepare`` then
+        waits for. Never fails; ``forget_code`` takes it back."""
         ...
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
@@ -87,7 +92,8 @@ class CodeKeeper:
     async def admit(self, data: bytes, *, to_run: bool = False) -> AsyncIterator[CodeRef]:
         """Check and save a package, and hold it within the block.
 
-        The host hears of one that is ``to_run`` before it is checked. Raises what
+        The host hears of one that is ``to_run`` before it is checked, and has it before it is
+        safe on the disk. Raises what
         ``package.inspect`` raises. Whoever wants to keep it must be in use by the end.
         """
         digest = await asyncio.to_thread(digest_of, data)
@@ -95,7 +101,10 @@ class CodeKeeper:
             async with self._lock(digest):
                 if to_run:
                     self._host.expect_code(digest)
-                ref = await asyncio.to_thread(self._packages.save, data, digest)
+                package = await asyncio.to_thread(inspect, data, digest)
+                if to_run:
+                    self._host.take_code(package)
+                ref = await asyncio.to_thread(self._packages.keep, package, data)
             yield ref
 
     @contextmanager

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
+    from sandbox.package import Package
     from sandbox.quotas import Demand
 
 
@@ -104,6 +105,8 @@ class ReadyHost:
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None: ...
 
     def expect_code(self, digest: str) -> None: ...
+
+    def take_code(self, package: Package) -> None: ...
 
     async def forget_code(self, digest: str) -> None: ...
 

@@ -9,6 +9,8 @@ import pytest
 
 from sandbox.engine.docker import DockerEngine
 from sandbox.errors import EngineError, PlatformError
+from sandbox.package import inspect
+from tests.e2e.product import make_zip
 from tests.engine.engine_kit import Watcher
 
 if TYPE_CHECKING:
@@ -54,6 +56,21 @@ async def test_what_was_begun_for_a_package_that_never_came_is_removed(docker_ri
     docker_rig.engine.expect("ab" * 32)
     await docker_rig.engine.forget("ab" * 32)
     assert await found(docker_rig, "filler") == []
+    assert await found(docker_rig, "code") == []
+
+
+async def test_a_package_is_made_ready_before_it_is_kept(docker_rig: Rig) -> None:
+    package = inspect(make_zip({"bootstrap": "#!/bin/sh\necho early\n"}))
+    docker_rig.engine.expect(package.ref.digest)
+    docker_rig.engine.take(package)
+    await docker_rig.engine.prepare(package.ref.digest, ())
+    watcher = Watcher()
+    container = await docker_rig.engine.launch(docker_rig.spec(package.ref.digest), watcher)
+    container.release()
+    await watcher.end()
+    assert watcher.lines == ["early"]
+    await container.destroy()
+    await docker_rig.engine.forget(package.ref.digest)
     assert await found(docker_rig, "code") == []
 
 

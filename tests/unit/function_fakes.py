@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.functions.model import FunctionVersion
+    from sandbox.package import Package
 
 DEADLINE_S = 5.0
 
@@ -88,6 +89,7 @@ class FakeHost:
         self.prepared: list[tuple[Function, FunctionVersion]] = []
         self.retired: list[tuple[str, str, frozenset[str]]] = []
         self.expected: list[str] = []
+        self.taken: list[str] = []
         self.forgotten: list[str] = []
         self.killed: list[tuple[str, str, str]] = []
         self.provisions: list[tuple[str, dict[str, int]]] = []
@@ -98,6 +100,9 @@ class FakeHost:
 
     def expect_code(self, digest: str) -> None:
         self.expected.append(digest)
+
+    def take_code(self, package: Package) -> None:
+        self.taken.append(package.ref.digest)
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
         self.prepared.append((function, version))

@@ -114,13 +114,14 @@ async def test_a_function_whose_instances_cannot_be_ended_is_deleted_all_the_sam
 
 async def test_the_host_hears_of_code_before_it_is_checked(bench: Bench) -> None:
     await bench.active()
-    assert bench.host.expected == [digest_of(package())]
+    assert bench.host.expected == bench.host.taken == [digest_of(package())]
 
 
 async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(bench: Bench) -> None:
     with pytest.raises(RequestError):
         await bench.service.create("default", "fn", b"not a zip", FunctionConfig())
     assert bench.host.expected == [digest_of(b"not a zip")]
+    assert bench.host.taken == []
     await eventually(lambda: bench.host.forgotten == [digest_of(b"not a zip")])
 
 
