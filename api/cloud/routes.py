@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from api.cloud import envelope
-from api.cloud.request import RawRequest
+from api.cloud.request import Body, RawRequest
 from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CloudEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive) -> Body | None:
         """The body, or None when the client went away.
 
         Of a body over the limit the rest is read and dropped: a client that is cut off while it
@@ -66,7 +66,7 @@ class CloudEndpoint:
             if len(body) <= self._max_body_bytes:
                 body += message.get("body", b"")
             if not message.get("more_body", False):
-                return bytes(body)
+                return body
             message = await receive()
         return None
 

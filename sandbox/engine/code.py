@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engine.packing import Packing
 from sandbox.engine.removal import remove
 from sandbox.errors import EngineError, PlatformError
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
     from sandbox.engine.docker import DockerEngine
     from sandbox.package import Package, PackageStore
-
-#: What goes to the engine at once.
-PIECE_BYTES = 1024 * 1024
 
 
 class CodeVolumes:
@@ -134,31 +129,15 @@ class CodeVolumes:
             raise
 
     async def _fill(self, key: str, name: str, write: Callable[[BinaryIO], None]) -> str:
-        filler = await (self._begun.pop(key, None) or self._begin(name))
-        try:
-            await self._engine.run(self._pour, filler, write)
-        finally:
-            # The code is there: nobody has to wait until its container is gone again.
-            self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(filler))
-        return name
-
-    def _pour(self, filler: str, write: Callable[[BinaryIO], None]) -> None:
-        """Have the engine unpack what ``write`` packs, while it does. Raises what either does."""
-        source, target = os.pipe()
-
-        def pack() -> None:
-            # A pipe that breaks is the engine's refusal, which is told by its own error.
-            with contextlib.suppress(BrokenPipeError), open(target, "wb") as out:
-                write(out)
-
-        with ThreadPoolExecutor(1) as packer:
-            packed = packer.submit(pack)
+        with Packing(write) as pieces:
+            filler = await (self._begun.pop(key, None) or self._begin(name))
             try:
-                with open(source, "rb") as tar:
-                    pieces = iter(partial(tar.read, PIECE_BYTES), b"")
-                    self._engine.client.put_archive(filler, "/code", pieces)
+                client = self._engine.client
+                await self._engine.run(client.put_archive, filler, "/code", iter(pieces))
             finally:
-                packed.result()
+                # The code is there: nobody has to wait until its container is gone again.
+                self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(filler))
+        return name
 
     def _name(self, key: str) -> str:
         return f"scf-{self._engine.labels.installation}-code-{key}"
