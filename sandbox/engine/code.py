@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.packing import Packing
@@ -12,7 +13,7 @@ from sandbox.engine.removal import remove
 from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from sandbox.engine.docker import DockerEngine
@@ -32,6 +33,9 @@ class CodeVolumes:
         self._packages = packages
         self._volumes: dict[str, asyncio.Future[str]] = {}
         self._merged: dict[str, tuple[str, ...]] = {}
+        #: Packages that a container is being made for. It does not keep their volumes yet, and the
+        #: engine would make them anew: empty, and with no label of ours.
+        self._held: Counter[str] = Counter()
         #: The containers that will fill a volume, begun before there is a package; by its key.
         self._begun: dict[str, asyncio.Future[str]] = {}
         #: Containers that have filled a volume and are being removed, by the volume's key.
@@ -73,6 +77,8 @@ class CodeVolumes:
 
         ``EngineError`` while an instance uses one of them: that one stays, to be tried again.
         """
+        if self._held[digest]:
+            raise EngineError(f"package {digest[:12]} is in use: an instance of it is being made")
         merged = [key for key, digests in self._merged.items() if digest in digests]
         for key in (digest[:32], *merged):
             await self._forget(key)
@@ -96,6 +102,15 @@ class CodeVolumes:
             if pending is not None:
                 self._volumes.setdefault(key, pending)
             raise
+
+    @contextlib.contextmanager
+    def held(self, *digests: str) -> Iterator[None]:
+        """Keep the volumes of these packages within the block."""
+        self._held.update(digests)
+        try:
+            yield
+        finally:
+            self._held.subtract(digests)
 
     async def settled(self) -> None:
         """Wait until nothing is being made or removed."""

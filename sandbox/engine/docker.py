@@ -268,22 +268,26 @@ class DockerEngine:
 
     async def launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
         async with self._starting:
-            mounts = [_mount(await self._code.code(spec.code_digest), "/var/user")]
-            if spec.layers:
-                mounts.append(_mount(await self._code.layers(spec.layers), "/opt"))
-            place = await self.networks.join(spec)
-            container_id = ""
-            try:
-                container_id, sock = await self.run(self._create, spec, mounts, place)
-                container = DockerContainer(self, spec, container_id, place.peer, sink)
-                await container.connect(sock)
-                await self.run(self.client.start, container_id)
-            except BaseException:
-                if container_id:
-                    await self.remove_container(container_id)
-                await self.networks.leave(spec, place.peer)
-                raise
-            return container
+            with self._code.held(spec.code_digest, *spec.layers):
+                return await self._launch(spec, sink)
+
+    async def _launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
+        mounts = [_mount(await self._code.code(spec.code_digest), "/var/user")]
+        if spec.layers:
+            mounts.append(_mount(await self._code.layers(spec.layers), "/opt"))
+        place = await self.networks.join(spec)
+        container_id = ""
+        try:
+            container_id, sock = await self.run(self._create, spec, mounts, place)
+            container = DockerContainer(self, spec, container_id, place.peer, sink)
+            await container.connect(sock)
+            await self.run(self.client.start, container_id)
+        except BaseException:
+            if container_id:
+                await self.remove_container(container_id)
+            await self.networks.leave(spec, place.peer)
+            raise
+        return container
 
     def _create(
         self, spec: InstanceSpec, mounts: list[Any], place: Place

@@ -201,16 +201,16 @@ class Product:
 
 
 def left_behind(installation: str) -> list[str]:
-    """Everything in the engine that carries this installation's label."""
+    """Everything in the engine that carries this installation's label, or its name only: the
+    engine makes a volume without a label where a container asks for one that is gone."""
     label = f"label=scf-sandbox={installation}"
     left: list[str] = []
     for command in (
-        ["docker", "ps", "-aq"],
-        ["docker", "network", "ls", "-q"],
-        ["docker", "volume", "ls", "-q"],
+        ["docker", "ps", "-aq", "--filter", label],
+        ["docker", "network", "ls", "-q", "--filter", label],
+        ["docker", "volume", "ls", "-q", "--filter", label],
+        ["docker", "volume", "ls", "-q", "--filter", f"name=scf-{installation}-"],
     ):
-        output = subprocess.run(
-            [*command, "--filter", label], capture_output=True, text=True, check=True
-        )
+        output = subprocess.run(command, capture_output=True, text=True, check=True)
         left += output.stdout.split()
     return left

@@ -72,13 +72,15 @@ def process_leftovers(settings: Settings) -> list[str]:
 
 
 def docker_leftovers(installation: str) -> list[str]:
-    """Everything in the engine that carries the installation's label."""
+    """Everything in the engine that carries the installation's label, or its name only: the engine
+    makes a volume without a label where a container asks for one that is gone."""
     client: Any = docker.APIClient(**kwargs_from_env())
     filters = {"label": f"scf-sandbox={installation}"}
     try:
         found = [item["Names"][0] for item in client.containers(all=True, filters=filters)]
         found += [item["Name"] for item in client.networks(filters=filters)]
-        found += [item["Name"] for item in client.volumes(filters=filters)["Volumes"] or []]
+        for chosen in (filters, {"name": f"scf-{installation}-"}):
+            found += [item["Name"] for item in client.volumes(filters=chosen)["Volumes"] or []]
     finally:
         client.close()
     return found

@@ -97,6 +97,18 @@ async def test_code_that_an_instance_uses_stays_until_it_is_gone(docker_rig: Rig
     assert await found(docker_rig, "code") == []
 
 
+async def test_code_stays_while_an_instance_of_it_is_being_made(docker_rig: Rig) -> None:
+    digest = docker_rig.save("sleep 1000")
+    await docker_rig.engine.prepare(digest, ())
+    launching = asyncio.ensure_future(docker_rig.engine.launch(docker_rig.spec(digest), Watcher()))
+    await asyncio.sleep(0)
+    with pytest.raises(EngineError, match="in use"):
+        await docker_rig.engine.forget(digest)
+    await (await launching).destroy()
+    await docker_rig.engine.forget(digest)
+    assert await found(docker_rig, "code") == []
+
+
 async def test_closing_takes_along_what_was_just_begun(docker_rig: Rig) -> None:
     docker_rig.engine.expect("cd" * 32)  # the fixture closes the engine, and looks for leftovers
     docker_rig.engine.expect("ef" * 32)
