@@ -68,7 +68,7 @@ class RecordWriter:
         repository: RecordRepository,
         journal_path: Path,
         *,
-        interval_s: float = 0.5,
+        interval_s: float = 0.3,
         batch: int = 4000,
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
