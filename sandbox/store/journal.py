@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Room for what is put between two writes to the database, at 7,000 invocations a second. To have its
-#: place on the disk takes time, and four times as much of it showed in cold starts.
+#: Room for what is put between two writes to the database, at 7,000 invocations a second. To give
+#: it its place on the disk takes time, and four times as much of it showed in cold starts.
 MAPPED_BYTES = 1024 * 1024
 
 #: The kind says how the row is laid out. A change of the columns takes new kinds, and a reader for
