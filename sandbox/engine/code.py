@@ -111,6 +111,7 @@ class CodeVolumes:
             yield
         finally:
             self._held.subtract(digests)
+            self._held = +self._held  # without the zeros
 
     async def settled(self) -> None:
         """Wait until nothing is being made or removed."""

@@ -39,6 +39,7 @@ class Packing:
         while not self._packed.done():
             with suppress(Empty):
                 self._queue.get(timeout=0.01)
+        self._queue.put(b"")  # for a reader that is left behind: its last piece may have gone
         self._thread.shutdown()
         if error is None:
             self._packed.result()
@@ -48,6 +49,8 @@ class Packing:
         while piece := self._queue.get():
             yield piece
         self._packed.result()
+        if self._given_up:
+            raise BrokenPipeError
 
     def put(self, piece: bytes) -> None:
         if self._given_up:

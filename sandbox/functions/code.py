@@ -93,8 +93,8 @@ class CodeKeeper:
         """Check and save a package, and hold it within the block.
 
         The host hears of one that is ``to_run`` before it is checked, and has it before it is
-        safe on the disk. Raises what
-        ``package.inspect`` raises. Whoever wants to keep it must be in use by the end.
+        safe on the disk. Raises what ``package.inspect`` raises. Whoever wants to keep it must be
+        in use by the end.
         """
         digest = await asyncio.to_thread(digest_of, data)
         with self.holding({digest}):

@@ -54,3 +54,10 @@ def test_a_reader_that_gives_up_ends_the_writer() -> None:
     with Packing(write) as pieces:
         assert next(iter(pieces))
     assert threading.active_count() == before
+
+
+def test_a_reader_that_is_left_behind_is_told() -> None:
+    with Packing(lambda out: None) as pieces:
+        pass
+    with pytest.raises(BrokenPipeError):
+        list(pieces)

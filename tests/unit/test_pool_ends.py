@@ -15,8 +15,6 @@ from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, func
 if TYPE_CHECKING:
     import pytest
 
-    from sandbox.instance import Instance
-
 HELLO = function()
 OTHER = function("other")
 NOBODY: frozenset[str] = frozenset()
@@ -25,12 +23,15 @@ NOBODY: frozenset[str] = frozenset()
 # ---------------------------------------------------------------- removal
 
 
-async def busy(heart: Heart, count: int) -> list[Instance]:
-    """So many instances, each at work on an event."""
+async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
+    """So many instances, each at work on an event: one is stopped, then the next."""
     events = [heart.submit(HELLO) for _ in range(count)]
     for number in range(count):
         (await heart.runtime(number)).ready().poll()
-    return [event.instance for event in events if event.instance is not None]
+    for event in events:
+        assert event.instance is not None
+        event.instance.cancel(StatusCode.CANCELED, "enough")
+        await heart.time.advance(pause_s)
 
 
 async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
@@ -39,9 +40,7 @@ async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
     monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
     monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1000.0)
     heart = Heart()
-    for instance in await busy(heart, 3):
-        instance.cancel(StatusCode.CANCELED, "enough")
-        await heart.time.advance(0.75)
+    await stop_one_by_one(heart, 3, 0.75)
     assert len(heart.engine.alive) == 3
     await heart.time.advance(0.75)
     assert heart.engine.alive == []
@@ -52,9 +51,7 @@ async def test_removal_does_not_wait_for_calm_for_ever(monkeypatch: pytest.Monke
     monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
     monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1.7)
     heart = Heart()
-    for instance in await busy(heart, 5):
-        instance.cancel(StatusCode.CANCELED, "enough")
-        await heart.time.advance(0.5)
+    await stop_one_by_one(heart, 5, 0.5)
     assert len(heart.engine.alive) < 5
     await heart.close()
 
