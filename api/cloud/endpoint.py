@@ -23,7 +23,7 @@ from api.cloud.transfer import TransferActions
 from api.cloud.versions import VersionActions
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError, RequestError, SandboxError, UnsupportedError
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,9 +22,9 @@ from sandbox.events.lines import Lines
 from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, trace_of
 from sandbox.events.retry import expiry
 from sandbox.events.settle import Settlement
-from sandbox.functions.tasks import TaskOwner
 from sandbox.invocation import InvokeOptions
 from sandbox.status import StatusCode, error_object
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

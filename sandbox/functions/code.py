@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from sandbox.errors import SandboxError
-from sandbox.functions.tasks import TaskOwner
 from sandbox.package import digest_of, inspect
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from sandbox import limits
 from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
 from sandbox.functions.model import LATEST, FunctionStatus
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

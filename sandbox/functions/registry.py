@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from sandbox.errors import ConflictError, LimitError, NotFoundError
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

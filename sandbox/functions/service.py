@@ -25,7 +25,7 @@ from sandbox.functions.model import (
 )
 from sandbox.functions.registry import in_use
 from sandbox.functions.steps import Steps
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

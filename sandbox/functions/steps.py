@@ -10,7 +10,7 @@ import structlog
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.functions.changes import FAILED, failed, published, succeeded
 from sandbox.functions.model import LATEST, StatusReason, instance_keys
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import structlog
 
 from sandbox.cron import Cron
 from sandbox.errors import LimitError, RequestError, SandboxError
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from sandbox.errors import ConflictError, NotFoundError, RequestError
 from sandbox.functions import rules
 from sandbox.functions.changes import published, require_room_for_version
 from sandbox.functions.model import DEFAULT_ALIAS, LATEST, TRANSITIONAL, FunctionStatus
-from sandbox.functions.tasks import TaskOwner
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock

@@ -12,8 +12,8 @@ from sandbox.errors import EngineError, NotFoundError, PlatformError, RequestErr
 from sandbox.functions.code import CodeKeeper
 from sandbox.functions.listing import Query
 from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_keys
-from sandbox.functions.tasks import TaskOwner
 from sandbox.package import digest_of
+from sandbox.tasks import TaskOwner
 from tests.unit.function_fakes import Bench, eventually, package
 
 if TYPE_CHECKING:
