@@ -19,7 +19,7 @@ log = structlog.get_logger()
 def choose_engine(settings: Settings, packages: PackageStore) -> Engine:
     """The engine that the settings name; with ``auto`` Docker where it answers, else processes."""
     if settings.engine != "process":
-        from sandbox.engine.docker import DockerEngine
+        from sandbox.engine.docker.engine import DockerEngine
 
         try:
             return DockerEngine(settings, packages)

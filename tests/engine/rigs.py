@@ -11,7 +11,7 @@ import pytest
 from docker.utils import kwargs_from_env
 
 from sandbox.engine import proctree
-from sandbox.engine.docker import DockerEngine
+from sandbox.engine.docker.engine import DockerEngine
 from sandbox.engine.isolation import PlainProcess, choose_isolation
 from sandbox.engine.process import ProcessEngine
 from sandbox.package import PackageStore

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from sandbox.engine.choose import choose_engine
-from sandbox.engine.docker import DockerEngine
+from sandbox.engine.docker.engine import DockerEngine
 from sandbox.engine.isolation import PlainProcess, choose_isolation
 from sandbox.engine.process import ProcessEngine
 from sandbox.errors import EngineError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.engine.docker import DockerEngine
+from sandbox.engine.docker.engine import DockerEngine
 from sandbox.errors import EngineError, PlatformError
 from sandbox.package import inspect
 from tests.e2e.product import make_zip

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from sandbox.engine.base import InstanceSpec
-from sandbox.engine.networks import FunctionNetworks
+from sandbox.engine.docker.networks import FunctionNetworks
 from sandbox.errors import EngineError
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine.docker.engine import DockerEngine
 
 SPEC = InstanceSpec("0" * 32, "default", "hello", "$LATEST", "0" * 64, 128, {})
 

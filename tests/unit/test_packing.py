@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.engine.packing import AHEAD, PIECE_BYTES, Packing
+from sandbox.engine.docker.packing import AHEAD, PIECE_BYTES, Packing
 
 if TYPE_CHECKING:
     from typing import BinaryIO

@@ -8,7 +8,7 @@ import pytest
 from docker.errors import APIError, NotFound
 from structlog.testing import capture_logs
 
-from sandbox.engine.removal import remove
+from sandbox.engine.docker.removal import remove
 from sandbox.errors import EngineError
 
 
@@ -27,7 +27,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.engine.removal.AGAIN_S", (0, 0))
+    monkeypatch.setattr("sandbox.engine.docker.removal.AGAIN_S", (0, 0))
 
 
 async def removed_by(engine: Engine) -> list[Any]:

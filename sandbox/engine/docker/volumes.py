@@ -8,15 +8,15 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engine.packing import Packing
-from sandbox.engine.removal import remove
+from sandbox.engine.docker.packing import Packing
+from sandbox.engine.docker.removal import remove
 from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine.docker.engine import DockerEngine
     from sandbox.package import Package, PackageStore
 
 

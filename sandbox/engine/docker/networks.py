@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from sandbox.engine.removal import remove
+from sandbox.engine.docker.removal import remove
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.engine.base import InstanceSpec, Listen
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine.docker.engine import DockerEngine
     from sandbox.settings import Settings
 
 log = structlog.get_logger()

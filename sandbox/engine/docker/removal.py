@@ -13,7 +13,7 @@ from sandbox.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine.docker.engine import DockerEngine
 
 log = structlog.get_logger()
 

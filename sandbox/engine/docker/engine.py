@@ -22,13 +22,13 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import kwargs_from_env
 
 from sandbox import limits
-from sandbox.engine.attach import AttachProtocol
 from sandbox.engine.base import EngineInfo, Exit, InstanceSpec, Sink
-from sandbox.engine.cgroup import MemoryGauge
-from sandbox.engine.code import CodeVolumes
-from sandbox.engine.labels import Labels
-from sandbox.engine.networks import FunctionNetworks
-from sandbox.engine.stats import EngineStats
+from sandbox.engine.docker.attach import AttachProtocol
+from sandbox.engine.docker.cgroup import MemoryGauge
+from sandbox.engine.docker.labels import Labels
+from sandbox.engine.docker.networks import FunctionNetworks
+from sandbox.engine.docker.stats import EngineStats
+from sandbox.engine.docker.volumes import CodeVolumes
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from docker.api.client import APIClient as RawClient
 
     from sandbox.engine.base import Listen
-    from sandbox.engine.networks import Place
+    from sandbox.engine.docker.networks import Place
     from sandbox.package import Package, PackageStore
     from sandbox.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
-    from sandbox.engine.docker import DockerEngine
+    from sandbox.engine.docker.engine import DockerEngine
 
 #: How often the engine is asked, seconds.
 SAMPLE_S = 1.0
