@@ -16,7 +16,7 @@ from sandbox.admission import MemoryBudget
 from sandbox.busypoll import BusyPoll, several_processors
 from sandbox.catalog import Catalog, CatalogTables
 from sandbox.clock import SystemClock
-from sandbox.engine.choose import choose_engine
+from sandbox.engine.registry import choose_engine
 from sandbox.events.letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces

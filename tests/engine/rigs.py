@@ -10,10 +10,10 @@ import docker
 import pytest
 from docker.utils import kwargs_from_env
 
-from sandbox.engine import proctree
 from sandbox.engine.docker.engine import DockerEngine
-from sandbox.engine.isolation import PlainProcess, choose_isolation
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.process import proctree
+from sandbox.engine.process.engine import ProcessEngine
+from sandbox.engine.process.isolation import PlainProcess, choose_isolation
 from sandbox.package import PackageStore
 from sandbox.settings import Settings
 from tests.engine.engine_kit import Rig
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.engine.base import Engine
-    from sandbox.engine.isolation import Isolation
+    from sandbox.engine.process.isolation import Isolation
 
 
 async def plain_processes(_accounts: Path) -> Isolation:

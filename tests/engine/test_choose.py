@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from sandbox.engine.choose import choose_engine
 from sandbox.engine.docker.engine import DockerEngine
-from sandbox.engine.isolation import PlainProcess, choose_isolation
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.process.engine import ProcessEngine
+from sandbox.engine.process.isolation import PlainProcess, choose_isolation
+from sandbox.engine.registry import choose_engine
 from sandbox.errors import EngineError
 from sandbox.package import PackageStore
 from sandbox.settings import Settings
@@ -57,7 +57,7 @@ def test_a_container_engine_that_answers_is_preferred(tmp_path: Path) -> None:
 async def test_bubblewrap_that_does_not_work_is_not_used(
     program: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.engine.isolation.PROBE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("sandbox.engine.process.isolation.PROBE_TIMEOUT_S", 0.2)
     if program is not None:
         bubblewrap = tmp_path / "bwrap"
         bubblewrap.write_text(f"#!/bin/sh\n{program}\n")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from sandbox.engine import proctree
-from sandbox.engine.host import HostLocale
-from sandbox.engine.isolation import WAITING, Places, PlainProcess
-from sandbox.engine.loopback import ATTEMPTS, LoopbackAddresses
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.process import proctree
+from sandbox.engine.process.engine import ProcessEngine
+from sandbox.engine.process.host import HostLocale
+from sandbox.engine.process.isolation import WAITING, Places, PlainProcess
+from sandbox.engine.process.loopback import ATTEMPTS, LoopbackAddresses
 from sandbox.errors import EngineError
 from sandbox.package import PackageStore
 from sandbox.settings import Settings

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from sandbox.engine import proctree
 from sandbox.engine.base import Exit, Sink
-from sandbox.engine.isolation import WAITING
+from sandbox.engine.process import proctree
+from sandbox.engine.process.isolation import WAITING
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.engine.isolation import Isolation
+    from sandbox.engine.process.isolation import Isolation
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox import limits
-from sandbox.engine import proctree, supervisor
-from sandbox.engine.supervisor import NO_ENVIRONMENT
+from sandbox.engine.process import proctree, supervisor
+from sandbox.engine.process.supervisor import NO_ENVIRONMENT
 
 if TYPE_CHECKING:
     from pathlib import Path

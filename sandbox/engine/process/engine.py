@@ -13,13 +13,13 @@ import platform
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.engine import proctree
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
-from sandbox.engine.child import ChildProcess
-from sandbox.engine.directories import PackageDirectories, remove_tree
-from sandbox.engine.host import HostLocale, system_name
-from sandbox.engine.isolation import Places, choose_isolation
-from sandbox.engine.loopback import LoopbackAddresses
+from sandbox.engine.process.child import ChildProcess
+from sandbox.engine.process.directories import PackageDirectories, remove_tree
+from sandbox.engine.process import proctree
+from sandbox.engine.process.host import HostLocale, system_name
+from sandbox.engine.process.isolation import Places, choose_isolation
+from sandbox.engine.process.loopback import LoopbackAddresses
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sandbox.engine.base import Listen
-    from sandbox.engine.isolation import Isolation
+    from sandbox.engine.process.isolation import Isolation
     from sandbox.package import Package, PackageStore
     from sandbox.settings import Settings
 

@@ -27,6 +27,6 @@ def choose_engine(settings: Settings, packages: PackageStore) -> Engine:
             if settings.engine == "docker":
                 raise
             log.warning("docker_not_there", error=error.message)
-    from sandbox.engine.process import ProcessEngine
+    from sandbox.engine.process.engine import ProcessEngine
 
     return ProcessEngine(settings, packages)
