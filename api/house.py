@@ -21,6 +21,7 @@ from sandbox.events.letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
 from sandbox.history import History
+from sandbox.instance.ports import InstanceContext
 from sandbox.invoker import Invoker
 from sandbox.layers import Layer
 from sandbox.limits import MIB
@@ -36,7 +37,6 @@ from sandbox.store.retention import Retention
 from sandbox.store.shelves import ShelfTable
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
-from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from sandbox.invocation import Outcome
@@ -68,7 +68,7 @@ class House:
         self._records = records = RecordRepository(database)
         self.writer = RecordWriter(records, settings.data_dir / "journal")
         self.budget = MemoryBudget(0)
-        surroundings = Surroundings(
+        surroundings = InstanceContext(
             loop=self.loop,
             clock=self.clock,
             log_sink=self.writer.put_log,

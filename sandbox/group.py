@@ -7,14 +7,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
-from sandbox.environment import instance_environment
-from sandbox.lifecycle import State
+from sandbox.instance.environment import instance_environment
+from sandbox.instance.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.instance import Instance
+    from sandbox.instance.instance import Instance
     from sandbox.invocation import Invocation
     from sandbox.settings import Settings
 

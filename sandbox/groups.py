@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.instance import Instance
+    from sandbox.instance.instance import Instance
 
 #: Namespace, function and version.
 Place = tuple[str, str, str]

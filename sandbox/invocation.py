@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.instance import Instance
-    from sandbox.logs import Tail
+    from sandbox.instance.instance import Instance
+    from sandbox.instance.logs import Tail
 
 
 @dataclass(slots=True)

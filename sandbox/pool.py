@@ -12,8 +12,8 @@ import structlog
 
 from sandbox.errors import EngineError, SandboxError
 from sandbox.groups import Groups
-from sandbox.instance import Instance
-from sandbox.lifecycle import State
+from sandbox.instance.instance import Instance
+from sandbox.instance.lifecycle import State
 from sandbox.quotas import Demand
 from sandbox.status import StatusCode
 from sandbox.supply import Supply
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from sandbox.engine.base import Engine
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.group import Group
+    from sandbox.instance.ports import InstanceContext
     from sandbox.invocation import Invocation
     from sandbox.package import Package
     from sandbox.settings import Settings
-    from sandbox.surroundings import Surroundings
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Pool:
         self,
         engine: Engine,
         settings: Settings,
-        surroundings: Surroundings,
+        surroundings: InstanceContext,
         budget: MemoryBudget,
     ) -> None:
         self.budget = budget

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandbox.group import evictable
-from sandbox.lifecycle import State
+from sandbox.instance.lifecycle import State
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:

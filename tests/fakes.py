@@ -18,10 +18,10 @@ from sandbox.functions.model import (
     FunctionConfig,
     FunctionVersion,
 )
+from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
 from sandbox.pool import Pool
 from sandbox.settings import Settings
-from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     import signal
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import InstanceSpec, Listen, Sink
     from sandbox.errors import SandboxError
-    from sandbox.instance import Instance
+    from sandbox.instance.instance import Instance
+    from sandbox.instance.rendezvous import Event, Push
     from sandbox.package import Package
     from sandbox.record import LogChunk
-    from sandbox.rendezvous import Event, Push
 
 EPOCH = 1_700_000_000.0
 
@@ -284,7 +284,7 @@ class Heart:
         self.pool = Pool(
             self.engine,
             self.settings,
-            Surroundings(self.loop, self.time, self.chunks.append),
+            InstanceContext(self.loop, self.time, self.chunks.append),
             self.budget,
         )
 

@@ -17,8 +17,8 @@ from sandbox import limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.instance import Instance
-    from sandbox.rendezvous import Event
+    from sandbox.instance.instance import Instance
+    from sandbox.instance.rendezvous import Event
 
 READY = b"/runtime/init/ready"
 NEXT = b"/runtime/invocation/next"

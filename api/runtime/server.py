@@ -11,7 +11,7 @@ from api.runtime.protocol import RuntimeProtocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sandbox.instance import Instance
+    from sandbox.instance.instance import Instance
 
 
 class Instances(Protocol):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from api.runtime.server import RuntimeServer
 from sandbox.clock import SystemClock
 from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
-from sandbox.environment import FIXED
 from sandbox.functions.model import (
     Bootstrap,
     CodeRef,
@@ -22,9 +21,10 @@ from sandbox.functions.model import (
     FunctionConfig,
     FunctionVersion,
 )
-from sandbox.instance import Instance
+from sandbox.instance.environment import FIXED
+from sandbox.instance.instance import Instance
+from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from sandbox.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +180,7 @@ class Rig:
     async def instance(self, bootstrap: str, function_name: str = "hello") -> Instance:
         """A real instance, standing by, that the runtime API knows."""
         spec = self.spec(self.save(bootstrap), function_name=function_name)
-        surroundings = Surroundings(
+        surroundings = InstanceContext(
             asyncio.get_running_loop(), SystemClock(), self.directory.chunks.append
         )
         instance = Instance(

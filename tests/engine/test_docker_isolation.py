@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.lifecycle import State
+from sandbox.instance.lifecycle import State
 from tests.engine.engine_kit import eventually
 
 if TYPE_CHECKING:

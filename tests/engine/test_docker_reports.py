@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.environment import FIXED
+from sandbox.instance.environment import FIXED
 from tests.engine.engine_kit import Watcher, make_zip
 
 if TYPE_CHECKING:

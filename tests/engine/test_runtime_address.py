@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sandbox.lifecycle import State
+from sandbox.instance.lifecycle import State
 from tests.engine.engine_kit import eventually, invocation
 
 if TYPE_CHECKING:

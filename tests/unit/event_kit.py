@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.events.model import Change, DeadLetter, QueuedEvent
+    from sandbox.instance.rendezvous import Event
     from sandbox.invocation import Outcome
     from sandbox.record import InvocationRecord
-    from sandbox.rendezvous import Event
 
 QUEUE: dict[str, Any] = {"DeadLetterConfig": {"Type": "cmq-queue", "Name": "dead"}}
 TRACED: dict[str, Any] = {"async_run": True, "kept": {"TraceEnable": "TRUE"}}

@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
-from sandbox.instance import Instance
+from sandbox.instance.instance import Instance
+from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from sandbox.surroundings import Surroundings
 from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
 
 if TYPE_CHECKING:
+    from sandbox.instance.rendezvous import Event, Push
     from sandbox.record import LogChunk
-    from sandbox.rendezvous import Event, Push
 
 MB = 2**20
 
@@ -40,7 +40,7 @@ class Bench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            surroundings=Surroundings(loop, self.clock, self.chunks.append),
+            surroundings=InstanceContext(loop, self.clock, self.chunks.append),
             recycled_by_failure=recycled_by_failure,
         )
         self.container = FakeContainer(FakeEngine(), spec, self.instance, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.environment import instance_environment
+from sandbox.instance.environment import instance_environment
 from sandbox.settings import Settings
 from tests.fakes import function
 

@@ -6,8 +6,8 @@ import pytest
 
 from sandbox.engine.base import Exit
 from sandbox.errors import IllegalTransitionError
-from sandbox.lifecycle import State
-from sandbox.rendezvous import Push
+from sandbox.instance.lifecycle import State
+from sandbox.instance.rendezvous import Push
 from sandbox.status import StatusCode
 from tests.unit.instance_kit import MB, Bench, failure
 

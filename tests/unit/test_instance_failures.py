@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from sandbox.engine.base import Exit
-from sandbox.lifecycle import State
-from sandbox.rendezvous import Push
+from sandbox.instance.lifecycle import State
+from sandbox.instance.rendezvous import Push
 from tests.unit.instance_kit import MB, Bench, failure
 
 OOM = Exit(137, oom_killed=True)

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from sandbox.errors import IllegalTransitionError
-from sandbox.lifecycle import State, Step, next_state
+from sandbox.instance.lifecycle import State, Step, next_state
 
 LIFE = [
     (State.STARTING, Step.STARTED, State.STANDING_BY),

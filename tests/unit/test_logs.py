@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.logs import LogBook, Tail
+from sandbox.instance.logs import LogBook, Tail
 from sandbox.record import LogChunk
 from tests.fakes import StillClock
 

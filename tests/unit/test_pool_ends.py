@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
-from sandbox.lifecycle import State
+from sandbox.instance.lifecycle import State
 from sandbox.status import StatusCode
 from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
 

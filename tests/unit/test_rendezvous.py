@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sandbox.rendezvous import Event, Push, Rendezvous
+from sandbox.instance.rendezvous import Event, Push, Rendezvous
 from tests.fakes import Time
 
 FIRST = Event("first", 128, 3000, b"1")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
+from sandbox.engine.process import proctree
 from sandbox.engine.process.child import ChildProcess
 from sandbox.engine.process.directories import PackageDirectories, remove_tree
-from sandbox.engine.process import proctree
 from sandbox.engine.process.host import HostLocale, system_name
 from sandbox.engine.process.isolation import Places, choose_isolation
 from sandbox.engine.process.loopback import LoopbackAddresses

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-    from sandbox.instance import Instance
+    from sandbox.instance.instance import Instance
     from sandbox.invocation import Invocation
     from sandbox.record import LogChunk
 
 
-class Owner(Protocol):
+class InstanceOwner(Protocol):
     """The pool, as an instance sees it."""
 
     def instance_idle(self, instance: Instance) -> None:
@@ -34,7 +34,7 @@ class Owner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class InstanceContext:
     """What every instance needs from outside."""
 
     loop: asyncio.AbstractEventLoop

@@ -16,7 +16,7 @@ QUIET_S = 0.005
 QUIET_MAX_S = 0.05
 
 
-class Lull:
+class OutputGap:
     """What a function wrote comes by another way than its results, and may come later: then it
     would be taken for the next event's. So that one is held back for a moment.
 

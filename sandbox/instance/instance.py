@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sandbox.deadline import Deadline
 from sandbox.errors import EngineError
+from sandbox.instance.lifecycle import State, Step, next_state
+from sandbox.instance.logs import LogBook
+from sandbox.instance.output_gap import OutputGap
+from sandbox.instance.rendezvous import Event, Push, Rendezvous
 from sandbox.invocation import Outcome
-from sandbox.lifecycle import State, Step, next_state
-from sandbox.logs import LogBook
-from sandbox.lull import Lull
-from sandbox.rendezvous import Event, Push, Rendezvous
 from sandbox.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.engine.base import Container, Exit, InstanceSpec
+    from sandbox.instance.ports import InstanceContext, InstanceOwner
     from sandbox.invocation import Invocation
-    from sandbox.surroundings import Owner, Surroundings
 
 MB = 1024 * 1024
 #: Peak memory from which on it is worth asking whether something was killed for want of it.
@@ -41,8 +41,8 @@ class Instance:
         *,
         timeout_s: float,
         init_timeout_s: float,
-        owner: Owner,
-        surroundings: Surroundings,
+        owner: InstanceOwner,
+        surroundings: InstanceContext,
         recycled_by_failure: bool = False,
     ) -> None:
         self.spec = spec
@@ -72,7 +72,7 @@ class Instance:
         self._began = 0.0
         self._init_ms = 0.0
         self._fresh = True
-        self._lull = Lull(surroundings.clock)
+        self._output_gap = OutputGap(surroundings.clock)
         self._held = False
         self._memory_limit = spec.memory_mb * MB
 
@@ -161,11 +161,11 @@ class Instance:
 
     def poll(self, poller: Callable[[Event], None]) -> None:
         """The runtime asks for an event: answered at once, or when there is one."""
-        self._lull.asked()
+        self._output_gap.asked()
         self._rendezvous.poll(poller)
         if self._held:
             self._held = False
-            if self._lull.remaining():
+            if self._output_gap.remaining():
                 self._hand_out_when_quiet()
             else:
                 self._hand_out()
@@ -209,7 +209,7 @@ class Instance:
     def output(self, data: bytes) -> None:
         """Bytes from stdout and stderr, in order."""
         if not self._fresh or self.state is State.BUSY:
-            self._lull.heard()
+            self._output_gap.heard()
         self.logs.feed(data)
 
     def ended(self, exit: Exit) -> None:
@@ -238,7 +238,7 @@ class Instance:
         self.transitions.append((self.state, self._clock.now()))
 
     def _hand_out_when_quiet(self) -> None:
-        remaining = self._lull.remaining()
+        remaining = self._output_gap.remaining()
         if remaining:
             self._deadline.set(remaining, self._hand_out_when_quiet)
             return
@@ -378,7 +378,7 @@ class Instance:
         self.invocation = None
         invocation.times["finished"] = self._clock.now()
         cold, self._fresh = self._fresh, False
-        self._lull.finished()
+        self._output_gap.finished()
         self._held = False
         self.served += 1
         invocation.end(

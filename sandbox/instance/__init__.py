@@ -1,0 +1,1 @@
+"""One running bootstrap: its life cycle, how it is fed, its clock, its logs."""
