@@ -12,7 +12,6 @@ from api.cloud.policy import Policy
 from api.downloads import Downloads
 from api.metrics import Gauges, Metrics
 from api.runtime.server import RuntimeServer
-from sandbox.admission import MemoryBudget
 from sandbox.busypoll import BusyPoll, several_processors
 from sandbox.catalog import Catalog, CatalogTables
 from sandbox.clock import SystemClock
@@ -27,7 +26,8 @@ from sandbox.layers import Layer
 from sandbox.limits import MIB
 from sandbox.namespaces import Namespace
 from sandbox.package import PackageStore
-from sandbox.pool import Pool
+from sandbox.pool.memory_budget import MemoryBudget
+from sandbox.pool.pool import Pool
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.functions import FunctionRepository

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import InvokeOptions
-    from sandbox.pool import Pool
+    from sandbox.pool.pool import Pool
 
 #: A tail waits until the log has been quiet this long, and no longer than the second figure: what
 #: the function wrote before its result may still be on its way from the container. Seconds.

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox.admission import MemoryBudget
 from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
@@ -20,7 +19,8 @@ from sandbox.functions.model import (
 )
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
-from sandbox.pool import Pool
+from sandbox.pool.memory_budget import MemoryBudget
+from sandbox.pool.pool import Pool
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:

@@ -37,8 +37,8 @@ async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
 async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
-    monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1000.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 1.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 1000.0)
     heart = Heart()
     await stop_one_by_one(heart, 3, 0.75)
     assert len(heart.engine.alive) == 3
@@ -48,8 +48,8 @@ async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
 
 
 async def test_removal_does_not_wait_for_calm_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.pool.CALM_S", 1.0)
-    monkeypatch.setattr("sandbox.pool.CALM_WITHIN_S", 1.7)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 1.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 1.7)
     heart = Heart()
     await stop_one_by_one(heart, 5, 0.5)
     assert len(heart.engine.alive) < 5

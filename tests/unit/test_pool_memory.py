@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sandbox.admission import MemoryBudget
 from sandbox.engine.base import Exit
+from sandbox.pool.memory_budget import MemoryBudget
 from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
 
 HELLO = function()

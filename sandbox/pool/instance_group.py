@@ -23,7 +23,7 @@ READY = frozenset({State.IDLE, State.BUSY})
 WARM = READY | {State.INITIALISING}
 
 
-class Group:
+class InstanceGroup:
     """Where the pool keeps the instances and the waiting invocations of one instance key.
 
     ``idle`` is a stack: the one used last is used first, so that the rest can expire. ``retired``
@@ -136,7 +136,7 @@ class Group:
         return sum(instance.state in states for instance in self.instances)
 
 
-def evictable(groups: Iterable[Group]) -> list[Instance]:
+def evictable(groups: Iterable[InstanceGroup]) -> list[Instance]:
     """Instances that may go for others' sake, in the order in which they should: those standing
     by, of the group used longest ago first; then idle ones, oldest first."""
     groups = sorted(groups, key=lambda group: group.last_used)

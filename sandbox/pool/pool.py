@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sandbox.errors import EngineError, SandboxError
-from sandbox.groups import Groups
 from sandbox.instance.instance import Instance
 from sandbox.instance.lifecycle import State
+from sandbox.pool.group_index import GroupIndex
+from sandbox.pool.scaler import Scaler
 from sandbox.quotas import Demand
 from sandbox.status import StatusCode
-from sandbox.supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from sandbox.admission import MemoryBudget
     from sandbox.engine.base import Engine
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.group import Group
     from sandbox.instance.ports import InstanceContext
     from sandbox.invocation import Invocation
     from sandbox.package import Package
+    from sandbox.pool.instance_group import InstanceGroup
+    from sandbox.pool.memory_budget import MemoryBudget
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -65,9 +65,9 @@ class Pool:
         self._settings = settings
         self._surroundings = surroundings
         self._loop = surroundings.loop
-        self._groups = Groups()
+        self._groups = GroupIndex()
         self._group_of = self._groups.group_of
-        self._supply = Supply(self._groups, budget, settings, self._loop, self._start)
+        self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._stopped_at = 0.0
@@ -89,7 +89,7 @@ class Pool:
                 invocation.patience_s, self._give_up, group, invocation
             )
             invocation.watch(lambda: self._no_longer_waits(group, invocation, patience))
-            self._supply.grow(group)
+            self._scaler.grow(group)
 
     def has_room(self, function: Function, version: FunctionVersion) -> bool:
         """Whether an event would not have to wait for another to end: what the queue asks.
@@ -99,7 +99,7 @@ class Pool:
         group = self._groups.of(function, version)
         if group.idle or group.standby:
             return True
-        if self.budget.free_mb < group.memory_mb or self._supply.hungry:
+        if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
@@ -137,14 +137,14 @@ class Pool:
         await self._engine.prepare(version.code.digest, version.config.layer_digests)
         group = self._groups.of(function, version)
         group.last_used = self._loop.time()
-        self._supply.replenish(group)
+        self._scaler.replenish(group)
 
     def provision(self, function: Function) -> None:
         """Keep as many instances of each version initialised as the function asks for."""
         for version in function.versions.values():
             count = function.provisioned.get(version.version, 0)
             if count or self._groups.at(*function.key, version.version) is not None:
-                self._supply.provision(self._groups.of(function, version), count)
+                self._scaler.provision(self._groups.of(function, version), count)
 
     def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
         """How many instances of a version are initialised; why there are not more, if that is not
@@ -186,15 +186,15 @@ class Pool:
             instance.stop()
             return
         group.idle.append(instance)
-        if self._supply.hungry:
-            self._supply.pump()
+        if self._scaler.wants_memory:
+            self._scaler.start_waiting()
         self.on_room()
 
     def instance_stopping(self, instance: Instance) -> None:
         group = self._group_of[instance]
         group.drop(instance)
         if instance.failure:
-            self._supply.not_provisioned(group, instance.failure)
+            self._scaler.not_provisioned(group, instance.failure)
         self._stopped_at = self._loop.time()
         self._spawn(self._destroy(instance))
 
@@ -205,7 +205,7 @@ class Pool:
         """End every instance; invocations still under way end as canceled."""
         self._closed = True
         self._ticker.cancel()
-        self._supply.close()
+        self._scaler.close()
         for group in self._groups:
             while group.waiting:
                 group.waiting.popleft().refuse(StatusCode.CANCELED, "the sandbox is stopping")
@@ -215,16 +215,16 @@ class Pool:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _release(self, group: Group, instance: Instance, invocation: Invocation) -> None:
+    def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:
         self.cold_starts += 1
         instance.release(invocation)
-        self._supply.replenish_later(group, REPLACE_AFTER_S)
+        self._scaler.replenish_later(group, REPLACE_AFTER_S)
 
-    def _start(self, group: Group) -> None:
+    def _start(self, group: InstanceGroup) -> None:
         group.starting += 1
         self._spawn(self._launch(group))
 
-    async def _launch(self, group: Group) -> None:
+    async def _launch(self, group: InstanceGroup) -> None:
         spec, config = group.spec(self._settings), group.version.config
         instance = Instance(
             spec,
@@ -254,7 +254,7 @@ class Pool:
             if group.waiting:
                 group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, message)
             elif group.lacking:
-                self._supply.not_provisioned(group, message)
+                self._scaler.not_provisioned(group, message)
             self._remove(instance)
             return
         group.starting -= 1
@@ -264,7 +264,7 @@ class Pool:
         self._standing_by(group, instance)
         self.on_room()
 
-    def _standing_by(self, group: Group, instance: Instance) -> None:
+    def _standing_by(self, group: InstanceGroup, instance: Instance) -> None:
         while group.waiting:
             invocation = group.waiting.popleft()
             if not invocation.over:
@@ -276,8 +276,8 @@ class Pool:
             instance.release(None)
         else:
             group.standby.append(instance)
-            if self._supply.hungry:
-                self._supply.pump()
+            if self._scaler.wants_memory:
+                self._scaler.start_waiting()
 
     async def _destroy(self, instance: Instance) -> None:
         if instance.container is not None:
@@ -308,16 +308,16 @@ class Pool:
         self.budget.give_back(instance.spec.memory_mb)
         self._groups.forget_if_empty(group)
         if not self._closed:
-            self._supply.pump()
+            self._scaler.start_waiting()
             self.on_room()
 
     def _no_longer_waits(
-        self, group: Group, invocation: Invocation, patience: asyncio.TimerHandle
+        self, group: InstanceGroup, invocation: Invocation, patience: asyncio.TimerHandle
     ) -> None:
         patience.cancel()
         self._leave(group, invocation)  # it is still there when its caller went away
 
-    def _leave(self, group: Group, invocation: Invocation) -> bool:
+    def _leave(self, group: InstanceGroup, invocation: Invocation) -> bool:
         """Take an invocation out of the queue, if it is there."""
         if invocation not in group.waiting:
             return False
@@ -325,7 +325,7 @@ class Pool:
         self._groups.forget_if_empty(group)
         return True
 
-    def _give_up(self, group: Group, invocation: Invocation) -> None:
+    def _give_up(self, group: InstanceGroup, invocation: Invocation) -> None:
         if self._leave(group, invocation):
             message = (
                 f"Function [ {group.function.name} ] concurrency exceeded region unreserved quota"

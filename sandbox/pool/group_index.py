@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.functions.model import instance_key
-from sandbox.group import Group
+from sandbox.pool.instance_group import InstanceGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 Place = tuple[str, str, str]
 
 
-class Groups:
+class GroupIndex:
     """What the pool and its supply share. Retired groups are kept until they are empty."""
 
     def __init__(self) -> None:
-        self.group_of: dict[Instance, Group] = {}
-        self._current: dict[str, Group] = {}
-        self._retired: set[Group] = set()
-        self._places: dict[Place, tuple[Function, Group]] = {}
+        self.group_of: dict[Instance, InstanceGroup] = {}
+        self._current: dict[str, InstanceGroup] = {}
+        self._retired: set[InstanceGroup] = set()
+        self._places: dict[Place, tuple[Function, InstanceGroup]] = {}
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[InstanceGroup]:
         """Every group, the retired ones last."""
         return iter((*self._current.values(), *self._retired))
 
-    def current(self) -> tuple[Group, ...]:
+    def current(self) -> tuple[InstanceGroup, ...]:
         """The groups that new events go to."""
         return tuple(self._current.values())
 
-    def of(self, function: Function, version: FunctionVersion) -> Group:
+    def of(self, function: Function, version: FunctionVersion) -> InstanceGroup:
         """Where the events of a version go now; made when it is asked for first."""
         place = (function.namespace, function.name, version.version)
         known = self._places.get(place)
@@ -43,23 +43,23 @@ class Groups:
         key = instance_key(function, version)
         group = self._current.get(key)
         if group is None:
-            group = self._current[key] = Group(key, function, version)
+            group = self._current[key] = InstanceGroup(key, function, version)
         self._places[place] = (function, group)
         return group
 
-    def at(self, namespace: str, name: str, version: str) -> Group | None:
+    def at(self, namespace: str, name: str, version: str) -> InstanceGroup | None:
         """The group that events of a version went to last."""
         known = self._places.get((namespace, name, version))
         return None if known is None else known[1]
 
-    def retire(self, group: Group) -> None:
+    def retire(self, group: InstanceGroup) -> None:
         """New events go elsewhere from now on."""
         group.retired = True
         self._retired.add(group)
         del self._current[group.key]
         self.forget_if_empty(group)
 
-    def forget_if_empty(self, group: Group) -> None:
+    def forget_if_empty(self, group: InstanceGroup) -> None:
         """A retired group without instances and waiting events is of no use any more."""
         if group in self._retired and not group.instances and not group.waiting:
             self._retired.discard(group)

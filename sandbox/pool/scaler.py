@@ -1,4 +1,4 @@
-"""Which instances there are: new ones for who waits, some standing by, some provisioned."""
+"""Decides how many instances each group has: for events, standby and provisioned concurrency."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandbox.group import evictable
 from sandbox.instance.lifecycle import State
+from sandbox.pool.instance_group import evictable
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from sandbox.admission import MemoryBudget
-    from sandbox.group import Group
-    from sandbox.groups import Groups
+    from sandbox.pool.group_index import GroupIndex
+    from sandbox.pool.instance_group import InstanceGroup
+    from sandbox.pool.memory_budget import MemoryBudget
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -25,27 +25,27 @@ log = structlog.get_logger()
 RETRY_FIRST_S, RETRY_MAX_S = 1.0, 60.0
 
 
-class Supply:
+class Scaler:
     """Decides which instances are started, and which end for want of memory. Decides only: it
     never waits, and ``start`` (the pool's) starts in the background."""
 
     def __init__(
         self,
-        groups: Groups,
+        groups: GroupIndex,
         budget: MemoryBudget,
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
-        start: Callable[[Group], None],
+        start: Callable[[InstanceGroup], None],
     ) -> None:
-        self.hungry = False
+        self.wants_memory = False
         self._groups = groups
         self._budget = budget
         self._settings = settings
         self._loop = loop
         self._start = start
-        self._later: dict[Group, asyncio.TimerHandle] = {}
-        #: Groups that have fewer instances than they should for want of memory.
-        self._short: set[Group] = set()
+        self._later: dict[InstanceGroup, asyncio.TimerHandle] = {}
+        #: GroupIndex that have fewer instances than they should for want of memory.
+        self._below_target: set[InstanceGroup] = set()
         self._closed = False
 
     def close(self) -> None:
@@ -54,14 +54,14 @@ class Supply:
         for later in self._later.values():
             later.cancel()
 
-    def grow(self, group: Group) -> None:
+    def grow(self, group: InstanceGroup) -> None:
         """Start as many instances as invocations are waiting, as far as memory goes."""
         while group.starting < len(group.waiting):
             if not self._reserve(group):
                 return
             self._start(group)
 
-    def replenish(self, group: Group) -> None:
+    def replenish(self, group: InstanceGroup) -> None:
         """Have provisioned instances initialised, evicting others if need be; have others stand by
         again, out of memory that nobody else uses."""
         pending = self._later.pop(group, None)
@@ -74,26 +74,26 @@ class Supply:
         while (lacking := group.lacking) + self._settings.standby > group.unclaimed:
             if lacking > group.unclaimed:
                 if not self._reserve(group):
-                    self._short.add(group)
+                    self._below_target.add(group)
                     return
             elif not self._budget.reserve(group.memory_mb):
-                self._short.add(group)
+                self._below_target.add(group)
                 return
             self._start(group)
 
-    def replenish_later(self, group: Group, delay_s: float) -> None:
+    def replenish_later(self, group: InstanceGroup, delay_s: float) -> None:
         if group not in self._later:
             self._later[group] = self._loop.call_later(delay_s, self.replenish, group)
 
-    def provision(self, group: Group, count: int) -> None:
+    def provision(self, group: InstanceGroup, count: int) -> None:
         """Have ``count`` instances initialised from now on."""
         if group.provisioned != count:
             group.provisioned, group.failure, group.retry_s = count, "", 0.0
             self.replenish(group)
-            if self.hungry:
-                self.pump()  # fewer of them: what is idle may go now
+            if self.wants_memory:
+                self.start_waiting()  # fewer of them: what is idle may go now
 
-    def not_provisioned(self, group: Group, reason: str) -> None:
+    def not_provisioned(self, group: InstanceGroup, reason: str) -> None:
         """An instance failed that was to be initialised: another one later, each time after a
         longer while."""
         if self._closed or not group.lacking:
@@ -103,20 +103,20 @@ class Supply:
         group.retry_s = min(2 * group.retry_s or RETRY_FIRST_S, RETRY_MAX_S)
         self.replenish_later(group, group.retry_s)
 
-    def pump(self) -> None:
+    def start_waiting(self) -> None:
         """Memory has become free: start what is waiting, the longest-waiting first; then what is
         provisioned, and what should stand by."""
-        self.hungry = False
+        self.wants_memory = False
         waiting = [group for group in self._groups if group.waiting]
         for group in sorted(waiting, key=lambda g: g.waiting[0].times["received"]):
             self.grow(group)
-        short, self._short = self._short, set()
+        below, self._below_target = self._below_target, set()
         wanting = {group: group.lacking for group in self._groups.current() if group.provisioned}
-        for group in [*(g for g in wanting if wanting[g]), *(g for g in short if g not in wanting)]:
+        for group in [*(g for g in wanting if wanting[g]), *(g for g in below if g not in wanting)]:
             if group not in self._later:
                 self.replenish(group)
 
-    def _reserve(self, group: Group) -> bool:
+    def _reserve(self, group: InstanceGroup) -> bool:
         """Reserve memory for one more instance, evicting others' idle ones if need be."""
         if self._budget.reserve(group.memory_mb):
             return True
@@ -133,13 +133,13 @@ class Supply:
                 f"all instances together are at their limit of {self._budget.total_mb} MB: raise"
                 " SCF_MEMORY_BUDGET_MB, or wait until others have ended"
             )
-            self.hungry = True
+            self.wants_memory = True
             self._evict(group)
         if group.lacking:
             group.failure = message
         return False  # the evicted ones' memory is free once they are gone: see Pool._remove
 
-    def _evict(self, group: Group) -> None:
+    def _evict(self, group: InstanceGroup) -> None:
         """Stop instances of others that may go until it suffices."""
         stopping = (i for i in self._groups.group_of if i.state is State.STOPPING)
         missing = group.memory_mb * (group.lacking - group.unclaimed)
