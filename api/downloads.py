@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sandbox.clock import Clock
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
 
 PREFIX = "/downloads/"
 #: How long a link works, seconds.

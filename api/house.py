@@ -25,7 +25,7 @@ from sandbox.invoker import Invoker
 from sandbox.layers import Layer
 from sandbox.limits import MIB
 from sandbox.namespaces import Namespace
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.store.database import migrate, open_database

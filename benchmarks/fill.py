@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
 from sandbox.store.functions import FunctionRepository

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sandbox.functions.aliases import AliasService
-from sandbox.functions.code import CodeHost
 from sandbox.functions.concurrency import ConcurrencyService
 from sandbox.functions.concurrency import Host as ProvisionHost
 from sandbox.functions.registry import FunctionRegistry
@@ -14,6 +13,7 @@ from sandbox.functions.timers import ProvisionTimers
 from sandbox.functions.versions import VersionService
 from sandbox.layers import Layers, LayerService
 from sandbox.namespaces import Namespaces
+from sandbox.packages.keeper import CodeHost
 from sandbox.quotas import Demands, Quotas
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.functions.registry import FunctionRepository
     from sandbox.layers import Layer
     from sandbox.namespaces import Namespace
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
     from sandbox.settings import Settings
     from sandbox.shelf import Table
 

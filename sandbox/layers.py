@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sandbox.clock import Clock
-    from sandbox.functions.code import CodeKeeper
     from sandbox.functions.model import CodeRef, LayerRef
+    from sandbox.packages.keeper import CodeKeeper
     from sandbox.shelf import Table
 
 NAME_MAX = 64

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.errors import SandboxError
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
-    from sandbox.package import Package
+    from sandbox.packages.package import Package
     from sandbox.record import LogChunk
 
 EPOCH = 1_700_000_000.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.cloud.validation import invalid, missing
 from sandbox.errors import UnsupportedError
-from sandbox.package import decode_base64
+from sandbox.packages.package import decode_base64
 
 if TYPE_CHECKING:
     from api.cloud.models.common import CodePart

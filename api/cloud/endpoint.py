@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sandbox.events.tracing import Traces
     from sandbox.history import History
     from sandbox.invocation import Outcome
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
 
 log = structlog.get_logger()
 

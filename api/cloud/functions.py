@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sandbox.functions.service import FunctionService
     from sandbox.functions.versions import VersionService
     from sandbox.layers import Layers
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
 
 #: The most that ShowCode shows, bytes.
 SHOWN_CODE_BYTES = 1024 * 1024

@@ -8,10 +8,10 @@ from fastapi import Form
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 
-from sandbox.archive import check_sizes
 from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.rules import environment_from_pairs
+from sandbox.packages.archive import check_sizes
 
 if TYPE_CHECKING:
     from fastapi import UploadFile

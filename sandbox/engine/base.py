@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Awaitable, Callable
 
-    from sandbox.package import Package
+    from sandbox.packages.package import Package
 
     #: Opens the runtime API on one address.
     Listen = Callable[[str], Awaitable[asyncio.AbstractServer]]

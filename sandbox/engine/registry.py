@@ -10,7 +10,7 @@ from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from sandbox.engine.base import Engine
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
     from sandbox.settings import Settings
 
 log = structlog.get_logger()

@@ -16,7 +16,6 @@ from sandbox.functions.changes import (
     require_room_for_version,
     require_settled,
 )
-from sandbox.functions.code import CodeKeeper
 from sandbox.functions.listing import ALL
 from sandbox.functions.model import (
     DEFAULT_NAMESPACE,
@@ -25,13 +24,13 @@ from sandbox.functions.model import (
 )
 from sandbox.functions.registry import in_use
 from sandbox.functions.steps import Steps
+from sandbox.packages.keeper import CodeKeeper
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandbox.clock import Clock
-    from sandbox.functions.code import CodeHost
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import (
         EventInvokeConfig,
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
         LayerRef,
     )
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.package import PackageStore
+    from sandbox.packages.keeper import CodeHost
+    from sandbox.packages.package import PackageStore
 
 #: A finished step whose result cannot be saved is tried again this often, seconds.
 SAVE_AGAIN_S = 1.0

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-    from sandbox.functions.code import CodeHost, CodeKeeper
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.registry import FunctionRegistry, Key
+    from sandbox.packages.keeper import CodeHost, CodeKeeper
 
 log = structlog.get_logger()
 

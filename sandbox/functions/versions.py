@@ -12,10 +12,10 @@ from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.functions.code import CodeHost
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.registry import FunctionRegistry, Key
     from sandbox.functions.service import FunctionService
+    from sandbox.packages.keeper import CodeHost
 
 ORDER_KEYS = ("AddTime", "ModTime")
 

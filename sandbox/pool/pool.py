@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.instance.ports import InstanceContext
     from sandbox.invocation import Invocation
-    from sandbox.package import Package
+    from sandbox.packages.package import Package
     from sandbox.pool.instance_group import InstanceGroup
     from sandbox.pool.memory_budget import MemoryBudget
     from sandbox.settings import Settings

@@ -28,7 +28,7 @@ from sandbox.history import History
 from sandbox.invocation import Outcome
 from sandbox.layers import Layer
 from sandbox.namespaces import Namespace
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
-    from sandbox.package import Package
+    from sandbox.packages.package import Package
     from sandbox.quotas import Demand
 
 

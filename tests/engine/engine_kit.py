@@ -29,7 +29,7 @@ from sandbox.invocation import Invocation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
     from sandbox.record import LogChunk
     from sandbox.settings import Settings
 

@@ -14,7 +14,7 @@ from sandbox.engine.docker.engine import DockerEngine
 from sandbox.engine.process import proctree
 from sandbox.engine.process.engine import ProcessEngine
 from sandbox.engine.process.isolation import PlainProcess, choose_isolation
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
 from tests.engine.engine_kit import Rig
 

@@ -11,7 +11,7 @@ from sandbox.engine.process.engine import ProcessEngine
 from sandbox.engine.process.isolation import PlainProcess, choose_isolation
 from sandbox.engine.registry import choose_engine
 from sandbox.errors import EngineError
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.engine.docker.engine import DockerEngine
 from sandbox.errors import EngineError, PlatformError
-from sandbox.package import inspect
+from sandbox.packages.package import inspect
 from tests.e2e.product import make_zip
 from tests.engine.engine_kit import Watcher
 

@@ -21,7 +21,7 @@ from sandbox.engine.process.host import HostLocale
 from sandbox.engine.process.isolation import WAITING, Places, PlainProcess
 from sandbox.engine.process.loopback import ATTEMPTS, LoopbackAddresses
 from sandbox.errors import EngineError
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
 from tests.engine.engine_kit import Watcher, eventually
 from tests.engine.rigs import open_rig, process_leftovers

@@ -10,7 +10,7 @@ from sandbox.errors import EngineError
 from sandbox.functions.model import Function, FunctionConfig
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
-from sandbox.package import PackageStore
+from sandbox.packages.package import PackageStore
 from tests.unit.package_kit import BOOTSTRAP, file, make_zip
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.functions.model import FunctionVersion
-    from sandbox.package import Package
+    from sandbox.packages.package import Package
 
 DEADLINE_S = 5.0
 

@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from sandbox.errors import EngineError, NotFoundError, PlatformError, RequestError
-from sandbox.functions.code import CodeKeeper
 from sandbox.functions.listing import Query
 from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_keys
-from sandbox.package import digest_of
+from sandbox.packages.keeper import CodeKeeper
+from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
 from tests.unit.function_fakes import Bench, eventually, package
 

@@ -14,7 +14,7 @@ from sandbox.functions.model import (
     instance_key,
     instance_keys,
 )
-from sandbox.package import digest_of
+from sandbox.packages.package import digest_of
 from tests.unit.function_fakes import Bench, eventually, package
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import limits
-from sandbox.archive import Kind
 from sandbox.errors import LimitError, RequestError
 from sandbox.functions.model import Bootstrap
-from sandbox.package import Package, decode_base64, digest_of, inspect
+from sandbox.packages.archive import Kind
+from sandbox.packages.package import Package, decode_base64, digest_of, inspect
 from tests.unit.package_kit import BOOTSTRAP, WINDOWS, Item, file, folder, link, make_zip
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox import archive, limits
+from sandbox import limits
 from sandbox.errors import LimitError, RequestError
-from sandbox.package import Package, inspect
+from sandbox.packages import archive
+from sandbox.packages.package import Package, inspect
 from tests.unit.package_kit import (
     BOOTSTRAP,
     UNIX,

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.errors import PlatformError, RequestError
 from sandbox.functions.model import Bootstrap
-from sandbox.package import PackageStore, digest_of
+from sandbox.packages.package import PackageStore, digest_of
 from tests.unit.package_kit import BOOTSTRAP, file, folder, link, make_zip
 
 if TYPE_CHECKING:

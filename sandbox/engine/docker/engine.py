@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Listen
     from sandbox.engine.docker.networks import Place
-    from sandbox.package import Package, PackageStore
+    from sandbox.packages.package import Package, PackageStore
     from sandbox.settings import Settings
 
 log = structlog.get_logger()

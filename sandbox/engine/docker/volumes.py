@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from sandbox.engine.docker.engine import DockerEngine
-    from sandbox.package import Package, PackageStore
+    from sandbox.packages.package import Package, PackageStore
 
 
 class CodeVolumes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sandbox.package import PackageStore
+    from sandbox.packages.package import PackageStore
 
 
 class PackageDirectories:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Listen
     from sandbox.engine.process.isolation import Isolation
-    from sandbox.package import Package, PackageStore
+    from sandbox.packages.package import Package, PackageStore
     from sandbox.settings import Settings
 
 #: Memory is looked at this often, seconds, and takes at most this share of the event loop's time.

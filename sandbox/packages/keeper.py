@@ -11,14 +11,14 @@ from weakref import WeakValueDictionary
 import structlog
 
 from sandbox.errors import SandboxError
-from sandbox.package import digest_of, inspect
+from sandbox.packages.package import digest_of, inspect
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from sandbox.functions.model import CodeRef, Function, FunctionVersion
-    from sandbox.package import Package, PackageStore
+    from sandbox.packages.package import Package, PackageStore
 
 log = structlog.get_logger()
 

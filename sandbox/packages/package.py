@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
-from sandbox.archive import (
+from sandbox.errors import PlatformError, RequestError
+from sandbox.functions.model import Bootstrap, CodeRef
+from sandbox.packages.archive import (
     Entry,
     Kind,
     check_entry_count,
@@ -25,9 +27,7 @@ from sandbox.archive import (
     refusal,
     too_large,
 )
-from sandbox.errors import PlatformError, RequestError
-from sandbox.functions.model import Bootstrap, CodeRef
-from sandbox.unpack import CHUNK_BYTES, add_to_tar, extract
+from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.archive import Kind
+from sandbox.packages.archive import Kind
 
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterable
 
-    from sandbox.archive import Entry
+    from sandbox.packages.archive import Entry
 
 CHUNK_BYTES = 256 * 1024
 
