@@ -13,28 +13,28 @@ from api.downloads import Downloads
 from api.metrics import Gauges, Metrics
 from api.runtime.server import RuntimeServer
 from sandbox.busypoll import BusyPoll, several_processors
-from sandbox.catalog import Catalog, CatalogTables
 from sandbox.clock import SystemClock
 from sandbox.engine.registry import choose_engine
 from sandbox.events.letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.functions.catalog import Catalog, CatalogTables
+from sandbox.functions.layers import Layer
+from sandbox.functions.namespaces import Namespace
 from sandbox.history import History
 from sandbox.instance.ports import InstanceContext
 from sandbox.invoker import Invoker
-from sandbox.layers import Layer
 from sandbox.limits import MIB
-from sandbox.namespaces import Namespace
 from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
+from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.letters import LetterRepository
 from sandbox.store.records import RecordRepository
 from sandbox.store.retention import Retention
-from sandbox.store.shelves import ShelfTable
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 
@@ -77,8 +77,8 @@ class House:
         self.pool = Pool(self.engine, settings, surroundings, self.budget)
         tables = CatalogTables(
             FunctionRepository(database),
-            ShelfTable(database, layers, Layer),
-            ShelfTable(database, namespaces, Namespace),
+            CollectionStore(database, layers, Layer),
+            CollectionStore(database, namespaces, Namespace),
         )
         self.catalog = Catalog(tables, self.packages, self.pool, self.clock, settings)
         self.functions = self.catalog.functions

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from api.cloud.actions import Action, Fields
     from sandbox.functions.model import Function
+    from sandbox.functions.namespaces import Namespaces
+    from sandbox.functions.quotas import Quotas, Shares
     from sandbox.functions.service import FunctionService
-    from sandbox.namespaces import Namespaces
-    from sandbox.quotas import Quotas, Shares
 
 #: The platform's figures (contract section 3).
 TRIGGERS_OF_A_TYPE = 10

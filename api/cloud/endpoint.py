@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from api.cloud.policy import Policy
     from api.cloud.request import CloudRequest, RawRequest
     from api.downloads import Downloads
-    from sandbox.catalog import Catalog
     from sandbox.clock import Clock
     from sandbox.events.queue import EventQueue
     from sandbox.events.tracing import Traces
+    from sandbox.functions.catalog import Catalog
     from sandbox.history import History
     from sandbox.invocation import Outcome
     from sandbox.packages.package import PackageStore

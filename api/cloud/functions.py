@@ -30,10 +30,10 @@ from sandbox.functions.rules import environment_from_pairs, layers_from_pairs
 if TYPE_CHECKING:
     from api.cloud.actions import Action, Fields
     from api.cloud.models.functions import EnvironmentPart, LayerVersionSimplePart
+    from sandbox.functions.layers import Layers
     from sandbox.functions.model import LayerRef
     from sandbox.functions.service import FunctionService
     from sandbox.functions.versions import VersionService
-    from sandbox.layers import Layers
     from sandbox.packages.package import PackageStore
 
 #: The most that ShowCode shows, bytes.

@@ -17,13 +17,13 @@ from api.cloud.paging import page_of
 from api.cloud.times import to_text
 from api.cloud.validation import validate
 from sandbox.errors import RequestError, SandboxError
-from sandbox.layers import LayerContents, check_layer_name, check_runtimes
+from sandbox.functions.layers import LayerContents, check_layer_name, check_runtimes
 
 if TYPE_CHECKING:
     from api.cloud.actions import Action, Fields
     from api.cloud.request import CloudRequest
     from api.downloads import Downloads
-    from sandbox.layers import Layer, Layers, LayerService, LayerVersion
+    from sandbox.functions.layers import Layer, Layers, LayerService, LayerVersion
 
 #: What is wrong with the package itself: PublishLayerVersion lists one code for it.
 _BAD_PACKAGE = frozenset({"InvalidParameterValue.ZipFile", "InvalidParameterValue.LimitExceeded"})

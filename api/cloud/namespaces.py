@@ -17,7 +17,7 @@ from sandbox.errors import RequestError, UnsupportedError
 
 if TYPE_CHECKING:
     from api.cloud.actions import Action, Fields
-    from sandbox.namespaces import Namespace, Namespaces
+    from sandbox.functions.namespaces import Namespace, Namespaces
 
 
 class NamespaceActions:

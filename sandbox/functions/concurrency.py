@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.functions.model import Function, TimedProvision
+    from sandbox.functions.namespaces import Namespaces
+    from sandbox.functions.quotas import Quotas
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.namespaces import Namespaces
-    from sandbox.quotas import Quotas
 
 
 class ProvisionState(StrEnum):

@@ -23,7 +23,7 @@ from sandbox.functions.model import (
     Candidate,
 )
 from sandbox.functions.registry import in_use
-from sandbox.functions.steps import Steps
+from sandbox.functions.rollout import Rollout
 from sandbox.packages.keeper import CodeKeeper
 from sandbox.tasks import TaskOwner
 
@@ -82,7 +82,7 @@ class FunctionService:
         self._bind_layer = bind_layer
         self._draw = draw
         self._host = host
-        self.steps = Steps(registry, self.code, host, clock, save_again_s)
+        self.rollout = Rollout(registry, self.code, host, clock, save_again_s)
         self._tasks = TaskOwner()
 
     async def open(self) -> None:
@@ -92,13 +92,13 @@ class FunctionService:
         for function in self._registry.all():
             self._host.provision(function)
             for version in function.versions:
-                self.steps.bring_up(function, version)
+                self.rollout.bring_up(function, version)
 
     async def close(self) -> None:
-        """Stop the steps under way; the next start takes them up again."""
+        """Stop the rollouts under way; the next start takes them up again."""
         await self.code.close()
         await self._tasks.cancel()
-        await self.steps.close()
+        await self.rollout.close()
         await self._registry.close()
 
     # ------------------------------------------------------------------ looking up
@@ -320,7 +320,7 @@ class FunctionService:
             self._functions_per_namespace,
             lambda: self.require_namespace(function.namespace),
         )
-        self.steps.bring_up(function)
+        self.rollout.bring_up(function)
         return function
 
     async def _place(self, function: Function, override: bool) -> Function:
@@ -334,8 +334,8 @@ class FunctionService:
                 return function
 
             await self._registry.change(function.key, exchange)
-            self.steps.clear_away(replaced[0])
-            self.steps.bring_up(function)
+            self.rollout.clear_away(replaced[0])
+            self.rollout.bring_up(function)
             return function
 
     async def _update(
@@ -351,20 +351,20 @@ class FunctionService:
 
         published = self._registry.get(*key).published
         function = await self._registry.change(key, edit)
-        self.steps.bring_up(function)
+        self.rollout.bring_up(function)
         if function.published > published:
-            self.steps.bring_up(function, str(function.published))
+            self.rollout.bring_up(function, str(function.published))
         return function
 
     async def _delete(self, key: Key) -> None:
         function = await self._registry.remove(key)
-        self.steps.clear_away(function)
+        self.rollout.clear_away(function)
 
     async def _force_cold(self, key: Key) -> Function:
         function = await self._registry.change(
             key, lambda before: before.model_copy(update={"epoch": before.epoch + 1})
         )
-        await self.steps.retire(key)
+        await self.rollout.retire(key)
         return function
 
     def require_namespace(self, namespace: str) -> None:

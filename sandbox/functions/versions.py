@@ -65,7 +65,7 @@ class VersionService:
         async def publish() -> FunctionVersion:
             function = await self._registry.change((namespace, name), edit)
             number = str(function.published)
-            self._functions.steps.bring_up(function, number)
+            self._functions.rollout.bring_up(function, number)
             return function.versions[number]
 
         return await self._tasks.finish(publish())
@@ -113,7 +113,7 @@ class VersionService:
             return bare.model_copy(update={"versions": rest})
 
         await self._registry.change(key, without)
-        await self._functions.steps.retire(key)
+        await self._functions.rollout.retire(key)
         if force:
             await self._host.kill(*key, number)
         self._functions.code.collect(digests)

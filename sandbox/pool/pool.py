@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sandbox.errors import EngineError, SandboxError
+from sandbox.functions.quotas import Demand
 from sandbox.instance.instance import Instance
 from sandbox.instance.lifecycle import State
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
-from sandbox.quotas import Demand
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:

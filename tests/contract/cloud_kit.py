@@ -20,21 +20,21 @@ from api.cloud.endpoint import CloudApi
 from api.cloud.policy import Policy
 from api.cloud.routes import cloud_route
 from api.downloads import Downloads
-from sandbox.catalog import Catalog, CatalogTables
 from sandbox.clock import SystemClock
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.functions.catalog import Catalog, CatalogTables
+from sandbox.functions.layers import Layer
+from sandbox.functions.namespaces import Namespace
 from sandbox.history import History
 from sandbox.invocation import Outcome
-from sandbox.layers import Layer
-from sandbox.namespaces import Namespace
 from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
+from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.records import RecordRepository
-from sandbox.store.shelves import ShelfTable
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 from tests.contract.listed_codes import require_listed
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
     from sandbox.errors import SandboxError
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.quotas import Demand
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
     from sandbox.packages.package import Package
-    from sandbox.quotas import Demand
 
 
 def zip_of(files: Mapping[str, str | bytes] | None = None) -> bytes:
@@ -221,8 +221,8 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
     configuration = Settings(**settings)
     tables = CatalogTables(
         FunctionRepository(database),
-        ShelfTable(database, layers, Layer),
-        ShelfTable(database, namespaces, Namespace),
+        CollectionStore(database, layers, Layer),
+        CollectionStore(database, namespaces, Namespace),
     )
     host = ReadyHost()
     catalog = Catalog(tables, packages, host, clock, configuration)

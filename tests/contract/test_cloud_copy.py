@@ -43,7 +43,7 @@ async def test_a_copy_has_code_and_configuration_and_a_life_of_its_own(tmp_path:
         )
         await cloud.functions.settled("stage", "copy", 10)
         await cloud.call("DeleteFunction", FunctionName="echo")
-        await cloud.functions.steps.drain()
+        await cloud.functions.rollout.drain()
         await cloud.functions.code.drain()
         found = await cloud.call(
             "GetFunction", FunctionName="copy", Namespace="stage", ShowCode="TRUE"
@@ -78,7 +78,7 @@ async def test_a_copy_replaces_a_function_only_when_it_is_told_to(tmp_path: Path
         await cloud.call("CopyFunction", **copy, Override=True)
         await cloud.functions.settled("default", "old", 10)
         found = await cloud.call("GetFunction", FunctionName="old", ShowCode="TRUE")
-        await cloud.functions.steps.drain()
+        await cloud.functions.rollout.drain()
         await cloud.functions.code.drain()
         packages = list((tmp_path / "packages").glob("*.zip"))
     assert found["CodeInfo"].startswith("#!")

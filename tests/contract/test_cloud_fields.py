@@ -336,7 +336,7 @@ async def test_the_address_of_a_function_is_a_link_that_works_for_a_while(tmp_pa
             )
             cloud.clock.ahead_s = 0
             await cloud.call("DeleteFunction", FunctionName="echo")
-            await cloud.functions.steps.drain()
+            await cloud.functions.rollout.drain()
             await cloud.functions.code.drain()
             assert (await client.get(old.Url)).status_code == 404
         errors = [

@@ -61,7 +61,7 @@ async def test_instances_and_code_of_a_published_version_are_kept_through_update
     before = await bench.settled()
     await bench.service.update_code("default", "fn", package("new"))
     after = await bench.settled()
-    await bench.service.steps.drain()
+    await bench.service.rollout.drain()
     await bench.service.code.drain()
     assert after.versions["1"] == before.versions["1"]
     assert instance_key(after, after.versions["1"]) in bench.host.retired[-1][2]

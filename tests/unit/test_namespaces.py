@@ -1,4 +1,4 @@
-"""Namespaces and the shelf that they are kept on, against a store that can be held still."""
+"""Namespaces and the collection that holds them, against a store that can be held still."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from sandbox.errors import SandboxError
 from sandbox.functions.model import FunctionConfig
+from sandbox.functions.namespaces import Namespace, Namespaces
 from sandbox.functions.service import FunctionService
-from sandbox.namespaces import Namespace, Namespaces
+from tests.unit.collection_fakes import FakeTable
 from tests.unit.function_fakes import Bench, FakeClock, eventually, package
-from tests.unit.shelf_fakes import FakeTable
 
 if TYPE_CHECKING:
     from pathlib import Path

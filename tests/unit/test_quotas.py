@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.quotas import Demand, Quotas
+from sandbox.functions.quotas import Demand, Quotas
 from tests.fakes import function
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Table(Protocol[T]):
+class CollectionTable(Protocol[T]):
     """Where the records are kept for good. Blocking; called in threads, one call at a time."""
 
     def load_all(self) -> dict[str, T]: ...
@@ -25,11 +25,11 @@ class Table(Protocol[T]):
     def delete(self, name: str) -> None: ...
 
 
-class Shelf(Generic[T]):
+class Collection(Generic[T]):
     """Reads never wait. Changes happen one after the other, each on what the one before left; one
     that was begun is completed even if its caller is cancelled."""
 
-    def __init__(self, table: Table[T]) -> None:
+    def __init__(self, table: CollectionTable[T]) -> None:
         self._table = table
         self._records: dict[str, T] = {}
         self._lock = asyncio.Lock()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-class ShelfTable(Generic[M]):
-    """Saves and loads records of one model. Owned by a ``Shelf``; blocking."""
+class CollectionStore(Generic[M]):
+    """Saves and loads records of one model. Owned by a ``Collection``; blocking."""
 
     def __init__(self, engine: Engine, table: Table, model: type[M]) -> None:
         self._engine = engine

@@ -8,15 +8,15 @@ from pydantic import BaseModel
 
 from sandbox import limits
 from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError, SandboxError
+from sandbox.functions.collection import Collection
 from sandbox.functions.model import DEFAULT_NAMESPACE
 from sandbox.functions.rules import check_description, check_namespace
-from sandbox.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-    from sandbox.shelf import Table
+    from sandbox.functions.collection import CollectionTable
 
 
 class Namespace(BaseModel, frozen=True):
@@ -35,12 +35,12 @@ class Namespaces:
 
     def __init__(
         self,
-        table: Table[Namespace],
+        table: CollectionTable[Namespace],
         clock: Clock,
         occupied: Callable[[str], bool],
         at_most: int = limits.NAMESPACES,
     ) -> None:
-        self._shelf = Shelf(table)
+        self._collection = Collection(table)
         self._clock = clock
         self._occupied = occupied
         self._at_most = at_most
@@ -48,20 +48,22 @@ class Namespaces:
 
     async def load(self) -> None:
         """Read everything that was saved, and make ``default`` if it is not there yet."""
-        await self._shelf.load()
-        if self._shelf.find(DEFAULT_NAMESPACE) is None:
-            await self._shelf.put(DEFAULT_NAMESPACE, lambda _: self._new(DEFAULT_NAMESPACE, ""))
+        await self._collection.load()
+        if self._collection.find(DEFAULT_NAMESPACE) is None:
+            await self._collection.put(
+                DEFAULT_NAMESPACE, lambda _: self._new(DEFAULT_NAMESPACE, "")
+            )
 
     async def close(self) -> None:
-        await self._shelf.close()
+        await self._collection.close()
 
     def exists(self, name: str) -> bool:
         """Whether functions may be put there."""
-        return self._shelf.find(name) is not None and name not in self._leaving
+        return self._collection.find(name) is not None and name not in self._leaving
 
     def all(self) -> list[Namespace]:
         """Every namespace, by name."""
-        return self._shelf.all()
+        return self._collection.all()
 
     async def create(self, name: str, description: str = "") -> Namespace:
         """Make a namespace.
@@ -93,7 +95,7 @@ class Namespaces:
                 )
             return self._new(name, description)
 
-        return await self._shelf.put(name, made)
+        return await self._collection.put(name, made)
 
     async def update(self, name: str, description: str) -> Namespace:
         """Change what a namespace is described as. ``ResourceNotFound.Namespace``,
@@ -106,11 +108,11 @@ class Namespaces:
             update = {"description": description, "modified_at": self._clock.now()}
             return before.model_copy(update=update)
 
-        return await self._shelf.put(name, changed)
+        return await self._collection.put(name, changed)
 
     def total_mb(self, name: str) -> int:
         """The quota of concurrency of a namespace, MB."""
-        found = self._shelf.find(name)
+        found = self._collection.find(name)
         return limits.CONCURRENCY_MB if found is None else found.total_mb
 
     async def set_total(self, name: str, total_mb: int, check: Callable[[], None]) -> None:
@@ -123,7 +125,7 @@ class Namespaces:
             check()
             return before.model_copy(update={"total_mb": total_mb})
 
-        await self._shelf.put(name, changed)
+        await self._collection.put(name, changed)
 
     async def delete(self, name: str) -> None:
         """Delete an empty namespace. ``FailedOperation.DeleteNamespace`` for ``default``,
@@ -143,7 +145,7 @@ class Namespaces:
         # From here on no function can be put there, so it stays empty while it is deleted.
         self._leaving.add(name)
         try:
-            await self._shelf.remove(name)
+            await self._collection.remove(name)
         finally:
             self._leaving.discard(name)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Steps:
+class Rollout:
     """Owns the background work of the function service. A step never fails: it ends in a status.
 
     Steps of one function may overlap (it is deleted while it is created, and created anew): each

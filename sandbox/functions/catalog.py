@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from sandbox.functions.aliases import AliasService
 from sandbox.functions.concurrency import ConcurrencyService
 from sandbox.functions.concurrency import Host as ProvisionHost
+from sandbox.functions.layers import Layers, LayerService
+from sandbox.functions.namespaces import Namespaces
+from sandbox.functions.quotas import Demands, Quotas
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.functions.timers import ProvisionTimers
 from sandbox.functions.versions import VersionService
-from sandbox.layers import Layers, LayerService
-from sandbox.namespaces import Namespaces
 from sandbox.packages.keeper import CodeHost
-from sandbox.quotas import Demands, Quotas
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
+    from sandbox.functions.collection import CollectionTable
+    from sandbox.functions.layers import Layer
+    from sandbox.functions.namespaces import Namespace
     from sandbox.functions.registry import FunctionRepository
-    from sandbox.layers import Layer
-    from sandbox.namespaces import Namespace
     from sandbox.packages.package import PackageStore
     from sandbox.settings import Settings
-    from sandbox.shelf import Table
 
 
 class CatalogTables(NamedTuple):
     """Where everything is kept for good."""
 
     functions: FunctionRepository
-    layers: Table[Layer]
-    namespaces: Table[Namespace]
+    layers: CollectionTable[Layer]
+    namespaces: CollectionTable[Namespace]
 
 
 class Host(CodeHost, ProvisionHost, Demands, Protocol):

@@ -10,17 +10,17 @@ from pydantic import BaseModel, Field
 
 from sandbox import limits
 from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.functions.collection import Collection
 from sandbox.functions.model import CUSTOM_RUNTIME
 from sandbox.functions.rules import OTHER_RUNTIMES, check_description
-from sandbox.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sandbox.clock import Clock
+    from sandbox.functions.collection import CollectionTable
     from sandbox.functions.model import CodeRef, LayerRef
     from sandbox.packages.keeper import CodeKeeper
-    from sandbox.shelf import Table
 
 NAME_MAX = 64
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
@@ -66,14 +66,14 @@ class LayerContents:
 class Layers:
     """All layers, by name. What functions look their layers up in."""
 
-    def __init__(self, table: Table[Layer]) -> None:
-        self.shelf = Shelf(table)
+    def __init__(self, table: CollectionTable[Layer]) -> None:
+        self.collection = Collection(table)
 
     async def load(self) -> None:
-        await self.shelf.load()
+        await self.collection.load()
 
     async def close(self) -> None:
-        await self.shelf.close()
+        await self.collection.close()
 
     def digests(self) -> frozenset[str]:
         """Every package that a layer version is made of."""
@@ -81,11 +81,11 @@ class Layers:
 
     def all(self) -> list[Layer]:
         """The layers that have a version, by name."""
-        return [layer for layer in self.shelf.all() if layer.versions]
+        return [layer for layer in self.collection.all() if layer.versions]
 
     def get(self, name: str) -> Layer:
         """A layer that has a version, or ``ResourceNotFound.Layer``."""
-        layer = self.shelf.find(name)
+        layer = self.collection.find(name)
         if layer is None or not layer.versions:
             raise NotFoundError(
                 f"there is no layer {name}: publish it first", "ResourceNotFound.Layer"
@@ -94,7 +94,7 @@ class Layers:
 
     def version(self, name: str, number: int) -> LayerVersion:
         """One version, or ``ResourceNotFound.LayerVersion``."""
-        layer = self.shelf.find(name)
+        layer = self.collection.find(name)
         found = layer.versions.get(number) if layer else None
         if found is None:
             raise NotFoundError(
@@ -140,7 +140,7 @@ class LayerService:
         check_description(contents.description)
 
         async with self._code.admit(data) as ref:
-            layer = await self._layers.shelf.put(
+            layer = await self._layers.collection.put(
                 name, lambda before: self._published(before, name, ref, contents)
             )
         return layer.versions[layer.published]
@@ -161,7 +161,7 @@ class LayerService:
             rest = {n: v for n, v in before.versions.items() if n != number}
             return before.model_copy(update={"versions": rest})
 
-        await self._layers.shelf.put(name, without)
+        await self._layers.collection.put(name, without)
         self._code.collect([gone.digest])
 
     def _published(
