@@ -21,13 +21,13 @@ from sandbox.events.tracing import Traces
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
-from sandbox.history import History
 from sandbox.instance.ports import InstanceContext
 from sandbox.invoker import Invoker
 from sandbox.limits import MIB
 from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
+from sandbox.records.history import History
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
@@ -40,7 +40,7 @@ from sandbox.store.writer import RecordWriter
 
 if TYPE_CHECKING:
     from sandbox.invocation import Outcome
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
 
 log = structlog.get_logger()

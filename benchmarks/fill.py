@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.packages.package import PackageStore
-from sandbox.record import InvocationRecord, LogChunk
+from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.records import RecordRepository

@@ -12,8 +12,8 @@ from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
 from sandbox.functions.model import Bootstrap
 from sandbox.invocation import Invocation, Outcome
-from sandbox.record import InvocationRecord
-from sandbox.report import render_tail
+from sandbox.records.record import InvocationRecord
+from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:

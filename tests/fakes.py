@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.packages.package import Package
-    from sandbox.record import LogChunk
+    from sandbox.records.record import LogChunk
 
 EPOCH = 1_700_000_000.0
 

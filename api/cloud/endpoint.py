@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from sandbox.events.queue import EventQueue
     from sandbox.events.tracing import Traces
     from sandbox.functions.catalog import Catalog
-    from sandbox.history import History
     from sandbox.invocation import Outcome
     from sandbox.packages.package import PackageStore
+    from sandbox.records.history import History
 
 log = structlog.get_logger()
 

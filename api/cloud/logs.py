@@ -10,15 +10,15 @@ from api.cloud.models.logs import GetFunctionLogsRequest, GetRequestStatusReques
 from api.cloud.validation import invalid
 from sandbox.errors import LimitError, RequestError
 from sandbox.functions.model import DEFAULT_NAMESPACE
-from sandbox.history import OrderBy, ResultFilter
+from sandbox.records.history import OrderBy, ResultFilter
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
     from api.cloud.actions import Action, Fields
     from sandbox.clock import Clock
     from sandbox.functions.service import FunctionService
-    from sandbox.history import History
-    from sandbox.record import InvocationRecord
+    from sandbox.records.history import History
+    from sandbox.records.record import InvocationRecord
 
 DAY_S = 86_400
 #: How far back GetRequestStatus looks when it is given no time.

@@ -10,7 +10,7 @@ from sandbox.functions.model import Bootstrap
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
 
 #: How much of an instance's id is shown: all of it is the secret of its runtime address.
 INSTANCE_ID_SHOWN = 12

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from api.rest.services import Services
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
 
 #: How often a followed log looks for what has ended since, seconds, and how much it shows of it.
 FOLLOW_EVERY_S = 0.25

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.invocation import InvokeOptions, Outcome
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
     from sandbox.store.records import ResultFilter
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sandbox.events.settle import Functions
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
     from sandbox.store.events import EventRepository
 

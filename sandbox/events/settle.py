@@ -13,7 +13,7 @@ from sandbox.events.letters import dead_letter
 from sandbox.events.model import Change, Deferral, EventStatus, trace_of
 from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import EventInvokeConfig
-from sandbox.record import InvocationRecord
+from sandbox.records.record import InvocationRecord
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sandbox.instance.logs import LogBook
 from sandbox.instance.output_gap import OutputGap
 from sandbox.instance.rendezvous import Event, Push, Rendezvous
 from sandbox.invocation import Outcome
-from sandbox.report import ColdStart, provisioned_report
+from sandbox.records.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.record import LogChunk
+from sandbox.records.record import LogChunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

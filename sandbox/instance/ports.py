@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.instance.instance import Instance
     from sandbox.invocation import Invocation
-    from sandbox.record import LogChunk
+    from sandbox.records.record import LogChunk
 
 
 class InstanceOwner(Protocol):

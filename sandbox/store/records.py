@@ -17,7 +17,7 @@ from sandbox.store.tables import events, invocations, log_chunks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sandbox.record import InvocationRecord, LogChunk
+    from sandbox.records.record import InvocationRecord, LogChunk
     from sandbox.store.rows import Row
 
 OrderBy = Literal["function_name", "duration", "mem_usage", "start_time"]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from sandbox.record import InvocationRecord
+from sandbox.records.record import InvocationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.record import LogChunk
+    from sandbox.records.record import LogChunk
 
 Row = tuple[Any, ...]
 

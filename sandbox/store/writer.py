@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from sandbox.record import InvocationRecord, LogChunk
+    from sandbox.records.record import InvocationRecord, LogChunk
     from sandbox.store.journal import Segment
     from sandbox.store.records import RecordRepository
     from sandbox.store.rows import Row

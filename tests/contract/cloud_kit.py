@@ -26,9 +26,9 @@ from sandbox.events.tracing import Traces
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
-from sandbox.history import History
 from sandbox.invocation import Outcome
 from sandbox.packages.package import PackageStore
+from sandbox.records.history import History
 from sandbox.settings import Settings
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.record import InvocationRecord, LogChunk
+from sandbox.records.record import InvocationRecord, LogChunk
 
 if TYPE_CHECKING:
     from tests.contract.cloud_kit import Cloud

@@ -24,7 +24,7 @@ from sandbox.functions.model import (
     StatusReason,
 )
 from sandbox.invocation import InvokeOptions, Outcome
-from sandbox.record import InvocationRecord
+from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:

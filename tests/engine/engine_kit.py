@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.packages.package import PackageStore
-    from sandbox.record import LogChunk
+    from sandbox.records.record import LogChunk
     from sandbox.settings import Settings
 
 DEADLINE_S = 30.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sandbox.events.model import Change, DeadLetter, QueuedEvent
     from sandbox.instance.rendezvous import Event
     from sandbox.invocation import Outcome
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
 
 QUEUE: dict[str, Any] = {"DeadLetterConfig": {"Type": "cmq-queue", "Name": "dead"}}
 TRACED: dict[str, Any] = {"async_run": True, "kept": {"TraceEnable": "TRUE"}}

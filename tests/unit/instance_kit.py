@@ -14,7 +14,7 @@ from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
-    from sandbox.record import LogChunk
+    from sandbox.records.record import LogChunk
 
 MB = 2**20
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
-from sandbox.record import InvocationRecord, LogChunk
+from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.records import RecordRepository
 
 if TYPE_CHECKING:

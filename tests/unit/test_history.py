@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sandbox.history import History
-from sandbox.record import InvocationRecord, LogChunk
+from sandbox.records.history import History
+from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
 from sandbox.store.records import RecordRepository
 from sandbox.store.writer import RecordWriter

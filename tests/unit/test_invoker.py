@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from sandbox.invocation import Invocation
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
 
 MIB = 2**20
 

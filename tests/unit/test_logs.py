@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.instance.logs import LogBook, Tail
-from sandbox.record import LogChunk
+from sandbox.records.record import LogChunk
 from tests.fakes import StillClock
 
 LIMIT_NOTE = "[PLATFORM] log limit of 1 MB or 5000 lines per 5 s reached"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.record import InvocationRecord
-from sandbox.report import init_report, render_log, render_tail, report
+from sandbox.records.record import InvocationRecord
+from sandbox.records.report import init_report, render_log, render_tail, report
 
 ID = "9b0cc2e4-3b5c-4d0c-8c0e-0a4a2f1f7f4a"
 RECEIVED = 1_700_000_000.0

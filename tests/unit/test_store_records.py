@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.events.model import Change, QueuedEvent
-from sandbox.record import LogChunk
+from sandbox.records.record import LogChunk
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository

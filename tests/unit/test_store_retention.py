@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.clock import SystemClock
-from sandbox.record import InvocationRecord
+from sandbox.records.record import InvocationRecord
 from sandbox.store.database import migrate, open_database
 from sandbox.store.records import RecordRepository
 from sandbox.store.retention import DAY_S, Retention

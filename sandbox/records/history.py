@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sandbox.report import render_log
+from sandbox.records.report import render_log
 from sandbox.store.records import OrderBy, ResultFilter
 
 if TYPE_CHECKING:
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
     from sandbox.store.records import RecordRepository
     from sandbox.store.writer import RecordWriter
 

@@ -14,7 +14,7 @@ from sandbox.clock import new_request_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord
 
 MB = 1024 * 1024
 
