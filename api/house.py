@@ -15,7 +15,7 @@ from api.runtime.server import RuntimeServer
 from sandbox.busypoll import BusyPoll, several_processors
 from sandbox.clock import SystemClock
 from sandbox.engine.registry import choose_engine
-from sandbox.events.letters import DeadLetters
+from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
 from sandbox.functions.catalog import Catalog, CatalogTables
@@ -30,9 +30,9 @@ from sandbox.pool.pool import Pool
 from sandbox.records.history import History
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
+from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository
 from sandbox.store.functions import FunctionRepository
-from sandbox.store.letters import LetterRepository
 from sandbox.store.records import RecordRepository
 from sandbox.store.retention import Retention
 from sandbox.store.tables import layers, namespaces

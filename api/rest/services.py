@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
     from sandbox.clock import Clock
     from sandbox.engine.base import EngineInfo
-    from sandbox.events.letters import DeadLetters
+    from sandbox.events.dead_letters import DeadLetters
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion

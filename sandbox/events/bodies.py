@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 #: Bodies of waiting events that stay in memory, bytes together.
 KEPT_BYTES = 64 * 1024 * 1024
-#: What is read at once for one line, at most.
+#: What is read at once for one lane, at most.
 READ_EVENTS = 64
 READ_BYTES = 8 * 1024 * 1024
 #: How long to wait after a read that failed, seconds.

@@ -67,7 +67,7 @@ class QueuedEvent:
     invocation: Invocation | None = field(default=None, repr=False)
 
     @property
-    def line(self) -> tuple[str, str, str]:
+    def lane(self) -> tuple[str, str, str]:
         """Events of one function and qualifier are served in their order."""
         return (self.namespace, self.function_name, self.qualifier)
 

@@ -17,11 +17,11 @@ import structlog
 from sandbox import limits
 from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError
 from sandbox.events.bodies import Bodies
-from sandbox.events.commit import GroupCommit
-from sandbox.events.lines import Lines
+from sandbox.events.fair_queue import FairQueue
+from sandbox.events.group_commit import GroupCommit
 from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, trace_of
 from sandbox.events.retry import expiry
-from sandbox.events.settle import Settlement
+from sandbox.events.settlement import Settlement
 from sandbox.invocation import InvokeOptions
 from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-    from sandbox.events.lines import Line
-    from sandbox.events.runner import Runner
-    from sandbox.events.settle import Functions
+    from sandbox.events.fair_queue import Lane
+    from sandbox.events.ports import Runner
+    from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
@@ -72,7 +72,7 @@ class EventQueue:
         self._settlement = Settlement(
             functions, clock, settings, self._commits, self._bodies, keep_record
         )
-        self._lines = Lines()
+        self._lanes = FairQueue()
         self._events: dict[str, QueuedEvent] = {}
         self._accepting = 0
         self._last_seq = 0
@@ -95,7 +95,7 @@ class EventQueue:
         for event in events:
             self._events[event.request_id] = event
             self._last_seq = event.seq
-            self._lines.add(event, now)
+            self._lanes.add(event, now)
         self._runner = runner
         if events:
             log.info("events_resumed", events=len(events))
@@ -156,7 +156,7 @@ class EventQueue:
             self._accepting -= 1
         self._events[event.request_id] = event
         self._bodies.keep(event)
-        self._lines.add(event, self._clock.now())
+        self._lanes.add(event, self._clock.now())
         self._schedule()
 
     async def _overflow(self, event: QueuedEvent, version: FunctionVersion) -> None:
@@ -174,7 +174,7 @@ class EventQueue:
 
     def wake(self) -> None:
         """The pool may have room again."""
-        if self._lines:
+        if self._lanes:
             self._schedule()
 
     def _schedule(self) -> None:
@@ -183,29 +183,29 @@ class EventQueue:
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Begin what can begin: a line after the other, until all are empty or have no room."""
+        """Begin what can begin: a lane after the other, until all are empty or have no room."""
         self._pumping = False
         if self._runner is None:
             return
         now = self._clock.now()
-        self._lines.release(now)
+        self._lanes.release(now)
         blocked = 0
-        while blocked < len(self._lines):
-            blocked = 0 if self._advance(self._runner, self._lines.turn(), now) else blocked + 1
+        while blocked < len(self._lanes):
+            blocked = 0 if self._advance(self._runner, self._lanes.turn(), now) else blocked + 1
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
         """Look again when a delayed event is due, or when one that has no room may be too old."""
         if self._alarm is not None:
             self._alarm.cancel()
-        due = self._lines.next_due
+        due = self._lanes.next_due
         delays = [max(due - now, 0.001)] if due is not None else []
-        delays += [AGE_EVERY_S] if self._lines else []
+        delays += [AGE_EVERY_S] if self._lanes else []
         self._alarm = self._loop.call_later(min(delays), self._schedule) if delays else None
 
-    def _advance(self, runner: Runner, line: Line, now: float) -> bool:
-        """Take the first event of a line from it, one way or the other; False when it must wait."""
-        event = self._lines.head(line)
+    def _advance(self, runner: Runner, lane: Lane, now: float) -> bool:
+        """Take the first event of a lane from it, one way or the other; False when it must wait."""
+        event = self._lanes.head(lane)
         if event is None:
             return True
         function, version, status, message = self._settlement.target(event)
@@ -216,13 +216,13 @@ class EventQueue:
         elif not runner.can_begin(function, version):
             return False
         elif event.body is None:
-            if not line.loading:
-                line.loading = True
-                self._work.start(self._read_bodies(line))
+            if not lane.loading:
+                lane.loading = True
+                self._work.start(self._read_bodies(lane))
             return False
         else:
             self._begin(runner, event, event.body, function, version)
-        line.events.popleft()
+        lane.events.popleft()
         return True
 
     def _begin(
@@ -261,9 +261,9 @@ class EventQueue:
             return  # the sandbox is stopping: the next one runs it again
         await self._conclude(event, status, body)
 
-    async def _read_bodies(self, line: Line) -> None:
-        await self._bodies.read(line.events.copy())
-        line.loading = False
+    async def _read_bodies(self, lane: Lane) -> None:
+        await self._bodies.read(lane.events.copy())
+        lane.loading = False
         self._schedule()
 
     # ------------------------------------------------------------------ ending
@@ -282,7 +282,7 @@ class EventQueue:
             self._events.pop(event.request_id, None)
         else:
             event.phase = Phase.WAITING
-            self._lines.add(event, self._clock.now())
+            self._lanes.add(event, self._clock.now())
         self._schedule()
         watcher = self._watched.pop(event.seq, None)
         if watcher is not None and not watcher.done():

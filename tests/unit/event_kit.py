@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import new_request_id
 from sandbox.errors import ConflictError, NotFoundError
-from sandbox.events.letters import DeadLetters
+from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
 from sandbox.functions.model import DEPARTING, EventInvokeConfig, Function, FunctionVersion
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.store.database import migrate, open_database
+from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository
-from sandbox.store.letters import LetterRepository
 from tests.fakes import FakeContainer, Heart, Runtime, eventually, function, turns
 
 if TYPE_CHECKING:

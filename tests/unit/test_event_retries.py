@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.errors import EngineError, NotFoundError, RequestError
-from sandbox.events.letters import error_of
+from sandbox.events.dead_letters import error_of
 from sandbox.events.model import QueuedEvent
 from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import Bootstrap, EventInvokeConfig, FunctionStatus

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.events.model import QueuedEvent
     from sandbox.functions.model import FunctionConfig
     from sandbox.settings import Settings
-    from sandbox.store.letters import LetterRepository
+    from sandbox.store.dead_letters import LetterRepository
 
 #: The longest error text that a message carries.
 ERROR_CHARACTERS = 16 * 1024

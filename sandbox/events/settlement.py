@@ -9,7 +9,7 @@ import structlog
 from pydantic_core import from_json
 
 from sandbox.errors import ConflictError, NotFoundError, PlatformError
-from sandbox.events.letters import dead_letter
+from sandbox.events.dead_letters import dead_letter
 from sandbox.events.model import Change, Deferral, EventStatus, trace_of
 from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import EventInvokeConfig
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.events.bodies import Bodies
-    from sandbox.events.commit import GroupCommit
+    from sandbox.events.group_commit import GroupCommit
     from sandbox.events.model import DeadLetter, QueuedEvent
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.settings import Settings

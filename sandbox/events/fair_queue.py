@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sandbox.events.model import QueuedEvent
 
 
-class Line:
+class Lane:
     """The events of one function and qualifier that are due, first come first.
 
     ``loading`` is True while bodies of its events are being read from the disk.
@@ -26,16 +26,16 @@ class Line:
         self.loading = False
 
 
-class Lines:
-    """All waiting events. Lines take turns, so that a long one does not hold up the others."""
+class FairQueue:
+    """All waiting events. FairQueue take turns, so that a long one does not hold up the others."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str, str], Line] = {}
-        self._turns: deque[Line] = deque()
+        self._lanes: dict[tuple[str, str, str], Lane] = {}
+        self._turns: deque[Lane] = deque()
         self._delayed: list[tuple[float, int, QueuedEvent]] = []
 
     def __len__(self) -> int:
-        """How many lines have events that are due."""
+        """How many lanes have events that are due."""
         return len(self._turns)
 
     @property
@@ -44,36 +44,36 @@ class Lines:
         return self._delayed[0][0] if self._delayed else None
 
     def add(self, event: QueuedEvent, now: float) -> None:
-        """An event begins to wait: at the end of its line, or until it is due."""
+        """An event begins to wait: at the end of its lane, or until it is due."""
         if event.due_at > now:
             heapq.heappush(self._delayed, (event.due_at, event.seq, event))
             return
-        line = self._lines.get(event.line)
-        if line is None:
-            line = self._lines[event.line] = Line(event.line)
-            self._turns.append(line)
-        line.events.append(event)
+        lane = self._lanes.get(event.lane)
+        if lane is None:
+            lane = self._lanes[event.lane] = Lane(event.lane)
+            self._turns.append(lane)
+        lane.events.append(event)
 
     def release(self, now: float) -> None:
-        """What has become due joins its line."""
+        """What has become due joins its lane."""
         while self._delayed and self._delayed[0][0] <= now:
             self.add(heapq.heappop(self._delayed)[2], now)
 
-    def turn(self) -> Line:
-        """The line whose turn it is; the next call gives the next one."""
-        line = self._turns[0]
+    def turn(self) -> Lane:
+        """The lane whose turn it is; the next call gives the next one."""
+        lane = self._turns[0]
         self._turns.rotate(-1)
-        return line
+        return lane
 
-    def head(self, line: Line) -> QueuedEvent | None:
-        """The first event of a line; None, and the line is gone, when there is none any more.
+    def head(self, lane: Lane) -> QueuedEvent | None:
+        """The first event of a lane; None, and the lane is gone, when there is none any more.
 
         Events that have been ended while they waited are left out.
         """
-        while line.events:
-            if line.events[0].phase is Phase.WAITING:
-                return line.events[0]
-            line.events.popleft()
-        self._turns.remove(line)
-        del self._lines[line.key]
+        while lane.events:
+            if lane.events[0].phase is Phase.WAITING:
+                return lane.events[0]
+            lane.events.popleft()
+        self._turns.remove(lane)
+        del self._lanes[lane.key]
         return None
