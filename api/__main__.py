@@ -17,7 +17,7 @@ import uvloop
 from api.allocator import keep_freed_memory
 from api.app import create_app
 from api.claims import claim_directory, claim_port
-from api.front import front_protocol
+from api.cloud.wire.fast_invoke import front_protocol
 from api.house import House
 from api.logging import configure_logging
 from sandbox.errors import SandboxError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from api.cloud.routes import cloud_route
+from api.cloud.wire.routes import cloud_route
 from api.guard import Guard
 from api.rest import Health, Services, install_rest
 from sandbox import __version__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from api.cloud.endpoint import CloudApi
-from api.cloud.policy import Policy
+from api.cloud.wire.policy import Policy
 from api.downloads import Downloads
 from api.metrics import Gauges, Metrics
 from api.runtime.server import RuntimeServer

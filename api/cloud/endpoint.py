@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from api.cloud import envelope
-from api.cloud.account import AccountActions
-from api.cloud.aliases import AliasActions
-from api.cloud.concurrency import ConcurrencyActions
-from api.cloud.events import EventActions
-from api.cloud.functions import FunctionActions
-from api.cloud.invoke import InvokeActions, result
-from api.cloud.layers import LayerActions
-from api.cloud.logs import LogActions
+from api.cloud.actions.account import AccountActions
+from api.cloud.actions.aliases import AliasActions
+from api.cloud.actions.concurrency import ConcurrencyActions
+from api.cloud.actions.events import EventActions
+from api.cloud.actions.functions import FunctionActions
+from api.cloud.actions.invoke import InvokeActions, result
+from api.cloud.actions.layers import LayerActions
+from api.cloud.actions.logs import LogActions
+from api.cloud.actions.namespaces import NamespaceActions
+from api.cloud.actions.transfer import TransferActions
+from api.cloud.actions.versions import VersionActions
 from api.cloud.models import REQUESTS
-from api.cloud.namespaces import NamespaceActions
-from api.cloud.params import parse
-from api.cloud.request import API_VERSION
-from api.cloud.transfer import TransferActions
-from api.cloud.versions import VersionActions
+from api.cloud.wire import envelope
+from api.cloud.wire.params import parse
+from api.cloud.wire.request import API_VERSION
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError, RequestError, SandboxError, UnsupportedError
 from sandbox.tasks import TaskOwner
@@ -28,10 +28,10 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from api.cloud.actions import Action
-    from api.cloud.invoke import Invoker
-    from api.cloud.policy import Policy
-    from api.cloud.request import CloudRequest, RawRequest
+    from api.cloud.actions.base import Action
+    from api.cloud.actions.invoke import Invoker
+    from api.cloud.wire.policy import Policy
+    from api.cloud.wire.request import CloudRequest, RawRequest
     from api.downloads import Downloads
     from sandbox.clock import Clock
     from sandbox.events.queue import EventQueue

@@ -17,8 +17,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from api.cloud.endpoint import CloudApi
-from api.cloud.policy import Policy
-from api.cloud.routes import cloud_route
+from api.cloud.wire.policy import Policy
+from api.cloud.wire.routes import cloud_route
 from api.downloads import Downloads
 from sandbox.clock import SystemClock
 from sandbox.events.queue import EventQueue

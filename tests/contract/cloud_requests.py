@@ -10,12 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.cloud.request import RawRequest, Scheme
+from api.cloud.wire.request import RawRequest, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.cloud.request import CloudRequest
+    from api.cloud.wire.request import CloudRequest
 
 SPEC = Path(os.environ.get("SCF_SPEC_DIR", Path(__file__).parents[2] / "../shared/spec"))
 

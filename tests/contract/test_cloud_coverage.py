@@ -8,8 +8,8 @@ import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.scf.v20180416 import models
 
-from api.cloud import envelope
 from api.cloud.fates import FATES
+from api.cloud.wire import envelope
 from tests.contract.coverage_kit import (
     NO_VALUE,
     driving_tests,

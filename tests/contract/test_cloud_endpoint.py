@@ -11,14 +11,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.cloud.models import REQUESTS
-from api.cloud.routes import CloudEndpoint
+from api.cloud.wire.routes import CloudEndpoint
 from sandbox.errors import EngineError
 from tests.contract.cloud_kit import response_of, running_cloud, served
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.cloud.request import RawRequest
+    from api.cloud.wire.request import RawRequest
 
 
 async def test_an_error_is_http_200_in_exactly_application_json_with_a_request_id(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.cloud.flat import unflatten
-from api.cloud.params import parse
-from api.cloud.request import RawRequest, Scheme
+from api.cloud.wire.flat import unflatten
+from api.cloud.wire.params import parse
+from api.cloud.wire.request import RawRequest, Scheme
 from sandbox.errors import SandboxError
 from tests.contract.cloud_requests import golden, golden_ids, raw_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.cloud.request import RawRequest
+from api.cloud.wire.request import RawRequest
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.status import error_object
 from tests.contract.cloud_kit import Cloud, running_cloud

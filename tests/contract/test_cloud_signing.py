@@ -14,10 +14,10 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models, scf_client
 
-from api.cloud.params import parse
-from api.cloud.policy import Policy
-from api.cloud.request import RawRequest, Scheme
-from api.cloud.signing import WINDOW_S, hosts, read_authorization, verify
+from api.cloud.wire.params import parse
+from api.cloud.wire.policy import Policy
+from api.cloud.wire.request import RawRequest, Scheme
+from api.cloud.wire.signing import WINDOW_S, hosts, read_authorization, verify
 from sandbox.errors import AuthError, SandboxError
 from sandbox.settings import Settings
 from tests.contract.cloud_kit import response_of, running_cloud, served

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from api.cloud import signing
-from api.cloud.params import parse
-from api.cloud.request import RawRequest
+from api.cloud.wire import signing
+from api.cloud.wire.params import parse
+from api.cloud.wire.request import RawRequest
 from sandbox.errors import AuthError
 from tests.contract.cloud_requests import damaged
 from tests.contract.sdk_kit import ID, KEY, Sdk, cloud_at_address
@@ -165,7 +165,7 @@ def test_only_a_comparison_in_constant_time_decides(
         compared.append((one, other))
         return True
 
-    monkeypatch.setattr("api.cloud.signing.hmac.compare_digest", note)
+    monkeypatch.setattr("api.cloud.wire.signing.hmac.compare_digest", note)
     assert verified(raw, {ID: KEY}) == ID
     ((one, other),) = compared
     assert type(one) is type(other)

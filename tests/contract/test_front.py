@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from api.front import front_protocol
+from api.cloud.wire.fast_invoke import front_protocol
 from api.guard import Guard
 from tests.fakes import eventually
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from api.cloud.endpoint import CloudApi
-    from api.cloud.request import RawRequest
+    from api.cloud.wire.request import RawRequest
 
 #: Nobody's addresses.
 INSTANCES = IPv4Network("192.0.2.0/24")

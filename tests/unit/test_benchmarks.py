@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from api.cloud.params import parse
-from api.cloud.request import RawRequest
-from api.cloud.signing import verify
+from api.cloud.wire.params import parse
+from api.cloud.wire.request import RawRequest
+from api.cloud.wire.signing import verify
 from benchmarks import report, signing
 from benchmarks.rows import Row, Series, at_least, at_most, below
 from benchmarks.timeline import Stage, picture

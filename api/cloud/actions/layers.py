@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.code import package_of
 from api.cloud.models.layers import (
     DeleteLayerVersionRequest,
@@ -20,8 +20,8 @@ from sandbox.errors import RequestError, SandboxError
 from sandbox.functions.layers import LayerContents, check_layer_name, check_runtimes
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
-    from api.cloud.request import CloudRequest
+    from api.cloud.actions.base import Action, Fields
+    from api.cloud.wire.request import CloudRequest
     from api.downloads import Downloads
     from sandbox.functions.layers import Layer, Layers, LayerService, LayerVersion
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from api.cloud.models.base import Request
-    from api.cloud.request import CloudRequest
+    from api.cloud.wire.request import CloudRequest
 
 #: The fields of a response, without its RequestId.
 Fields: TypeAlias = dict[str, Any]

@@ -11,8 +11,8 @@ from sandbox.functions.copying import CopyOptions, copy_function
 from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
-    from api.cloud.request import CloudRequest
+    from api.cloud.actions.base import Action, Fields
+    from api.cloud.wire.request import CloudRequest
     from api.downloads import Downloads
     from sandbox.clock import Clock
     from sandbox.functions.service import FunctionService

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.versions import (
     CreateAliasRequest,
     DeleteAliasRequest,
@@ -20,7 +20,7 @@ from sandbox.functions.model import DEFAULT_NAMESPACE
 from sandbox.functions.routing import VersionMatch, VersionWeight
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from api.cloud.models.versions import RoutingConfigPart
     from sandbox.functions.aliases import AliasService
     from sandbox.functions.routing import Alias

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from api.cloud.signing import verify
+from api.cloud.wire.signing import verify
 from sandbox.errors import AuthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.cloud.request import CloudRequest, RawRequest
+    from api.cloud.wire.request import CloudRequest, RawRequest
     from sandbox.clock import Clock
     from sandbox.settings import Settings
 

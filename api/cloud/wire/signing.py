@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.cloud.request import Scheme
+from api.cloud.wire.request import Scheme
 from sandbox.errors import AuthError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from api.cloud.request import CloudRequest, RawRequest
+    from api.cloud.wire.request import CloudRequest, RawRequest
 
 #: How far a client's clock may be from ours, either way, seconds.
 WINDOW_S = 300

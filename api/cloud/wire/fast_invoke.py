@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.cloud.request import RawRequest
-from api.cloud.routes import MAX_BODY_BYTES
+from api.cloud.wire.request import RawRequest
+from api.cloud.wire.routes import MAX_BODY_BYTES
 from api.runtime.protocol import SMALL_BYTES, SMALL_DIGITS
 from sandbox.deadline import Deadline
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.account import GetAccountRequest
 from sandbox import limits
 from sandbox.functions.listing import LIMIT_MAX, Query
@@ -12,7 +12,7 @@ from sandbox.functions.listing import LIMIT_MAX, Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from sandbox.functions.model import Function
     from sandbox.functions.namespaces import Namespaces
     from sandbox.functions.quotas import Quotas, Shares

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.versions import (
     DeleteFunctionVersionRequest,
     ListVersionByFunctionRequest,
@@ -16,7 +16,7 @@ from api.cloud.validation import switch
 from sandbox.functions.model import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from sandbox.functions.model import FunctionVersion
     from sandbox.functions.service import FunctionService
     from sandbox.functions.versions import VersionService

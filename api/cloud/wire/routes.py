@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from api.cloud import envelope
-from api.cloud.request import Body, RawRequest
+from api.cloud.wire import envelope
+from api.cloud.wire.request import Body, RawRequest
 from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.namespaces import (
     CreateNamespaceRequest,
     DeleteNamespaceRequest,
@@ -16,7 +16,7 @@ from api.cloud.times import to_text
 from sandbox.errors import RequestError, UnsupportedError
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from sandbox.functions.namespaces import Namespace, Namespaces
 
 

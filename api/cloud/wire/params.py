@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
 
-from api.cloud.flat import unflatten
-from api.cloud.multipart import parse_multipart
-from api.cloud.request import API_VERSION, CloudRequest, Scheme
+from api.cloud.wire.flat import unflatten
+from api.cloud.wire.multipart import parse_multipart
+from api.cloud.wire.request import API_VERSION, CloudRequest, Scheme
 from sandbox.errors import RequestError
 
 if TYPE_CHECKING:
-    from api.cloud.request import Body, RawRequest
+    from api.cloud.wire.request import Body, RawRequest
 
 #: Parameters of the protocol that v1 requests carry among those of the action.
 COMMON = frozenset(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from api.cloud.actions import modelled, rehearsable
+from api.cloud.actions.base import modelled, rehearsable
+from api.cloud.actions.layers import layer_item
 from api.cloud.code import check_source, package_of
 from api.cloud.filters import predicate
 from api.cloud.kept import created_topic, kept_fields
-from api.cloud.layers import layer_item
 from api.cloud.models.common import CodePart
 from api.cloud.models.functions import (
     CreateFunctionRequest,
@@ -28,7 +28,7 @@ from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST, FunctionConfig
 from sandbox.functions.rules import environment_from_pairs, layers_from_pairs
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from api.cloud.models.functions import EnvironmentPart, LayerVersionSimplePart
     from sandbox.functions.layers import Layers
     from sandbox.functions.model import LayerRef

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.cloud import times
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.events import (
     GetAsyncEventStatusRequest,
     GetFunctionEventInvokeConfigRequest,
@@ -22,7 +22,7 @@ from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST, EventInvokeConfig
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from api.cloud.models.events import TimeIntervalPart
     from sandbox.events.model import TracedEvent
     from sandbox.events.queue import EventQueue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from api.cloud import times
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.logs import GetFunctionLogsRequest, GetRequestStatusRequest
 from api.cloud.validation import invalid
 from sandbox.errors import LimitError, RequestError
@@ -14,7 +14,7 @@ from sandbox.records.history import OrderBy, ResultFilter
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from sandbox.clock import Clock
     from sandbox.functions.service import FunctionService
     from sandbox.records.history import History

@@ -14,8 +14,8 @@ from sandbox.status import StatusCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from api.cloud.actions import Action, Fields
-    from api.cloud.request import CloudRequest
+    from api.cloud.actions.base import Action, Fields
+    from api.cloud.wire.request import CloudRequest
     from sandbox.invocation import Outcome
 
 SYNC, ASYNC = "RequestResponse", "Event"

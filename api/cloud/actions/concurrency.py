@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.cloud.actions import modelled
+from api.cloud.actions.base import modelled
 from api.cloud.models.concurrency import (
     DeleteProvisionedConcurrencyConfigRequest,
     DeleteReservedConcurrencyConfigRequest,
@@ -19,7 +19,7 @@ from sandbox.functions.model import DEFAULT_NAMESPACE, TimedProvision
 from sandbox.functions.timers import check_timers
 
 if TYPE_CHECKING:
-    from api.cloud.actions import Action, Fields
+    from api.cloud.actions.base import Action, Fields
     from api.cloud.models.concurrency import TriggerActionPart
     from sandbox.functions.concurrency import ConcurrencyService, Provision
 
