@@ -8,7 +8,7 @@ import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.scf.v20180416 import models
 
-from api.cloud.fates import FATES
+from api.cloud.coverage import FIELDS
 from api.cloud.wire import envelope
 from tests.contract.coverage_kit import (
     NO_VALUE,
@@ -29,7 +29,7 @@ def driven() -> dict[str, list[str]]:
     return driving_tests()
 
 
-@pytest.mark.parametrize("action", sorted(FATES))
+@pytest.mark.parametrize("action", sorted(FIELDS))
 def test_an_action_that_is_simulated_is_driven_with_every_field_by_some_test(
     driven: dict[str, list[str]], action: str
 ) -> None:
@@ -38,7 +38,7 @@ def test_an_action_that_is_simulated_is_driven_with_every_field_by_some_test(
 
 
 def test_no_test_drives_what_is_not_simulated(driven: dict[str, list[str]]) -> None:
-    assert set(driven) - set(FATES) == set()
+    assert set(driven) - set(FIELDS) == set()
 
 
 def test_what_no_answer_can_have_are_fields_that_the_sdk_knows() -> None:

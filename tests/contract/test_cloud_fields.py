@@ -8,8 +8,8 @@ import httpx
 import pytest
 from tencentcloud.scf.v20180416 import models as sdk_models
 
-from api.cloud import fields
-from api.cloud.fates import FATES
+from api.cloud import coverage_page as fields
+from api.cloud.coverage import FIELDS
 from api.cloud.models import REQUESTS
 from sandbox.errors import EngineError
 from tests.contract.cloud_kit import fields_of, running_cloud, zip_of, zip_text
@@ -76,20 +76,20 @@ def _without_none(value: Any) -> Any:
 
 
 def test_the_page_about_the_fields_is_up_to_date() -> None:
-    assert fields.TARGET.read_text() == fields.render(), "run python -m api.cloud.fields"
+    assert fields.TARGET.read_text() == fields.render(), "run python -m api.cloud.coverage_page"
 
 
-@pytest.mark.parametrize("action", FATES)
+@pytest.mark.parametrize("action", FIELDS)
 def test_the_table_has_exactly_the_fields_of_the_sdk(action: str) -> None:
     assert fields.uncovered(action) == set()
-    top = {field.name.partition(".")[0] for field in FATES[action]}
+    top = {field.name.partition(".")[0] for field in FIELDS[action]}
     assert top == fields_of(getattr(sdk_models, f"{action}Request"))
 
 
 async def test_the_table_has_exactly_the_actions_that_are_simulated(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
-        assert cloud.api.simulated == set(FATES)
-        for action in set(REQUESTS) - set(FATES):
+        assert cloud.api.simulated == set(FIELDS)
+        for action in set(REQUESTS) - set(FIELDS):
             assert await cloud.code_of(action) == "UnsupportedOperation"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.cloud.fates import FATES
+from api.cloud.coverage import FIELDS
 from sandbox.errors import NotFoundError
 from tests.contract.cloud_kit import Cloud, running_cloud, zip_text
 from tests.contract.coverage_kit import paths_of, sample_of, types_of
@@ -131,7 +131,7 @@ async def code_of(cloud: Cloud, action: str, params: dict[str, Any]) -> str:
     return code
 
 
-@pytest.mark.parametrize("action", sorted(FATES))
+@pytest.mark.parametrize("action", sorted(FIELDS))
 async def test_a_wrong_value_of_any_field_is_answered_in_the_action_s_own_codes(
     tmp_path: Path, action: str
 ) -> None:

@@ -9,7 +9,6 @@ from api.cloud.actions.base import modelled, rehearsable
 from api.cloud.actions.layers import layer_item
 from api.cloud.code import check_source, package_of
 from api.cloud.filters import predicate
-from api.cloud.kept import created_topic, kept_fields
 from api.cloud.models.common import CodePart
 from api.cloud.models.functions import (
     CreateFunctionRequest,
@@ -19,6 +18,7 @@ from api.cloud.models.functions import (
     UpdateFunctionCodeRequest,
     UpdateFunctionConfigurationRequest,
 )
+from api.cloud.passthrough import created_topic, kept_fields
 from api.cloud.validation import invalid, switch
 from api.cloud.views import function_details, function_item
 from sandbox.errors import LimitError, RequestError

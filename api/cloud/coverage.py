@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Fate(StrEnum):
+class Support(StrEnum):
     """What becomes of a field."""
 
     EFFECT = "takes effect"
@@ -26,23 +26,23 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its fate, and what more there is to say."""
+    """One field: its support, and what more there is to say."""
 
     name: str
-    fate: Fate
+    support: Support
     note: str = ""
 
 
 def effect(names: str, note: str = "") -> tuple[Field, ...]:
-    return tuple(Field(name, Fate.EFFECT, note) for name in names.split())
+    return tuple(Field(name, Support.EFFECT, note) for name in names.split())
 
 
-def kept(names: str, note: str = "") -> tuple[Field, ...]:
-    return tuple(Field(name, Fate.KEPT, note) for name in names.split())
+def passthrough(names: str, note: str = "") -> tuple[Field, ...]:
+    return tuple(Field(name, Support.KEPT, note) for name in names.split())
 
 
 def refused(names: str, note: str = "`UnsupportedOperation`") -> tuple[Field, ...]:
-    return tuple(Field(name, Fate.REFUSED, note) for name in names.split())
+    return tuple(Field(name, Support.REFUSED, note) for name in names.split())
 
 
 _DETAILS = "shown by `GetFunction`"
@@ -67,11 +67,13 @@ _CODE_SOURCE = effect("CodeSource", "`ZipFile`; the platform's others are `Unsup
 _DEAD_LETTER = effect("DeadLetterConfig", "where events go that are given up")
 _TRACE = effect("TraceEnable", "with `AsyncRunEnable` the states of events are kept for 3 days")
 _KEPT_CONFIG = (
-    *kept("VpcConfig PublicNetConfig IntranetConfig", f"{_DETAILS}; the network stays the same"),
-    *kept("CfsConfig", f"{_DETAILS}; nothing is mounted"),
-    *kept("DnsCache", f"{_DETAILS}; names are not cached"),
-    *kept("InstallDependency", f"{_DETAILS}; the platform installs for Node.js only"),
-    *kept("ProtocolParams InstanceConcurrencyConfig", _WEB),
+    *passthrough(
+        "VpcConfig PublicNetConfig IntranetConfig", f"{_DETAILS}; the network stays the same"
+    ),
+    *passthrough("CfsConfig", f"{_DETAILS}; nothing is mounted"),
+    *passthrough("DnsCache", f"{_DETAILS}; names are not cached"),
+    *passthrough("InstallDependency", f"{_DETAILS}; the platform installs for Node.js only"),
+    *passthrough("ProtocolParams InstanceConcurrencyConfig", _WEB),
 )
 _PAGE = effect("Offset Limit")
 _WHICH = effect("FunctionName Namespace")
@@ -92,9 +94,9 @@ _FUNCTIONS = {
         *_TRACE,
         *_DEAD_LETTER,
         *effect("AutoCreateClsTopic", "`TRUE` without a topic: it gets one, by name"),
-        *kept("ClsLogsetId ClsTopicId", f"{_DETAILS}; logs stay in the sandbox"),
-        *kept("AutoDeployClsTopicIndex", _REST),
-        *kept("ProtocolType", _WEB),
+        *passthrough("ClsLogsetId ClsTopicId", f"{_DETAILS}; logs stay in the sandbox"),
+        *passthrough("AutoDeployClsTopicIndex", _REST),
+        *passthrough("ProtocolType", _WEB),
         *_KEPT_CONFIG,
     ),
     "GetFunction": (
@@ -114,8 +116,8 @@ _FUNCTIONS = {
         *refused("CosBucketName CosObjectName CosBucketRegion"),
         *_CODE_SOURCE,
         *_PUBLISH,
-        *kept("InstallDependency", f"{_DETAILS}; the platform installs for Node.js only"),
-        *kept("EnvId", _REST),
+        *passthrough("InstallDependency", f"{_DETAILS}; the platform installs for Node.js only"),
+        *passthrough("EnvId", _REST),
     ),
     "UpdateFunctionConfiguration": (
         *_WHICH,
@@ -124,9 +126,9 @@ _FUNCTIONS = {
         *effect("Environment Layers", _CLEARED),
         *_PUBLISH,
         *_DEAD_LETTER,
-        *kept("ClsLogsetId ClsTopicId", f"{_DETAILS}; logs stay in the sandbox"),
-        *kept("L5Enable", _DETAILS),
-        *kept("IgnoreSysLog", _REST),
+        *passthrough("ClsLogsetId ClsTopicId", f"{_DETAILS}; logs stay in the sandbox"),
+        *passthrough("L5Enable", _DETAILS),
+        *passthrough("IgnoreSysLog", _REST),
         *_KEPT_CONFIG,
     ),
     "DeleteFunction": (*_WHICH, *effect("Qualifier", "only this version")),
@@ -240,13 +242,13 @@ _LOGS = {
         *_WHICH,
         *effect("Order OrderBy Filter Qualifier FunctionRequestId StartTime EndTime"),
         *_PAGE,
-        *kept("SearchContext", "retired on the platform; given back"),
+        *passthrough("SearchContext", "retired on the platform; given back"),
     ),
     "GetRequestStatus": (*_WHICH, *effect("FunctionRequestId StartTime EndTime")),
 }
 
 #: Every action that is simulated, with all its request fields.
-FATES: Mapping[str, tuple[Field, ...]] = MappingProxyType(
+FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
     {
         **_FUNCTIONS,
         **_INVOKE,
