@@ -14,12 +14,12 @@ import structlog
 import uvicorn
 import uvloop
 
-from api.allocator import keep_freed_memory
 from api.app import create_app
-from api.claims import claim_directory, claim_port
-from api.cloud.wire.fast_invoke import front_protocol
+from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.house import House
-from api.logging import configure_logging
+from api.process.exclusive import claim_directory, claim_port
+from api.process.logging import configure_logging
+from api.process.malloc import keep_freed_memory
 from sandbox.errors import SandboxError
 from sandbox.settings import read_settings
 
@@ -52,8 +52,8 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         server = Server(
             uvicorn.Config(
                 create_app(house),
-                http=front_protocol(
-                    house.cloud, IPv4Network(settings.network_range), house.busy_poll.stir
+                http=fast_invoke_protocol(
+                    house.cloud, IPv4Network(settings.network_range), house.busy_poll.keep_awake
                 ),
                 lifespan="off",
                 access_log=False,

@@ -10,9 +10,9 @@ import structlog
 from api.cloud.endpoint import CloudApi
 from api.cloud.wire.policy import Policy
 from api.downloads import Downloads
-from api.metrics import Gauges, Metrics
+from api.metrics.metrics import Gauges, Metrics
+from api.process.busypoll import BusyPoll, several_processors
 from api.runtime.server import RuntimeServer
-from sandbox.busypoll import BusyPoll, several_processors
 from sandbox.clock import SystemClock
 from sandbox.engine.registry import choose_engine
 from sandbox.events.dead_letters import DeadLetters
@@ -121,7 +121,7 @@ class House:
             region=settings.region,
         )
         self.busy_poll = BusyPoll(settings.busy_poll_us / 1e6 if several_processors() else 0)
-        self.runtime = RuntimeServer(self.pool, settings.runtime_port, self.busy_poll.stir)
+        self.runtime = RuntimeServer(self.pool, settings.runtime_port, self.busy_poll.keep_awake)
         self._retention = Retention(records, self.clock, settings.log_retention_days)
         self.ready = False
 

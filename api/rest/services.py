@@ -10,7 +10,7 @@ from sandbox.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from api.metrics import Metrics
+    from api.metrics.metrics import Metrics
     from sandbox.clock import Clock
     from sandbox.engine.base import EngineInfo
     from sandbox.events.dead_letters import DeadLetters

@@ -59,7 +59,8 @@ class RuntimeProtocol(asyncio.Protocol):
 
     ``find`` gives the instance for a Host name and the caller's address, or None when the name is
     unknown or used from an address that is not its own. ``caller`` stands for the address of
-    whoever connects, where that address tells nothing. ``stir`` is called when something comes in.
+    whoever connects, where that address tells nothing. ``keep_awake`` is called when something
+    comes in.
     """
 
     __slots__ = (
@@ -71,12 +72,12 @@ class RuntimeProtocol(asyncio.Protocol):
         "_host",
         "_instance",
         "_instance_host",
+        "_keep_awake",
         "_parked",
         "_parser",
         "_peer",
         "_room",
         "_size",
-        "_stir",
         "_target",
         "_transport",
     )
@@ -85,10 +86,10 @@ class RuntimeProtocol(asyncio.Protocol):
         self,
         find: Callable[[str, str], Instance | None],
         caller: str = "",
-        stir: Callable[[], None] = lambda: None,
+        keep_awake: Callable[[], None] = lambda: None,
     ) -> None:
         self._find = find
-        self._stir = stir
+        self._keep_awake = keep_awake
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._peer = caller
@@ -113,7 +114,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._peer = peer[0] if peer else ""
 
     def data_received(self, data: bytes) -> None:
-        self._stir()
+        self._keep_awake()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

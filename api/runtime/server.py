@@ -33,11 +33,13 @@ class RuntimeServer:
     same address, the one that was called takes its place: each instance has its own there.
     """
 
-    def __init__(self, pool: Instances, port: int, stir: Callable[[], None] = lambda: None) -> None:
-        """``stir`` is called whenever something comes in."""
+    def __init__(
+        self, pool: Instances, port: int, keep_awake: Callable[[], None] = lambda: None
+    ) -> None:
+        """``keep_awake`` is called whenever something comes in."""
         self._pool = pool
         self._port = port
-        self._stir = stir
+        self._keep_awake = keep_awake
         self._servers: set[asyncio.AbstractServer] = set()
 
     async def listen(self, address: str) -> asyncio.AbstractServer:
@@ -45,7 +47,7 @@ class RuntimeServer:
         loop = asyncio.get_running_loop()
         caller = address if ipaddress.ip_address(address).is_loopback else ""
         server = await loop.create_server(
-            lambda: RuntimeProtocol(self.find, caller, self._stir),
+            lambda: RuntimeProtocol(self.find, caller, self._keep_awake),
             address,
             self._port,
             backlog=1024,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from fastapi import FastAPI
 
-from api.metrics import Gauges, Metrics
+from api.metrics.metrics import Gauges, Metrics
 from api.rest import Health, Services, install_rest
 from sandbox.engine.base import EngineInfo
 from sandbox.errors import ConflictError, NotFoundError

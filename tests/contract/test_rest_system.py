@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.metrics import COUNTED_AT_ONCE, Gauges, Metrics
+from api.metrics.metrics import COUNTED_AT_ONCE, Gauges, Metrics
 from api.rest import Health
 from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo

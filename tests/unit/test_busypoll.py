@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from sandbox.busypoll import BusyPoll
+from api.process.busypoll import BusyPoll
 from tests.fakes import eventually
 
 
 async def test_the_loop_goes_on_for_the_time_that_was_asked_for_and_no_longer() -> None:
     poll = BusyPoll(0.02)
-    poll.stir()
-    poll.stir()
+    poll.keep_awake()
+    poll.keep_awake()
     assert pending(poll) == 1
     await eventually(lambda: pending(poll) == 0)
-    poll.stir()
+    poll.keep_awake()
     assert pending(poll) == 1
     await eventually(lambda: pending(poll) == 0)
 
 
 async def test_with_no_time_it_does_nothing() -> None:
     poll = BusyPoll(0)
-    poll.stir()
+    poll.keep_awake()
     assert pending(poll) == 0
 
 

@@ -57,18 +57,18 @@ class _Running:
         """Nobody waits for more of its body."""
 
 
-def front_protocol(
+def fast_invoke_protocol(
     api: CloudApi,
     instances: ipaddress.IPv4Network,
-    stir: Callable[[], None] = lambda: None,
+    keep_awake: Callable[[], None] = lambda: None,
 ) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn. ``stir`` is called for every Invoke and its answer.
+    """The protocol class for uvicorn. ``keep_awake`` is called for every Invoke and its answer.
 
     Connections that come from, or arrive on, the instances' own address range are closed: a
     function may reach the runtime API, not the control API.
     """
 
-    class FrontProtocol(HttpToolsProtocol):
+    class FastInvokeProtocol(HttpToolsProtocol):
         _invoke_body: list[bytes] | None = None
         _invoke_room: bytearray | None = None
 
@@ -134,7 +134,7 @@ def front_protocol(
             body = self._invoke_room or b"".join(self._invoke_body)
             self._invoke_body = self._invoke_room = None
             raw = RawRequest.build("POST", b"", self.headers, body)
-            stir()
+            keep_awake()
             running = _Running(self.parser.should_keep_alive())
             self.cycle = running  # type: ignore[assignment]
             api.answer_invoke(raw, partial(self._answer, running))
@@ -147,7 +147,7 @@ def front_protocol(
             return self.cycle is None or self.cycle.response_complete
 
         def _answer(self, running: _Running, answer: bytes) -> None:
-            stir()
+            keep_awake()
             running.response_complete = True
             transport = self.transport
             if transport.is_closing():
@@ -166,7 +166,7 @@ def front_protocol(
                 self.server_state.total_requests += 1
                 self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    return FrontProtocol
+    return FastInvokeProtocol
 
 
 def _is_instance(transport: asyncio.Transport, instances: ipaddress.IPv4Network) -> bool:

@@ -131,6 +131,6 @@ class Metrics:
         self._uncounted.clear()
 
     def _render(self, present: Present) -> bytes:
-        from api.exposition import render  # with the library, once there is a scrape: 1 MB
+        from api.metrics.exposition import render  # with the library, once there is a scrape: 1 MB
 
         return render(self, present)

@@ -8,7 +8,7 @@ from time import perf_counter
 
 
 class BusyPoll:
-    """Keeps the event loop awake for ``for_s`` seconds after each ``stir``.
+    """Keeps the event loop awake for ``for_s`` seconds after each ``keep_awake``.
 
     An event is handed on four times, client to sandbox to bootstrap and back, and each time the
     receiver is asleep. Waking it takes the kernel 20 to 40 µs where the processor is virtual (on a
@@ -24,7 +24,7 @@ class BusyPoll:
         self._awake = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def stir(self) -> None:
+    def keep_awake(self) -> None:
         """Something has come."""
         if not self._for_s:
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.claims import claim_directory, claim_port
+from api.process.exclusive import claim_directory, claim_port
 from sandbox.errors import PlatformError
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import resource
-from api.allocator import keep_freed_memory
+from api.process.malloc import keep_freed_memory
 kept = keep_freed_memory()
 for _ in range(3):
     bytearray(b"x") * 6_000_000

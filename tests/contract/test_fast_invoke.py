@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from api.cloud.wire.fast_invoke import front_protocol
+from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.guard import Guard
 from tests.fakes import eventually
 
@@ -98,7 +98,7 @@ async def front() -> AsyncIterator[Front]:
     config = uvicorn.Config(
         app,
         port=0,
-        http=front_protocol(cast("CloudApi", api), INSTANCES),
+        http=fast_invoke_protocol(cast("CloudApi", api), INSTANCES),
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=5,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from api.metrics import Histogram, Labels, Metrics, Present
+    from api.metrics.metrics import Histogram, Labels, Metrics, Present
 
 
 def render(metrics: Metrics, present: Present) -> bytes:

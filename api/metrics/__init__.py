@@ -1,0 +1,1 @@
+"""Counters of the control plane, and their page for Prometheus."""

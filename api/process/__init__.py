@@ -1,0 +1,1 @@
+"""How the process behaves: its port and directory, memory allocator, sleep and log."""
