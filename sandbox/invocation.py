@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.status import error_object
+from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from sandbox.instance.logs import Tail
 
 
+class Cause(StrEnum):
+    """Why an invocation was cancelled. Its status, 499, does not tell."""
+
+    #: TerminateAsyncEvent named it.
+    TERMINATED = "terminated"
+    #: Its version was deleted by force.
+    KILLED = "killed"
+    #: The sandbox stops. An asynchronous event is run again by the next one.
+    SHUTDOWN = "shutdown"
+
+
 @dataclass(slots=True)
 class Outcome:
     """What the caller of an invocation is told.
@@ -24,7 +36,7 @@ class Outcome:
     ``body`` is the function's result as it was pushed, or the platform's error object.
     ``status_code`` is a function status code (contract 4.1), ``duration_ms`` and ``init_ms`` are
     milliseconds, ``mem_usage`` bytes. ``log`` is filled only when a tail was asked for; until then
-    ``tail`` is where it comes from.
+    ``tail`` is where it comes from. ``cause`` is set when it was cancelled (499).
     """
 
     request_id: str
@@ -39,6 +51,7 @@ class Outcome:
     instance_id: str = ""
     log: str = ""
     tail: Tail | None = None
+    cause: Cause | None = None
 
     @property
     def ok(self) -> bool:
@@ -63,6 +76,7 @@ class Invocation:
         "_future",
         "_loop",
         "_watchers",
+        "cause",
         "event",
         "function",
         "instance",
@@ -108,6 +122,8 @@ class Invocation:
         self.on_taken: Callable[[Invocation], None] | None = None
         #: An instance died before it fetched the event, which went to another one.
         self.redispatched = False
+        #: Set just before it ends by being cancelled.
+        self.cause: Cause | None = None
         #: None until it has ended, and for ever once it was given up.
         self.outcome: Outcome | None = None
         self._loop = loop
@@ -165,7 +181,13 @@ class Invocation:
         """End it without an instance: the platform's error object is its result."""
         body = error_object(status, message, self.request_id)
         memory_mb = self.version.config.memory_mb
-        self.end(Outcome(self.request_id, int(status), body, memory_mb=memory_mb))
+        self.end(Outcome(self.request_id, int(status), body, memory_mb=memory_mb, cause=self.cause))
+
+    def cancel(self, cause: Cause, message: str) -> None:
+        """End it with 499, where no instance works on it (else ``Instance.cancel``)."""
+        if not self.over:
+            self.cause = cause
+            self.refuse(StatusCode.CANCELED, message)
 
 
 @dataclass(slots=True)  # one for every event: making a frozen one takes four times as long

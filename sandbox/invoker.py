@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.invocation import InvokeOptions
+    from sandbox.invocation import Cause, InvokeOptions
     from sandbox.pool.pool import Pool
 
 #: A tail waits until the log has been quiet this long, and no longer than the second figure: what
@@ -208,14 +208,14 @@ class Invoker:
             invocation.watch(ended)
         return True
 
-    def cancel(self, invocation: Invocation, message: str) -> None:
+    def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
         """End it as canceled, and with it the instance that works on it."""
         instance = invocation.instance
         if instance is not None and instance.invocation is invocation:
-            instance.cancel(StatusCode.CANCELED, message)
+            instance.cancel(cause, message)
         elif not invocation.over:
             self._pool.withdraw(invocation)
-            invocation.end(_canceled(invocation, message))
+            invocation.cancel(cause, message)
 
     async def signal(self, invocation: Invocation) -> bool:
         """Send SIGTERM to the bootstrap that works on it; False when there is none.
@@ -261,13 +261,6 @@ class Invoker:
             body,
             memory_mb=invocation.version.config.memory_mb,
         )
-
-
-def _canceled(invocation: Invocation, message: str) -> Outcome:
-    status = StatusCode.CANCELED
-    return Outcome(
-        invocation.request_id, int(status), error_object(status, message, invocation.request_id)
-    )
 
 
 def check_event(event: bytes, limit: int) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from sandbox.errors import IllegalTransitionError
+
 if TYPE_CHECKING:
     from sandbox.invocation import Invocation
 
@@ -24,14 +26,40 @@ class EventStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where an event is in this process: ``WAITING -> RUNNING -> WAITING ... -> ENDING``.
+    """Where an event is in this process.
 
-    A waiting event may also end (it is terminated, too old, its function is gone).
+    ``WAITING`` for its turn or its due time; ``RUNNING`` from the pool's taking it until the
+    outcome of the try is on disk; ``ENDING`` without a try, its end not on disk yet; ``OVER``.
     """
 
     WAITING = "waiting"
     RUNNING = "running"
     ENDING = "ending"
+    OVER = "over"
+
+
+class Step(StrEnum):
+    """What happens to an event: what moves it from one phase to the next."""
+
+    BEGUN = "begun"
+    #: It ends while it waits: it is terminated, too old, or its function is gone.
+    ENDED = "ended"
+    #: It is to be tried again, and that is on disk.
+    DEFERRED = "deferred"
+    #: Its end is on disk.
+    SETTLED = "settled"
+
+
+#: Every phase change there is. An event that is to end unrun may be deferred after all: its
+#: function's MsgTTL was raised at the last moment.
+TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
+    (Phase.WAITING, Step.BEGUN): Phase.RUNNING,
+    (Phase.WAITING, Step.ENDED): Phase.ENDING,
+    (Phase.RUNNING, Step.DEFERRED): Phase.WAITING,
+    (Phase.ENDING, Step.DEFERRED): Phase.WAITING,
+    (Phase.RUNNING, Step.SETTLED): Phase.OVER,
+    (Phase.ENDING, Step.SETTLED): Phase.OVER,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +91,16 @@ class QueuedEvent:
     size: int = 0
     body: bytes | None = None
     phase: Phase = Phase.WAITING
+    #: Its termination was asked for: a try that fails is its end.
     terminated: bool = False
     invocation: Invocation | None = field(default=None, repr=False)
+
+    def step(self, step: Step) -> None:
+        """Change the phase, the only way there is; ``IllegalTransitionError`` off the table."""
+        try:
+            self.phase = TRANSITIONS[self.phase, step]
+        except KeyError:
+            raise IllegalTransitionError(self.phase, step) from None
 
     @property
     def lane(self) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.invocation import Invocation, InvokeOptions, Outcome
+    from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
 
 
 class Runner(Protocol):
@@ -31,7 +31,7 @@ class Runner(Protocol):
         """Wait for the end, and leave a record of it."""
         ...
 
-    def cancel(self, invocation: Invocation, message: str) -> None:
+    def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
         """End it as canceled, and with it the instance that works on it."""
         ...
 

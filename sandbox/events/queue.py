@@ -19,10 +19,10 @@ from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformErr
 from sandbox.events.bodies import Bodies
 from sandbox.events.fair_queue import FairQueue
 from sandbox.events.group_commit import GroupCommit
-from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, trace_of
+from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, Step, trace_of
 from sandbox.events.retry import expiry
 from sandbox.events.settlement import Settlement
-from sandbox.invocation import InvokeOptions
+from sandbox.invocation import Cause, InvokeOptions
 from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
 
@@ -243,22 +243,23 @@ class EventQueue:
             source=event.source,
         )
         patience = expiry(event, function.event_invoke) - self._clock.now()
-        event.phase = Phase.RUNNING
+        event.step(Step.BEGUN)
         event.invocation = runner.begin(function, version, body, options, patience)
         self._work.start(self._see_through(runner, event, event.invocation))
 
     async def _see_through(
         self, runner: Runner, event: QueuedEvent, invocation: Invocation
     ) -> None:
+        cause: Cause | None = None
         try:
             outcome = await runner.outcome(invocation)
-            status, body = outcome.status_code, bytes(outcome.body)
+            status, body, cause = outcome.status_code, bytes(outcome.body), outcome.cause
         except Exception as error:  # a task's boundary: the event must not be forgotten
             log.exception("event_not_run", request_id=event.request_id)
             status = int(StatusCode.INTERNAL_ERROR)
             body = error_object(status, f"internal error: {error!r}", event.request_id)
-        if status == StatusCode.CANCELED and not event.terminated:
-            return  # the sandbox is stopping: the next one runs it again
+        if cause is Cause.SHUTDOWN and not event.terminated:
+            return  # the next process runs it again
         await self._conclude(event, status, body)
 
     async def _read_bodies(self, lane: Lane) -> None:
@@ -269,7 +270,7 @@ class EventQueue:
     # ------------------------------------------------------------------ ending
 
     def _end_unrun(self, event: QueuedEvent, status: int, error: bytes) -> None:
-        event.phase = Phase.ENDING
+        event.step(Step.ENDED)
         self._work.start(self._conclude(event, status, error))
 
     async def _conclude(self, event: QueuedEvent, status: int, error: bytes) -> None:
@@ -278,10 +279,10 @@ class EventQueue:
         self._bodies.let_go(event)
         event.invocation = None
         if over:
-            event.phase = Phase.ENDING
+            event.step(Step.SETTLED)
             self._events.pop(event.request_id, None)
         else:
-            event.phase = Phase.WAITING
+            event.step(Step.DEFERRED)
             self._lanes.add(event, self._clock.now())
         self._schedule()
         watcher = self._watched.pop(event.seq, None)
@@ -308,10 +309,11 @@ class EventQueue:
         event.terminated = True
         if event.invocation is not None:
             watcher = self._watched.setdefault(event.seq, self._loop.create_future())
-            runner.cancel(event.invocation, "the event was terminated by TerminateAsyncEvent")
+            message = "the event was terminated by TerminateAsyncEvent"
+            runner.cancel(event.invocation, Cause.TERMINATED, message)
             await asyncio.shield(watcher)
         if event.phase is Phase.WAITING:
-            event.phase = Phase.ENDING
+            event.step(Step.ENDED)
             await self._work.finish(self._conclude(event, int(StatusCode.CANCELED), b""))
 
     async def _refuse_termination(self, namespace: str, name: str, request_id: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Container, Exit, InstanceSpec
     from sandbox.instance.ports import InstanceContext, InstanceOwner
-    from sandbox.invocation import Invocation
+    from sandbox.invocation import Cause, Invocation
 
 MB = 1024 * 1024
 #: Peak memory from which on it is worth asking whether something was killed for want of it.
@@ -56,9 +56,7 @@ class Instance:
         #: Why it came to nothing, if it was initialised ahead and ended before any event.
         self.failure = ""
         self.invocation: Invocation | None = None
-        self.transitions: list[tuple[State, float]] = [
-            (State.STARTING, surroundings.clock.now()),
-        ]
+        self.transitions: list[tuple[State, float]] = [(State.STARTING, surroundings.clock.now())]
         self.logs = LogBook(spec.instance_id, surroundings.clock, surroundings.log_sink)
         self._timeout_s = timeout_s
         self._init_timeout_s = init_timeout_s
@@ -116,9 +114,11 @@ class Instance:
         self._step(Step.STOPPED)
         self._owner.instance_stopping(self)
 
-    def cancel(self, status: StatusCode, message: str) -> None:
-        """End the event it works on from outside, and with it the instance."""
-        self._fail(status, message)
+    def cancel(self, cause: Cause, message: str) -> None:
+        """End the event it works on with 499, and with it the instance."""
+        if self.invocation is not None:
+            self.invocation.cause = cause
+        self._fail(StatusCode.CANCELED, message)
         self.stop()
 
     async def send_signal(self, number: signal.Signals) -> bool:
@@ -394,5 +394,6 @@ class Instance:
                 init_ms=round(self._init_ms, 3) if cold else 0.0,
                 instance_id=self.spec.instance_id,
                 tail=self.logs.tail if invocation.tail else None,
+                cause=invocation.cause,
             )
         )

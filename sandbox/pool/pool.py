@@ -14,6 +14,7 @@ from sandbox.errors import EngineError, SandboxError
 from sandbox.functions.quotas import Demand
 from sandbox.instance.instance import Instance
 from sandbox.instance.lifecycle import State
+from sandbox.invocation import Cause
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
 from sandbox.status import StatusCode
@@ -167,10 +168,10 @@ class Pool:
             if (*group.function.key, group.version.version) != (namespace, name, version):
                 continue
             while group.waiting:
-                group.waiting.popleft().refuse(StatusCode.CANCELED, message)
+                group.waiting.popleft().cancel(Cause.KILLED, message)
             for instance in list(group.instances):
                 if instance.state is not State.STARTING:  # those stop when they have started
-                    instance.cancel(StatusCode.CANCELED, message)
+                    instance.cancel(Cause.KILLED, message)
 
     async def forget_code(self, digest: str) -> None:
         await self._engine.forget(digest)
@@ -208,10 +209,10 @@ class Pool:
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
-                group.waiting.popleft().refuse(StatusCode.CANCELED, "the sandbox is stopping")
+                group.waiting.popleft().cancel(Cause.SHUTDOWN, "the sandbox is stopping")
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
-                instance.cancel(StatusCode.CANCELED, "the sandbox is stopping")
+                instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sandbox.clock import SystemClock, new_request_id
 from sandbox.events.model import Phase
 from sandbox.events.queue import EventQueue
-from sandbox.invocation import Invocation, InvokeOptions, Outcome
+from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
 from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database
@@ -63,7 +63,7 @@ class Runner:
             return Outcome(invocation.request_id, StatusCode.USER_CODE_EXCEPTION, b"broken")
         return await invocation.future
 
-    def cancel(self, invocation: Invocation, message: str) -> None: ...
+    def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None: ...
 
     async def signal(self, _invocation: Invocation) -> bool:
         return False

@@ -10,8 +10,8 @@ import pytest
 
 from sandbox.clock import new_request_id
 from sandbox.engine.base import Exit
-from sandbox.errors import ConflictError, NotFoundError
-from sandbox.events.model import TracedEvent
+from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
+from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent
 from sandbox.events.tracing import TraceQuery
 from sandbox.invocation import InvokeOptions
 from tests.fakes import EPOCH, eventually, turns
@@ -365,3 +365,100 @@ async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> Non
     ends = [bench.queue.terminate("default", "hello", request_id) for _ in range(2)]
     await asyncio.gather(*ends)
     assert await state(bench, request_id) == ("ABORTED", 499)
+
+
+# ---------------------------------------------------------------- the end of its version
+
+
+async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) -> None:
+    bench: Bench = await make()
+    bench.function(async_run=True, kept={"TraceEnable": "TRUE", **QUEUE})
+    bench.answer = lambda event: None
+    request_id = await bench.send()
+    await eventually(lambda: len(bench.tries) == 1)
+    await bench.heart.pool.kill("default", "hello", "$LATEST")
+    await bench.over()
+    assert await state(bench, request_id) == ("FAILED", 499)
+    assert bench.on_disk() == []
+    assert [letter.request_id for letter in await bench.dead()] == [request_id]
+    with pytest.raises(ConflictError):
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+
+
+async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force_is_over(
+    make: Make,
+) -> None:
+    bench: Bench = await make()
+    bench.function()
+    bench.heart.engine.gate.clear()
+    request_id = await bench.send()
+    await turns()
+    await bench.heart.pool.kill("default", "hello", "$LATEST")
+    await bench.over()
+    with pytest.raises(NotFoundError):
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+
+
+async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_making(
+    make: Make,
+) -> None:
+    bench: Bench = await make()
+    bench.function(**TRACED)
+    bench.answer = lambda event: None
+    request_id = await bench.send()
+    await eventually(lambda: len(bench.tries) == 1)
+    await bench.heart.pool.kill("default", "hello", "$LATEST")
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    assert await state(bench, request_id) == ("FAILED", 499)
+
+
+async def test_an_event_that_a_stopping_pool_ends_is_run_again_by_the_next_process(
+    make: Make,
+) -> None:
+    bench: Bench = await make()
+    bench.function()
+    bench.answer = lambda event: None
+    request_id = await bench.send()
+    await eventually(lambda: len(bench.tries) == 1)
+    await bench.heart.pool.close()
+    await turns(50)
+    assert [event.request_id for event in bench.on_disk()] == [request_id]
+    assert await bench.dead() == []
+
+
+# ---------------------------------------------------------------- phases
+
+
+def a_queued_event(phase: Phase) -> QueuedEvent:
+    return QueuedEvent(
+        seq=1,
+        request_id="id",
+        namespace="default",
+        function_name="hello",
+        function_id="lam-hello",
+        qualifier="$LATEST",
+        version="$LATEST",
+        invocation_type="Event",
+        source="API",
+        routing_key="",
+        accepted_at=0.0,
+        traced=False,
+        phase=phase,
+    )
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("step", Step)
+def test_an_event_changes_its_phase_by_the_table_only(phase: Phase, step: Step) -> None:
+    event = a_queued_event(phase)
+    if (phase, step) in TRANSITIONS:
+        event.step(step)
+        assert event.phase is TRANSITIONS[phase, step]
+    else:
+        with pytest.raises(IllegalTransitionError):
+            event.step(step)
+        assert event.phase is phase
+
+
+def test_an_event_that_is_over_stays_so() -> None:
+    assert {phase for phase, _ in TRANSITIONS} == set(Phase) - {Phase.OVER}

@@ -8,7 +8,7 @@ from sandbox.engine.base import Exit
 from sandbox.errors import IllegalTransitionError
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
-from sandbox.status import StatusCode
+from sandbox.invocation import Cause
 from tests.unit.instance_kit import MB, Bench, failure
 
 
@@ -334,7 +334,7 @@ async def test_cancel_ends_the_event_and_the_instance(bench: Bench) -> None:
     bench.clock.tick(10)
     invocation = bench.dispatch()
     bench.clock.tick(1)
-    bench.instance.cancel(StatusCode.CANCELED, "the sandbox is stopping")
+    bench.instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
     assert failure(invocation)["statusCode"] == 499
     assert invocation.future.result().duration_ms == 1000
     assert bench.stopping == [bench.instance]
@@ -349,5 +349,5 @@ async def test_an_event_canceled_while_it_is_held_has_taken_no_time_of_the_one_b
     bench.push()
     bench.clock.tick(10)
     held = bench.dispatch()
-    bench.instance.cancel(StatusCode.CANCELED, "the sandbox is stopping")
+    bench.instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
     assert held.future.result().duration_ms == 0

@@ -12,7 +12,7 @@ import pytest
 from sandbox.engine.base import Exit
 from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError, RequestError
 from sandbox.functions.model import Bootstrap, Function, FunctionVersion
-from sandbox.invocation import InvokeOptions, Outcome
+from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
 from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
 
@@ -311,7 +311,7 @@ async def test_a_synchronous_event_is_not_shown_as_running(desk: Desk) -> None:
 async def test_canceling_a_running_event_ends_its_instance(desk: Desk) -> None:
     invocation = desk.begin()
     runtime = (await desk.heart.runtime(0)).ready().poll()
-    desk.invoker.cancel(invocation, "terminated")
+    desk.invoker.cancel(invocation, Cause.TERMINATED, "terminated")
     outcome = await desk.invoker.outcome(invocation)
     assert outcome.status_code == 499
     assert json.loads(outcome.body)["errorMessage"] == "terminated"
@@ -323,8 +323,8 @@ async def test_canceling_a_waiting_event_takes_it_out_of_the_queue() -> None:
     desk.heart.submit(function("other"))
     (await desk.heart.runtime(0)).ready()
     invocation = desk.begin()
-    desk.invoker.cancel(invocation, "terminated")
-    desk.invoker.cancel(invocation, "terminated again")
+    desk.invoker.cancel(invocation, Cause.TERMINATED, "terminated")
+    desk.invoker.cancel(invocation, Cause.TERMINATED, "terminated again")
     assert json.loads(invocation.future.result().body)["errorMessage"] == "terminated"
     desk.heart.engine.containers[0].end(Exit(0))
     await eventually(lambda: desk.heart.pool.instances() == [])

@@ -9,7 +9,7 @@ from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
 from sandbox.instance.lifecycle import State
-from sandbox.status import StatusCode
+from sandbox.invocation import Cause
 from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
         (await heart.runtime(number)).ready().poll()
     for event in events:
         assert event.instance is not None
-        event.instance.cancel(StatusCode.CANCELED, "enough")
+        event.instance.cancel(Cause.TERMINATED, "enough")
         await heart.time.advance(pause_s)
 
 
