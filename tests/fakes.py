@@ -161,7 +161,7 @@ class FakeEngine:
         self.taken: list[str] = []
         self.forgotten: list[str] = []
         self.failures: list[SandboxError] = []
-        self.destroy_error: SandboxError | None = None
+        self.destroy_error: Exception | None = None
         self.on_launch: Callable[[FakeContainer], None] | None = None
         self.on_release: Callable[[FakeContainer], None] | None = None
         self.gate = asyncio.Event()

@@ -18,9 +18,10 @@ from sandbox.invocation import Cause
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
 from sandbox.status import StatusCode
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from sandbox.engine.base import Engine
     from sandbox.functions.model import Function, FunctionVersion
@@ -69,7 +70,7 @@ class Pool:
         self._groups = GroupIndex()
         self._group_of = self._groups.group_of
         self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = TaskOwner()
         self._closed = False
         self._stopped_at = 0.0
         #: Called whenever ``has_room`` may have become true for some version.
@@ -197,7 +198,7 @@ class Pool:
         if instance.failure:
             self._scaler.not_provisioned(group, instance.failure)
         self._stopped_at = self._loop.time()
-        self._spawn(self._destroy(instance))
+        self._tasks.start(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
         self.submit(invocation)
@@ -213,8 +214,7 @@ class Pool:
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
                 instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:
         self.cold_starts += 1
@@ -223,7 +223,7 @@ class Pool:
 
     def _start(self, group: InstanceGroup) -> None:
         group.starting += 1
-        self._spawn(self._launch(group))
+        self._tasks.start(self._launch(group))
 
     async def _launch(self, group: InstanceGroup) -> None:
         spec, config = group.spec(self._settings), group.version.config
@@ -289,6 +289,8 @@ class Pool:
                 await instance.container.destroy()
             except SandboxError as error:
                 log.error("instance_not_destroyed", error=error.message)
+            except Exception:  # a task's boundary: the memory is given back whatever it is
+                log.exception("instance_not_destroyed")
         instance.removed()
         self._remove(instance)
 
@@ -347,11 +349,6 @@ class Pool:
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
                     instance.stop()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _nobody() -> None:

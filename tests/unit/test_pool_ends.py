@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
@@ -259,6 +261,21 @@ async def test_a_container_that_cannot_be_destroyed_is_given_up() -> None:
     heart.engine.on_release = echoing
     await heart.run(HELLO)
     heart.engine.destroy_error = EngineError("the engine is gone")
+    await heart.close()
+
+
+async def test_a_bug_while_a_container_is_destroyed_gives_its_memory_back_and_is_logged() -> None:
+    heart = Heart(budget_mb=128)
+    heart.engine.on_release = echoing
+    await heart.run(HELLO)
+    heart.engine.destroy_error = OSError("the directory is not empty")
+    with structlog.testing.capture_logs() as logged:
+        heart.engine.containers[0].instance.stop()
+        await eventually(lambda: heart.budget.reserved_mb == 0)
+    [entry] = [entry for entry in logged if entry["event"] == "instance_not_destroyed"]
+    assert entry["exc_info"]
+    assert heart.pool.instances() == []
+    assert (await heart.run(OTHER)).ok
     await heart.close()
 
 
