@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Nobody's addresses.
 INSTANCES = IPv4Network("192.0.2.0/24")
+#: The most that a body may have here, bytes.
+LIMIT = 2 * 1024 * 1024
 
 
 class SlowApi:
@@ -98,7 +102,7 @@ async def front() -> AsyncIterator[Front]:
     config = uvicorn.Config(
         app,
         port=0,
-        http=fast_invoke_protocol(cast("CloudApi", api), INSTANCES),
+        http=fast_invoke_protocol(cast("CloudApi", api), INSTANCES, max_body_bytes=LIMIT),
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=5,
@@ -178,3 +182,39 @@ async def test_a_caller_who_hangs_up_disturbs_nobody() -> None:
         web.allow(b"next")
         web.send(invoke(b"next"))
         assert await web.answer() == (200, b"answer to next")
+
+
+def chunked(body: bytes, *headers: bytes) -> bytes:
+    """The same as ``invoke``, its length not known before its end."""
+    head = invoke(b"", *headers).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("request_of", [invoke, chunked])
+async def test_an_invoke_above_the_limit_is_read_to_its_end_and_refused(
+    request_of: Callable[..., bytes],
+) -> None:
+    async with front() as web:
+        web.allow(b"next")
+        web.send(request_of(bytes(LIMIT + 1)), invoke(b"next"))
+        status, body = await web.answer()
+        assert status == 200
+        assert json.loads(body)["Response"]["Error"]["Code"] == "RequestSizeLimitExceeded"
+        assert await web.answer() == (200, b"answer to next")
+        assert web.api.seen == [b"next"]
+
+
+@pytest.mark.parametrize("request_of", [invoke, chunked])
+async def test_an_invoke_at_the_limit_is_not_refused(request_of: Callable[..., bytes]) -> None:
+    async with front() as web:
+        largest = bytes(LIMIT)
+        web.allow(largest)
+        web.send(request_of(largest))
+        assert await web.answer() == (200, b"answer to " + largest)
+
+
+async def test_a_refused_invoke_that_wants_it_so_is_the_last_of_its_connection() -> None:
+    async with front() as web:
+        web.send(invoke(bytes(LIMIT + 1), b"Connection: close"))
+        assert b"RequestSizeLimitExceeded" in (await web.answer())[1]
+        assert await asyncio.wait_for(web.reader.read(), 10) == b""

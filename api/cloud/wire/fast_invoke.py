@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cloud.wire.request import RawRequest
-from api.cloud.wire.routes import MAX_BODY_BYTES
+from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
 from api.runtime.protocol import SMALL_BYTES, SMALL_DIGITS
 from sandbox.deadline import Deadline
 
@@ -61,6 +61,7 @@ def fast_invoke_protocol(
     api: CloudApi,
     instances: ipaddress.IPv4Network,
     keep_awake: Callable[[], None] = lambda: None,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> type[HttpToolsProtocol]:
     """The protocol class for uvicorn. ``keep_awake`` is called for every Invoke and its answer.
 
@@ -105,7 +106,7 @@ def fast_invoke_protocol(
                 length = fields.get(b"content-length", b"")
                 if len(length) > SMALL_DIGITS and length.isdigit():
                     size = int(length)
-                    self._invoke_room = bytearray(size) if size <= MAX_BODY_BYTES else None
+                    self._invoke_room = bytearray(size) if size <= max_body_bytes else None
                 if self.expect_100_continue:
                     self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             else:
@@ -122,10 +123,11 @@ def fast_invoke_protocol(
             at, self._invoke_size = self._invoke_size, self._invoke_size + len(body)
             if self._invoke_room is not None:
                 self._invoke_room[at : self._invoke_size] = body
-            elif self._invoke_size <= MAX_BODY_BYTES:
+            elif self._invoke_size <= max_body_bytes:
                 self._invoke_body.append(body)
             else:
-                self.transport.abort()
+                # Read and dropped: a client that is cut off while it sends never sees our answer.
+                self._invoke_body.clear()
 
         def on_message_complete(self) -> None:
             if self._invoke_body is None:
@@ -133,10 +135,13 @@ def fast_invoke_protocol(
                 return
             body = self._invoke_room or b"".join(self._invoke_body)
             self._invoke_body = self._invoke_room = None
-            raw = RawRequest.build("POST", b"", self.headers, body)
             keep_awake()
             running = _Running(self.parser.should_keep_alive())
             self.cycle = running  # type: ignore[assignment]
+            if self._invoke_size > max_body_bytes:
+                self._answer(running, too_large(max_body_bytes))
+                return
+            raw = RawRequest.build("POST", b"", self.headers, body)
             api.answer_invoke(raw, partial(self._answer, running))
 
         def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:

@@ -42,7 +42,7 @@ class CloudEndpoint:
         if body is None:
             return
         if len(body) > self._max_body_bytes:
-            answer = envelope.encode(self._too_large())
+            answer = too_large(self._max_body_bytes)
         else:
             answer = await self._api.answer(RawRequest(raw.method, raw.query, raw.headers, body))
         headers = [
@@ -70,13 +70,17 @@ class CloudEndpoint:
             message = await receive()
         return None
 
-    def _too_large(self) -> dict[str, object]:
-        megabytes = self._max_body_bytes // (1024 * 1024)
-        return envelope.failure(
+
+def too_large(max_body_bytes: int) -> bytes:
+    """The answer to a request whose body is above the limit."""
+    megabytes = max_body_bytes // (1024 * 1024)
+    return envelope.encode(
+        envelope.failure(
             "RequestSizeLimitExceeded",
             f"the request's body is above {megabytes} MB: a package may have 50 MB as a zip",
             new_request_id(),
         )
+    )
 
 
 def cloud_route(api: CloudApi, home: str = "/docs") -> Route:
