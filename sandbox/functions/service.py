@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
@@ -198,21 +199,25 @@ class FunctionService:
         rules.check_names(namespace, name)
         rules.check_config(config)
         self.require_namespace(namespace)
-        config = self._bound(config)
-        if self._registry.find(namespace, name) is not None:
-            raise in_use(namespace, name)
-        function = new_function(namespace, name, config, self._clock.now())
-        more = {"tags": dict(tags or {}), "kept": dict(kept or {})}
-        return await self._tasks.finish(
-            self._create(function.model_copy(update=more), data, dry_run)
-        )
+
+        async def create() -> Function:
+            bound = self._bound(config)
+            with self.code.holding(bound.layer_digests):
+                if self._registry.find(namespace, name) is not None:
+                    raise in_use(namespace, name)
+                function = new_function(namespace, name, bound, self._clock.now())
+                more = {"tags": dict(tags or {}), "kept": dict(kept or {})}
+                return await self._create(function.model_copy(update=more), data, dry_run)
+
+        return await self._tasks.finish(create())
 
     async def place(self, function: Function, *, override: bool = False) -> Function:
         """Save a new function whose packages are kept already, and make it ready.
 
         With ``override`` it takes the place of one of the same name. Errors as in ``create``.
         """
-        return await self._tasks.finish(self._place(function, override))
+        with self.code.holding(function.digests):  # from now on, not from the task's first step on
+            return await self._tasks.finish(self._place(function, override))
 
     async def update_code(
         self,
@@ -264,16 +269,22 @@ class FunctionService:
         ``dry_run`` always one, as in ``create``.
         """
 
-        def wanted(function: Function) -> Candidate:
-            require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
-            config = change.apply(function.latest.config)
-            rules.check_config(config)
-            config, code = self._bound(config), function.latest.code
-            if code is not None:
-                rules.check_total_size(code, config.layers)
-            return Candidate(config=config, code=code, publish=publish)
+        async def update() -> Function:
+            with ExitStack() as held:
 
-        return await self._tasks.finish(self._update((namespace, name), wanted, dry_run))
+                def wanted(function: Function) -> Candidate:
+                    require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
+                    config = change.apply(function.latest.config)
+                    rules.check_config(config)
+                    config, code = self._bound(config), function.latest.code
+                    held.enter_context(self.code.holding(config.layer_digests))
+                    if code is not None:
+                        rules.check_total_size(code, config.layers)
+                    return Candidate(config=config, code=code, publish=publish)
+
+                return await self._update((namespace, name), wanted, dry_run)
+
+        return await self._tasks.finish(update())
 
     async def update_event_invoke(
         self, namespace: str, name: str, config: EventInvokeConfig
@@ -376,6 +387,10 @@ class FunctionService:
             )
 
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
-        """``config`` with its layers looked up, those that were not before."""
+        """``config`` with its layers looked up, those that were not before.
+
+        Hold their packages at once, and until the function that has them is saved: until then
+        nothing else keeps a layer version, and with it its package, from being deleted.
+        """
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})
