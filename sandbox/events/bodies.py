@@ -45,8 +45,11 @@ class Bodies:
             self._kept -= event.size
             event.body = None
 
-    async def read(self, events: Iterable[QueuedEvent]) -> None:
-        """Read the bodies of the first of some events, one at least. Errors are tried again."""
+    async def read(self, events: Iterable[QueuedEvent]) -> list[QueuedEvent]:
+        """Read the bodies of the first of some events, one at least. Errors are tried again.
+
+        Returns the events whose body is not on disk any more: they cannot be run.
+        """
         wanted: list[QueuedEvent] = []
         size = 0
         for event in events:
@@ -56,16 +59,25 @@ class Bodies:
             if event.body is None and event.phase is Phase.WAITING:
                 wanted.append(event)
         bodies = await self._read([event.seq for event in wanted])
+        missing: list[QueuedEvent] = []
         for event in wanted:
-            if event.body is None and event.phase is Phase.WAITING:
-                event.body = bodies.get(event.seq, b"")
+            if event.body is not None or event.phase is not Phase.WAITING:
+                continue
+            if event.seq in bodies:
+                event.body = bodies[event.seq]
                 self._kept += event.size
+            else:
+                missing.append(event)
+        return missing
 
     async def of(self, event: QueuedEvent) -> bytes:
-        """One body, from wherever it is."""
+        """One body, from wherever it is; empty, and the log says so, when it is nowhere."""
         if event.body is not None:
             return event.body
-        return (await self._read([event.seq])).get(event.seq, b"")
+        body = (await self._read([event.seq])).get(event.seq)
+        if body is None:
+            log.error("event_body_missing", request_id=event.request_id)
+        return body or b""
 
     async def _read(self, seqs: list[int]) -> dict[int, bytes]:
         while True:

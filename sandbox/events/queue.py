@@ -263,19 +263,24 @@ class EventQueue:
         await self._conclude(event, status, body)
 
     async def _read_bodies(self, lane: Lane) -> None:
-        await self._bodies.read(lane.events.copy())
+        for event in await self._bodies.read(lane.events.copy()):
+            self._end_unrun(event, *self._settlement.lost(event), final=True)
         lane.loading = False
         self._schedule()
 
     # ------------------------------------------------------------------ ending
 
-    def _end_unrun(self, event: QueuedEvent, status: int, error: bytes) -> None:
+    def _end_unrun(
+        self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
+    ) -> None:
         event.step(Step.ENDED)
-        self._work.start(self._conclude(event, status, error))
+        self._work.start(self._conclude(event, status, error, final=final))
 
-    async def _conclude(self, event: QueuedEvent, status: int, error: bytes) -> None:
+    async def _conclude(
+        self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
+    ) -> None:
         """Write what became of an event, then forget it or let it wait again."""
-        over = await self._settlement.conclude(event, status, error)
+        over = await self._settlement.conclude(event, status, error, final=final)
         self._bodies.let_go(event)
         event.invocation = None
         if over:

@@ -120,8 +120,19 @@ class Settlement:
         message = f"the event was not run within its MsgTTL of {function.event_invoke.msg_ttl_s} s"
         return int(status), error_object(status, message, event.request_id)
 
-    async def conclude(self, event: QueuedEvent, status: int, error: bytes) -> bool:
-        """Write what a try led to. True when the event is over; False when it is to wait again."""
+    def lost(self, event: QueuedEvent) -> tuple[int, bytes]:
+        """Status and error object of an event whose body is gone from the disk."""
+        status = StatusCode.INTERNAL_ERROR
+        message = "the body of the event is missing in the sandbox's database: send it again"
+        return int(status), error_object(status, message, event.request_id)
+
+    async def conclude(
+        self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
+    ) -> bool:
+        """Write what a try led to. True when the event is over; False when it is to wait again.
+
+        ``final``: another try cannot go better.
+        """
         if event.terminated and status != StatusCode.SUCCESS:
             await self._end(event, EventStatus.ABORTED, int(StatusCode.CANCELED))
             return True
@@ -131,7 +142,7 @@ class Settlement:
         target = self.target(event)
         fault = fault_of(status)
         event.error = error[:ERROR_BYTES]
-        due = self._due(event, fault, target)
+        due = None if final else self._due(event, fault, target)
         if due is None:
             await self._give_up(event, status, target)
             return True

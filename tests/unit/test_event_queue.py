@@ -289,6 +289,36 @@ async def test_bodies_that_cannot_be_read_are_read_later(
     assert bench.tries == [(b'{"n":1}', 0)]
 
 
+@pytest.mark.parametrize("kept", [QUEUE, {}])
+async def test_an_event_whose_body_is_missing_on_disk_is_given_up_and_not_run(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("sandbox.events.bodies.KEPT_BYTES", 0)
+    bench: Bench = await make()
+    bench.function(kept=kept)
+    lost = new_request_id()
+    read = bench.repository.bodies
+
+    def without_the_lost_one(seqs: list[int]) -> dict[int, bytes]:
+        found = read(seqs)
+        return {seq: body for seq, body in found.items() if body != b'"lost"'}
+
+    monkeypatch.setattr(bench.repository, "bodies", without_the_lost_one)
+    options = InvokeOptions(lost, invocation_type="Event")
+    await bench.invoker.invoke_async("hello", b'"lost"', options)
+    await bench.send(b'"there"')
+    await bench.over()
+    assert bench.tries == [(b'"there"', 0)]
+    assert bench.on_disk() == []
+    [record] = [record for record in bench.records if record.request_id == lost]
+    assert record.status_code == 500
+    assert "missing" in record.ret_msg
+    [letter] = await bench.dead()
+    assert (letter.request_id, letter.dropped) == (lost, not kept)
+    assert "missing" in letter.error_message
+    assert bench.queue._bodies._kept == 0
+
+
 async def test_a_termination_does_not_hang_when_the_queue_closes(make: Make) -> None:
     bench: Bench = await make()
     bench.function()
