@@ -78,9 +78,10 @@ class History:
 
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
         """The logs of several requests, in the same order, asked for together."""
+        if not records:
+            return []
         return await asyncio.to_thread(self._render, records)
 
     def _render(self, records: list[InvocationRecord]) -> list[str]:
-        return [
-            render_log(record, self._records.log_lines(record.request_id)) for record in records
-        ]
+        lines = self._records.log_lines_of([record.request_id for record in records])
+        return [render_log(record, lines[record.request_id]) for record in records]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from sandbox.records.history import History
 from sandbox.records.record import InvocationRecord, LogChunk
@@ -58,3 +60,28 @@ async def test_a_request_that_never_was_has_no_record_and_no_log(tmp_path: Path)
         assert await history.get("r1") is None
         assert await history.log("r1") == ""
         assert await history.find("default") == (0, [])
+
+
+async def test_the_logs_of_many_requests_are_asked_for_at_once(tmp_path: Path) -> None:
+    statements: list[str] = []
+    with history_of(tmp_path) as (history, writer):
+        for number in range(50):
+            writer.put(record(f"r{number}"))
+            writer.put_log(LogChunk(f"r{number}", "i-1", 0, [(1.0, f"line of {number}")]))
+        writer.put(record("silent"))
+        _, found = await history.find("default", limit=100)
+        engine = history._records._engine
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        logs = dict(
+            zip((item.request_id for item in found), await history.logs(found), strict=True)
+        )
+        assert await history.logs([]) == []
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert len(statements) == 1
+    for number in range(50):
+        assert logs[f"r{number}"].startswith(f"START RequestId:r{number}\nline of {number}\n")
+    assert logs["silent"].startswith("START RequestId:silent\n")
