@@ -23,7 +23,7 @@ HEAD = """# Results
 Written by `scripts/bench`; do not edit. One run on one machine, all contestants in turns, so the
 ratios mean more than the figures: the cores are shared by load generator, engine, functions and
 control plane alike. Medians, in brackets the lowest and the highest round. Ratios are ours /
-theirs, taken round by round. `docs/performance.md` explains what is measured and how.
+theirs, taken round by round. `docs/en/performance.md` explains what is measured and how.
 """
 COLUMNS = (
     "| | ours | figure | against | figure | ratio | to reach | |",

@@ -26,8 +26,8 @@ class Stage:
 
 
 def draw(kind: str, stages: Sequence[Stage], runs: int) -> None:
-    """Write docs/timeline-<kind>.svg."""
-    (ROOT / "docs" / f"timeline-{kind}.svg").write_text(picture(kind, stages, runs))
+    """Write docs/en/timeline-<kind>.svg."""
+    (ROOT / "docs" / "en" / f"timeline-{kind}.svg").write_text(picture(kind, stages, runs))
 
 
 def picture(kind: str, stages: Sequence[Stage], runs: int) -> str:

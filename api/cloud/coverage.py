@@ -1,4 +1,4 @@
-"""What every request field does here, action by action. ``docs/api.md`` is written from this.
+"""What every request field does here, action by action. ``docs/en/api.md`` is written from this.
 
 A field is a field of the SDK's model, or a dotted field of a structure in it; where some fields of
 a structure are named, all of them are. Fields of actions that are not named here are refused, as

@@ -1,4 +1,4 @@
-"""Writes ``docs/api.md``, what every request field does: ``python -m api.cloud.coverage_page``."""
+"""Writes ``docs/en/api.md``: what every field does (``python -m api.cloud.coverage_page``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.cloud.models import REQUESTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TARGET = Path(__file__).parents[2] / "docs" / "api.md"
+TARGET = Path(__file__).parents[2] / "docs" / "en" / "api.md"
 
 INTRODUCTION = """\
 # The cloud API, field by field

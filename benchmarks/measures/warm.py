@@ -25,7 +25,7 @@ PUBLISHED = "ours by compose, published port"
 
 ONE_CORE = (
     "One Python process reads the request, keeps the record and the log, and carries the three"
-    " messages of the runtime API; docs/timeline-warm.svg shows the shares. With the load"
+    " messages of the runtime API; docs/en/timeline-warm.svg shows the shares. With the load"
     " generator, the bootstrap and the kernel on the same cores, every microsecond of it counts;"
     " more cores, or a part of it compiled, would lift it."
 )
