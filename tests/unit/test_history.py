@@ -81,7 +81,7 @@ async def test_the_logs_of_many_requests_are_asked_for_at_once(tmp_path: Path) -
         )
         assert await history.logs([]) == []
         sa.event.remove(engine, "before_cursor_execute", note)
-    assert len(statements) == 1
+    assert sum(statement.startswith("SELECT") for statement in statements) == 1
     for number in range(50):
         assert logs[f"r{number}"].startswith(f"START RequestId:r{number}\nline of {number}\n")
     assert logs["silent"].startswith("START RequestId:silent\n")
