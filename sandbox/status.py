@@ -29,18 +29,6 @@ class StatusCode(IntEnum):
     INTERNAL_ERROR = 500
 
 
-#: Failures after which the instance is not used again (contract 1.2).
-RECYCLING = frozenset(
-    {
-        StatusCode.TIMEOUT,
-        StatusCode.OUT_OF_MEMORY,
-        StatusCode.PROCESS_EXIT,
-        StatusCode.CANCELED,
-        StatusCode.INTERNAL_ERROR,
-    }
-)
-
-
 def error_object(status: int, message: str, request_id: str, error_code: int = -1) -> bytes:
     """The JSON that stands in place of a result when an invocation failed."""
     return json.dumps(

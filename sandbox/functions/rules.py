@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
 from sandbox.errors import LimitError, RequestError, UnsupportedError
-from sandbox.functions.model import CUSTOM_RUNTIME, DEFAULT_ALIAS, LATEST, LayerRef
+from sandbox.functions.model import CUSTOM_RUNTIME, LayerRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,6 @@ _FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*[A-Za-z0-9]")
 _NAMESPACE = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -271,19 +270,6 @@ def check_event_invoke(config: EventInvokeConfig) -> None:
 def is_alias_name(name: str) -> bool:
     """1 to 64 letters, digits, ``-``, ``_``, the first a letter."""
     return len(name) <= ALIAS_MAX and _ALIAS.fullmatch(name) is not None
-
-
-def check_qualifier(qualifier: str) -> None:
-    """``InvalidParameterValue.Qualifier`` unless ``$LATEST``, ``$DEFAULT``, a version number, or
-    an alias name (1 to 64 letters, digits, ``-``, ``_``, the first a letter)."""
-    if qualifier in (LATEST, DEFAULT_ALIAS) or _VERSION.fullmatch(qualifier):
-        return
-    if not is_alias_name(qualifier):
-        raise RequestError(
-            f"Qualifier {_shown(qualifier)} is not valid: use {LATEST}, {DEFAULT_ALIAS}, a version"
-            " number or an alias",
-            "InvalidParameterValue.Qualifier",
-        )
 
 
 def parse_routing_key(text: str) -> dict[str, str]:

@@ -50,7 +50,6 @@ class LogBook:
         self._window_bytes = 0
         self._window_lines = 0
         self._dropping = False
-        self.last_output = 0.0
 
     def begin(self, request_id: str) -> None:
         """From now on lines belong to this request."""
@@ -67,7 +66,6 @@ class LogBook:
 
     def feed(self, data: bytes) -> None:
         """Output as it comes, cut anywhere."""
-        self.last_output = self._clock.monotonic()
         *whole, rest = data.split(b"\n")
         lines: list[bytes] = []
         for piece in whole:

@@ -54,11 +54,6 @@ class Rendezvous:
         """How many times the present event was handed out."""
         return self._delivered
 
-    @property
-    def settling(self) -> bool:
-        """True while surplus pushes of the last event are still awaited."""
-        return self._settle_timer is not None
-
     def poll(self, poller: Callable[[Event], None]) -> None:
         """A runtime asks for an event: the present one at once, else park."""
         if self._event is not None:

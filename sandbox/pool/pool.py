@@ -60,7 +60,6 @@ class Pool:
         budget: MemoryBudget,
     ) -> None:
         self.budget = budget
-        self.cold_starts = 0
         self.by_host: dict[str, Instance] = {}
         self.by_peer: dict[str, Instance] = {}
         self._engine = engine
@@ -217,7 +216,6 @@ class Pool:
         await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:
-        self.cold_starts += 1
         instance.release(invocation)
         self._scaler.replenish_later(group, REPLACE_AFTER_S)
 

@@ -99,12 +99,6 @@ def test_a_long_line_without_end_does_not_grow_for_ever(log: Book) -> None:
     assert log.lines() == ["x" * 8192]
 
 
-def test_the_time_of_the_last_output_is_known(log: Book) -> None:
-    log.clock.tick(3)
-    log.book.feed(b"x")
-    assert log.book.last_output == log.clock.monotonic()
-
-
 # ---------------------------------------------------------------- requests
 
 

@@ -252,18 +252,6 @@ def test_a_configuration_is_checked_as_a_whole() -> None:
     assert code_of(rules.check_config, long) == ""
 
 
-@pytest.mark.parametrize(
-    "qualifier", ["$LATEST", "$DEFAULT", "1", "200", "a", "prod-1_x", "a" * 64]
-)
-def test_qualifiers_that_may_name_something(qualifier: str) -> None:
-    assert code_of(rules.check_qualifier, qualifier) == ""
-
-
-@pytest.mark.parametrize("qualifier", ["", "$latest", "0", "01", "1.0", "-a", "a b", "a" * 65])
-def test_qualifiers_that_cannot_name_anything(qualifier: str) -> None:
-    assert code_of(rules.check_qualifier, qualifier) == "InvalidParameterValue.Qualifier"
-
-
 def test_a_routing_key_is_an_object_of_strings() -> None:
     assert rules.parse_routing_key("") == {}
     assert rules.parse_routing_key('{"a":"1"}') == {"a": "1"}

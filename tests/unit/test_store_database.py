@@ -17,7 +17,6 @@ import sandbox.store.migrations
 from sandbox.errors import PlatformError
 from sandbox.store.database import HEAD, _upgrade, migrate, open_database, write_transaction
 from sandbox.store.functions import FunctionRepository
-from sandbox.store.meta import MetaRepository
 from sandbox.store.tables import metadata
 from tests.unit.store_kit import make_function
 
@@ -140,7 +139,8 @@ def test_a_transaction_that_fails_is_undone(engine: sa.Engine) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert MetaRepository(engine).get("key") is None
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT * FROM meta")).all() == []
 
 
 def test_a_durable_transaction_syncs_to_disk_and_the_next_one_does_not(engine: sa.Engine) -> None:
@@ -176,11 +176,3 @@ def test_saving_again_replaces_and_deleting_forgets(engine: sa.Engine) -> None:
     repository.delete("prod", "hello")
     repository.delete("prod", "never there")
     assert [function.epoch for function in repository.load_all()] == [2]
-
-
-def test_facts_of_the_installation_are_kept(engine: sa.Engine) -> None:
-    meta = MetaRepository(engine)
-    assert meta.get("salt") is None
-    meta.put("salt", "1")
-    meta.put("salt", "2")
-    assert meta.get("salt") == "2"
