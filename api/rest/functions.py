@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
 from api.rest.forms import ConfigFields, EnvironmentField, parse_environment, read_zip
 from api.rest.models import FunctionList, FunctionView
 from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
-from sandbox.errors import SandboxError
+from sandbox.errors import ConflictError, PlatformError
 from sandbox.functions.listing import Query as ListQuery
 from sandbox.functions.model import (
     CUSTOM_RUNTIME,
@@ -140,8 +140,11 @@ def _require_active(function: Function) -> None:
         return
     reason = latest.status_reasons[-1] if latest.status_reasons else None
     why = reason.message if reason else "no reason was given"
-    raise SandboxError(
+    code = reason.code if reason else ConflictError.default_code
+    # What the sandbox or its engine could not do is not the caller's fault, all else is.
+    family = PlatformError if code.startswith("InternalError") else ConflictError
+    raise family(
         f"function {function.name} is {latest.status}: {why}; GET /functions/{function.name} shows"
         " its state",
-        reason.code if reason else "FailedOperation",
+        code,
     )

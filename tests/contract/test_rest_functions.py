@@ -110,6 +110,18 @@ async def test_a_failed_create_answers_its_reason(house: House, client: httpx.As
     assert "disk is full" in error_of(response, 500, "InternalError.System")
 
 
+@pytest.mark.parametrize("code", ["InvalidParameterValue.ZipFile", ""])
+async def test_a_create_that_the_package_made_fail_is_no_fault_of_the_sandbox(
+    house: House, client: httpx.AsyncClient, code: str
+) -> None:
+    house.functions.fate = FunctionStatus.CREATE_FAILED
+    if code:
+        house.functions.reasons = (StatusReason(code=code, message="it cannot be unpacked"),)
+    response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
+    message = error_of(response, 409, code or "FailedOperation")
+    assert "GET /functions/hello" in message
+
+
 async def test_a_second_function_of_the_same_name_is_a_conflict(
     house: House, client: httpx.AsyncClient
 ) -> None:
