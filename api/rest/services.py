@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.invocation import InvokeOptions, Outcome
+    from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
-    from sandbox.store.records import ResultFilter
 
 
 class Functions(Protocol):
@@ -56,19 +56,8 @@ class Functions(Protocol):
 class Histories(Protocol):
     """The history, as plain REST uses it."""
 
-    async def find(
-        self,
-        namespace: str,
-        function_name: str | None = None,
-        *,
-        qualifier: str | None = None,
-        request_id: str | None = None,
-        result: ResultFilter | None = None,
-        start: float | None = None,
-        offset: int = 0,
-        limit: int = 20,
-    ) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and a page of them, newest first."""
+    async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and the page of them that was asked for."""
         ...
 
     async def get(self, request_id: str) -> InvocationRecord | None: ...

@@ -122,6 +122,22 @@ class TracedEvent(NamedTuple):
     ended_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Which events of one function are asked for. Times are half-open, in seconds."""
+
+    version: str | None = None
+    request_id: str | None = None
+    invoke_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    started: tuple[float, float] | None = None
+    ended: tuple[float, float] | None = None
+    by_end: bool = False
+    descending: bool = True
+    offset: int = 0
+    limit: int = 20
+
+
 class DeadLetter(NamedTuple):
     """An event that was given up.
 

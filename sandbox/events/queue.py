@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
-    from sandbox.events.ports import Runner
+    from sandbox.events.ports import EventRepository, Runner
     from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
-    from sandbox.store.events import EventRepository
 
 log = structlog.get_logger()
 

@@ -11,8 +11,7 @@ import pytest
 from sandbox.clock import new_request_id
 from sandbox.engine.base import Exit
 from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
-from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent
-from sandbox.events.tracing import TraceQuery
+from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent, TraceQuery
 from sandbox.invocation import InvokeOptions
 from tests.fakes import EPOCH, eventually, turns
 from tests.unit.event_kit import QUEUE, TRACED, Bench

@@ -15,8 +15,7 @@ from api.cloud.models.events import (
 )
 from api.cloud.validation import invalid
 from sandbox.errors import NotFoundError, RequestError, UnsupportedError
-from sandbox.events.model import SOURCES, EventStatus
-from sandbox.events.tracing import TraceQuery
+from sandbox.events.model import SOURCES, EventStatus, TraceQuery
 from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST, EventInvokeConfig
 
 if TYPE_CHECKING:
