@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
-from sandbox.functions.model import Bootstrap
 from sandbox.invocation import Invocation, Outcome
+from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.functions.model import Bootstrap
+from sandbox.packages.model import Bootstrap
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion

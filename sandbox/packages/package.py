@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
 from sandbox.errors import PlatformError, RequestError
-from sandbox.functions.model import Bootstrap, CodeRef
 from sandbox.packages.archive import (
     Entry,
     Kind,
@@ -27,6 +26,7 @@ from sandbox.packages.archive import (
     refusal,
     too_large,
 )
+from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 
 if TYPE_CHECKING:
