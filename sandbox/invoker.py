@@ -17,10 +17,11 @@ from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.pool.pool import Pool
 
@@ -36,20 +37,6 @@ RELOAD_FAILURES = {
     Bootstrap.NOT_EXECUTABLE: "ReloadFail: Bootstrap not executable\n",
     Bootstrap.MISSING: "ReloadFail: Bootstrap does not exist\n",
 }
-
-
-class Functions(Protocol):
-    """The part of the function service that an invocation needs. Both look up, neither waits."""
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str,
-        routing_key: Mapping[str, str] | None = None,
-    ) -> tuple[Function, FunctionVersion]: ...
-
-    def require_invocable(self, version: FunctionVersion) -> None: ...
 
 
 class Admission(Protocol):
@@ -73,7 +60,7 @@ class Invoker:
 
     def __init__(
         self,
-        functions: Functions,
+        functions: FunctionLookup,
         pool: Pool,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,

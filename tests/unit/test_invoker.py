@@ -33,6 +33,9 @@ class FakeFunctions:
         self.function = function()
         self.refusal: Exception | None = None
 
+    def get(self, namespace: str, name: str) -> Function:
+        return self.function
+
     def resolve(
         self,
         namespace: str,
