@@ -15,6 +15,7 @@ from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
+from scf_sandbox.preflight import RELOAD_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,6 @@ TAIL_MAX_S = 0.1
 
 #: Result bytes kept with the record; the caller always gets all of them.
 RECORD_RESULT_BYTES = 64 * 1024
-
-RELOAD_FAILURES = {
-    Bootstrap.NOT_EXECUTABLE: "ReloadFail: Bootstrap not executable\n",
-    Bootstrap.MISSING: "ReloadFail: Bootstrap does not exist\n",
-}
 
 
 class Admission(Protocol):
@@ -239,9 +235,10 @@ class Invoker:
 
     def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
         """The bootstrap cannot be started: no instance, no log, nothing billed (contract 1.4)."""
-        body = error_object(
-            StatusCode.USER_CODE_ERROR, RELOAD_FAILURES[bootstrap], invocation.request_id, 1
-        )
+        finding = bootstrap.finding
+        assert finding is not None
+        text = RELOAD_FAILURES[finding.code]
+        body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
         return Outcome(
             invocation.request_id,
             int(StatusCode.USER_CODE_ERROR),
