@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.functions.model import Bootstrap
+from sandbox.packages.model import Bootstrap  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 #: How much of an instance's id is shown: all of it is the secret of its runtime address.
 INSTANCE_ID_SHOWN = 12
-
-WARNINGS = {
-    Bootstrap.MISSING: "there is no file named bootstrap at the root of the zip: invocations will"
-    " fail with 443; zip the files themselves, not the directory that holds them",
-    Bootstrap.NOT_EXECUTABLE: "bootstrap is not executable: invocations will fail with 443;"
-    " chmod 755 bootstrap and zip it again, on a system that keeps modes",
-}
 
 
 class CodeView(BaseModel):
@@ -100,7 +93,6 @@ class FunctionView(BaseModel):
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
         """The view of one version: during an update, of what was asked for last."""
         config, code = version.wanted.config, version.wanted.code
-        warning = WARNINGS.get(code.bootstrap) if code else None
         return cls(
             namespace=function.namespace,
             name=function.name,
@@ -131,7 +123,7 @@ class FunctionView(BaseModel):
             else None,
             created_at=function.created_at,
             modified_at=version.modified_at,
-            warnings=[warning] if warning else [],
+            warnings=[finding.message for finding in code.findings] if code else [],
         )
 
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
     from sandbox.events.ports import EventRepository, Runner
-    from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
@@ -56,7 +56,7 @@ class EventQueue:
     def __init__(
         self,
         repository: EventRepository,
-        functions: Functions,
+        functions: FunctionLookup,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,

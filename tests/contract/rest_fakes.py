@@ -15,8 +15,6 @@ from sandbox.errors import ConflictError, NotFoundError
 from sandbox.functions.listing import ALL
 from sandbox.functions.model import (
     LATEST,
-    Bootstrap,
-    CodeRef,
     Function,
     FunctionConfig,
     FunctionStatus,
@@ -24,6 +22,7 @@ from sandbox.functions.model import (
     StatusReason,
 )
 from sandbox.invocation import InvokeOptions, Outcome
+from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
 
