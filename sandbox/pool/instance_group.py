@@ -88,6 +88,15 @@ class InstanceGroup:
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]
 
     @property
+    def initialising_ahead(self) -> list[Instance]:
+        """The instances that are being initialised without an event."""
+        return [
+            instance
+            for instance in self.instances
+            if instance.state is State.INITIALISING and instance.invocation is None
+        ]
+
+    @property
     def unclaimed(self) -> int:
         """How many started or starting instances nobody waits for."""
         return len(self.standby) + self.starting - len(self.waiting)

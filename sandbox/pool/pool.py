@@ -154,24 +154,31 @@ class Pool:
         return (0, "") if group is None else (group.available, group.failure)
 
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not kept; busy ones finish first."""
+        """End the function's instances whose key is not kept; busy ones finish first.
+
+        An instance that is being initialised ahead ends too, unless an event waits for it.
+        """
         for group in self._groups.current():
             if group.function.key == (namespace, name) and group.key not in keep:
                 self._groups.retire(group)
-                for instance in (*group.standby, *group.idle):
+                ahead = group.initialising_ahead[len(group.waiting) :]
+                for instance in (*group.standby, *group.idle, *ahead):
                     instance.stop()
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
-        """End a version's instances now, the busy ones with their events."""
+        """End a version's instances now, the busy ones with their events. None is replaced."""
         message = f"version {version} of the function was deleted by force"
         for group in self._groups:
             if (*group.function.key, group.version.version) != (namespace, name, version):
                 continue
+            if not group.retired:
+                self._groups.retire(group)
             while group.waiting:
                 group.waiting.popleft().cancel(Cause.KILLED, message)
             for instance in list(group.instances):
                 if instance.state is not State.STARTING:  # those stop when they have started
                     instance.cancel(Cause.KILLED, message)
+            self._groups.forget_if_empty(group)
 
     async def forget_code(self, digest: str) -> None:
         await self._engine.forget(digest)

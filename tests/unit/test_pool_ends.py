@@ -346,6 +346,18 @@ async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
     await heart.close()
 
 
+async def test_nothing_is_left_of_a_killed_version_whose_events_only_waited() -> None:
+    heart = Heart(budget_mb=128)
+    heart.submit(OTHER)
+    (await heart.runtime(0)).ready()
+    waiting = heart.submit(HELLO)
+    await heart.pool.kill("default", "hello", "$LATEST")
+    outcome = waiting.future.result()
+    assert (outcome.status_code, outcome.cause) == (499, Cause.KILLED)
+    assert [group.function.name for group in heart.pool._groups] == ["other"]
+    await heart.close()
+
+
 # ---------------------------------------------------------------- faults while starting
 
 
