@@ -43,6 +43,7 @@ REPLACE_AFTER_S = 0.25
 #: none has been stopped for a moment, and after the second figure in any case. Seconds.
 CALM_S = 0.02
 CALM_WITHIN_S = 0.2
+STOPPING = "the sandbox is stopping"
 
 
 class Pool:
@@ -78,6 +79,9 @@ class Pool:
 
     def submit(self, invocation: Invocation) -> None:
         """Give the event to an instance now, or as soon as there is one."""
+        if self._closed:
+            invocation.cancel(Cause.SHUTDOWN, STOPPING)
+            return
         group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
         if group.idle:
@@ -216,10 +220,10 @@ class Pool:
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
-                group.waiting.popleft().cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                group.waiting.popleft().cancel(Cause.SHUTDOWN, STOPPING)
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
-                instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                instance.cancel(Cause.SHUTDOWN, STOPPING)
         await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:

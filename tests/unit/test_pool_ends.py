@@ -330,6 +330,16 @@ async def test_nothing_is_started_any_more_after_close() -> None:
     assert heart.engine.launches == 1
 
 
+async def test_an_event_that_comes_after_close_is_canceled_and_starts_nothing() -> None:
+    heart = Heart()
+    await heart.close()
+    event = heart.submit(HELLO)
+    await turns()
+    assert heart.engine.launches == 0
+    outcome = event.future.result()
+    assert (outcome.status_code, outcome.cause) == (499, Cause.SHUTDOWN)
+
+
 async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
     heart = Heart()
     running, waiting = heart.submit(HELLO), heart.submit(HELLO)
