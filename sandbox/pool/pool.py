@@ -6,7 +6,7 @@ Decisions are made without awaiting; what they call for (engine calls) is done i
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,6 +17,7 @@ from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
+from sandbox.pool.snapshot import InstanceSnapshot
 from sandbox.status import StatusCode
 from sandbox.tasks import TaskOwner
 
@@ -126,9 +127,12 @@ class Pool:
                 name = group.function.name
                 yield Demand(name, group.version.version, group.memory_mb, events)
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data, for the REST list and the metrics."""
-        return [group.view(instance) for instance, group in self._group_of.items()]
+        return [
+            InstanceSnapshot.of(instance, retired=group.retired)
+            for instance, group in self._group_of.items()
+        ]
 
     def expect_code(self, digest: str) -> None:
         self._engine.expect(digest)

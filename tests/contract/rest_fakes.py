@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
+    from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.store.records import ResultFilter
 
 NOW = 1_700_000_000.0
@@ -195,10 +196,10 @@ class FakeHistory:
 
 class FakePool:
     def __init__(self) -> None:
-        self.views: list[dict[str, Any]] = []
+        self.snapshots: list[InstanceSnapshot] = []
 
-    def instances(self) -> list[dict[str, Any]]:
-        return self.views
+    def instances(self) -> list[InstanceSnapshot]:
+        return self.snapshots
 
 
 def log_of(request_id: str) -> str:

@@ -80,7 +80,7 @@ async def test_an_update_lets_a_busy_instance_finish() -> None:
     await heart.pool.retire("default", "hello", NOBODY)
     await turns()
     (view,) = heart.pool.instances()
-    assert (view["state"], view["retired"]) == ("busy", True)
+    assert (view.state, view.retired) == ("busy", True)
     runtime.answer()
     assert (await event.future).ok
     await eventually(lambda: heart.engine.alive == [])
@@ -296,7 +296,7 @@ async def test_close_ends_everything_in_whatever_state_it_is() -> None:
     starting = heart.submit(function("later"))
     await turns()
     waiting = [heart.submit(function("big", memory_mb=512)) for _ in range(2)]
-    states = sorted(view["state"] for view in heart.pool.instances())
+    states = sorted(view.state for view in heart.pool.instances())
     assert states == ["busy", "initialising", "starting", "stopping"]
     heart.loop.call_soon(heart.engine.gate.set)
     await heart.close()

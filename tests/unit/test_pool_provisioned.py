@@ -215,7 +215,7 @@ async def test_those_of_a_killed_version_end_and_are_not_replaced(heart: Heart, 
     if phase == "starting":
         heart.engine.gate.clear()
     heart.pool.provision(version_1(1))
-    await eventually(lambda: [view["state"] for view in heart.pool.instances()] == [phase])
+    await eventually(lambda: [view.state for view in heart.pool.instances()] == [phase])
     await heart.pool.kill("default", "hello", "1")
     heart.engine.gate.set()
     await eventually(lambda: heart.pool.instances() == [])
