@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from sandbox.invocation import Outcome
+    from sandbox.pool.snapshot import InstanceSnapshot
 
 #: Upper bounds of the histograms' buckets, seconds.
 RUN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 900)
@@ -36,14 +36,14 @@ class Gauges:
     written, dropped) as the record writer counts them.
     """
 
-    instances: Callable[[], Sequence[Mapping[str, Any]]]
+    instances: Callable[[], Sequence[InstanceSnapshot]]
     memory: Callable[[], tuple[int, int]]
     records: Callable[[], tuple[int, int, int]]
 
     def read(self) -> Present:
         instances = Counter(
-            (str(view["namespace"]), str(view["function"]), str(view["state"]).replace(" ", "_"))
-            for view in self.instances()
+            (instance.namespace, instance.function, instance.state.replace(" ", "_"))
+            for instance in self.instances()
         )
         return Present(instances, self.memory(), self.records())
 

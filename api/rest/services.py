@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sandbox.clock import SystemClock
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.invocation import InvokeOptions, Outcome
+    from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
@@ -82,7 +83,7 @@ class Invoking(Protocol):
 class PoolView(Protocol):
     """The pool, as a list of what runs in it."""
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data."""
         ...
 

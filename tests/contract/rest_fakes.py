@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
+    from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
 
 NOW = 1_700_000_000.0
@@ -186,10 +187,10 @@ class FakeHistory:
 
 class FakePool:
     def __init__(self) -> None:
-        self.views: list[dict[str, Any]] = []
+        self.snapshots: list[InstanceSnapshot] = []
 
-    def instances(self) -> list[dict[str, Any]]:
-        return self.views
+    def instances(self) -> list[InstanceSnapshot]:
+        return self.snapshots
 
 
 def log_of(request_id: str) -> str:
