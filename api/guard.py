@@ -14,7 +14,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api.rest.errors import error_response
+from api.errors import error_response
 from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:
