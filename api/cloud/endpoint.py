@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.cloud.actions.base import Action
-    from api.cloud.actions.invoke import Invoker
+    from api.cloud.actions.invoke import InvokerPort
     from api.cloud.wire.policy import Policy
     from api.cloud.wire.request import CloudRequest, RawRequest
     from api.downloads import Downloads
@@ -52,7 +52,7 @@ class CloudApi:
         *,
         catalog: Catalog,
         packages: PackageStore,
-        invoker: Invoker,
+        invoker: InvokerPort,
         history: History,
         queue: EventQueue,
         traces: Traces,
