@@ -82,8 +82,8 @@ class InvokeActions:
     def start(self, call: CloudRequest, answer: Callable[[Outcome], None]) -> bool:
         """Run an event; ``answer`` is called within its end. False, and nothing is begun, if it is
         to be waited for in the ordinary way. The errors are those of the actions."""
-        form = FORMS.get(call.action, FORMS["Invoke"])
-        if form.kind(call) != SYNC:
+        form = FORMS.get(call.action)
+        if form is None or form.kind(call) != SYNC:
             return False
         name, event = text_of(call, "FunctionName"), event_of(call, form.event)
         try:
