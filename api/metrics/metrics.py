@@ -40,6 +40,7 @@ class Gauges:
     records: Callable[[], tuple[int, int, int]]
 
     def read(self) -> Present:
+        """Ask all three, now."""
         instances = Counter(
             (str(view["namespace"]), str(view["function"]), str(view["state"]).replace(" ", "_"))
             for view in self.instances()
@@ -67,10 +68,12 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
+        """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
+        """Upper bound, as text, and how many values are at most that; the last is ``+Inf``."""
         names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
         return list(zip(names, accumulate(self.counts), strict=True))
 

@@ -36,6 +36,8 @@ CODE_BY_STATUS: dict[int, str] = {
 
 
 class ErrorDetail(BaseModel):
+    """One error: what a program, a person and the log need of it."""
+
     code: str = Field(description="the platform's error code")
     message: str = Field(description="what is wrong, and what to do next")
     request_id: str

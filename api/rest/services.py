@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Functions(Protocol):
-    """The function service, as plain REST uses it. Errors are ``SandboxError``."""
+    """The function service, as plain REST uses it. Errors are ``SandboxError``.
+
+    ``sandbox.functions.service.FunctionService`` documents its methods.
+    """
 
     async def create(
         self, namespace: str, name: str, data: bytes, config: FunctionConfig
@@ -54,7 +57,7 @@ class Functions(Protocol):
 
 
 class Histories(Protocol):
-    """The history, as plain REST uses it."""
+    """The history, as plain REST uses it; ``sandbox.records.history.History`` documents it."""
 
     async def find(
         self,

@@ -76,7 +76,7 @@ class InvokeActions:
         self._invoker = invoker
 
     def actions(self) -> dict[str, Action]:
-        """The actions by name."""
+        """The actions of this theme, by name."""
         return dict.fromkeys(FORMS, self.run)
 
     def start(self, call: CloudRequest, answer: Callable[[Outcome], None]) -> bool:
