@@ -24,7 +24,7 @@ from sandbox.functions.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.functions.model import FunctionConfig, LayerRef
+    from sandbox.functions.model import DeadLetterQueue, FunctionConfig, LayerRef
     from sandbox.packages.model import CodeRef
 
 FAILED = {
@@ -50,6 +50,8 @@ class ConfigChange:
     environment: Mapping[str, str] | None = None
     layers: tuple[LayerRef, ...] | None = None
     role: str | None = None
+    traced: bool | None = None
+    dead_letter: DeadLetterQueue | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self, config: FunctionConfig) -> FunctionConfig:
@@ -63,6 +65,8 @@ class ConfigChange:
             "environment": None if self.environment is None else dict(self.environment),
             "layers": self.layers,
             "role": self.role,
+            "traced": self.traced,
+            "dead_letter": self.dead_letter,
             "kept": {**config.kept, **self.kept} if self.kept else None,
         }
         given = {name: value for name, value in given.items() if value is not None}

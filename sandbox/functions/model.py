@@ -6,7 +6,7 @@ import hashlib
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sandbox import limits
 from sandbox.frozen import FrozenRecord
@@ -62,11 +62,28 @@ class StatusReason(FrozenRecord):
     message: str
 
 
+class DeadLetterQueue(FrozenRecord):
+    """Where events go that are given up: the ``DeadLetterConfig`` of a function.
+
+    ``type`` is ``CMQ-QUEUE`` or ``CMQ-TOPIC``, ``filter_type`` belongs to topics; all as given.
+    """
+
+    type: str = ""
+    name: str = ""
+    filter_type: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a queue: without one, events that are given up are dropped."""
+        return bool(self.type or self.name)
+
+
 class FunctionConfig(FrozenRecord):
     """Everything that a version snapshots besides its code.
 
     ``kept`` holds API fields that change nothing in the sandbox (``VpcConfig``, ``ClsTopicId``...),
-    under their API names, so that they are returned as they were given.
+    under their API names, so that they are returned as they were given. ``traced`` is
+    ``TraceEnable``; it takes effect with asynchronous execution only.
     """
 
     runtime: str = CUSTOM_RUNTIME
@@ -80,6 +97,8 @@ class FunctionConfig(FrozenRecord):
     role: str = ""
     type: str = "Event"
     async_run: bool = False
+    traced: bool = False
+    dead_letter: DeadLetterQueue = DeadLetterQueue()
     kept: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -88,15 +107,29 @@ class FunctionConfig(FrozenRecord):
         return tuple(layer.digest for layer in self.layers)
 
     @property
-    def traced(self) -> bool:
-        """The states of its events are kept: only with asynchronous execution."""
-        return self.async_run and str(self.kept.get("TraceEnable", "")).upper() == "TRUE"
+    def keeps_event_states(self) -> bool:
+        """Whether the states of its events are kept."""
+        return self.async_run and self.traced
 
-    @property
-    def dead_letter_queue(self) -> dict[str, Any]:
-        """``DeadLetterConfig`` when it names a queue, else empty."""
-        queue = self.kept.get("DeadLetterConfig") or {}
-        return queue if queue.get("Type") or queue.get("Name") else {}
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_form(cls, data: Any) -> Any:
+        """``kept`` once held ``TraceEnable`` and ``DeadLetterConfig`` too, in API form."""
+        kept = data.get("kept") if isinstance(data, dict) else None
+        if not kept or kept.keys().isdisjoint({"TraceEnable", "DeadLetterConfig"}):
+            return data
+        rest = dict(kept)
+        trace = rest.pop("TraceEnable", None)
+        queue = rest.pop("DeadLetterConfig", None) or {}
+        old = {
+            "traced": str(trace).upper() == "TRUE",
+            "dead_letter": {
+                "type": queue.get("Type") or "",
+                "name": queue.get("Name") or "",
+                "filter_type": queue.get("FilterType") or "",
+            },
+        }
+        return {**old, **data, "kept": rest}
 
 
 class EventInvokeConfig(FrozenRecord):
@@ -257,6 +290,10 @@ def promoted(version: FunctionVersion) -> FunctionVersion:
     )
 
 
+#: What may change while instances stay as they are.
+_SHAPES_NO_INSTANCE = {"description", "traced", "dead_letter", "kept"}
+
+
 def instance_key(function: Function, version: FunctionVersion) -> str:
     """A digest of all that shapes an instance: two invocations may share one if it is equal.
 
@@ -264,7 +301,7 @@ def instance_key(function: Function, version: FunctionVersion) -> str:
     """
     config = version.config
     code = version.code.digest if version.code else ""
-    shape = config.model_dump_json(exclude={"description", "kept"})
+    shape = config.model_dump_json(exclude=_SHAPES_NO_INSTANCE)
     identity = (*function.key, function.function_id, version.version, code, str(function.epoch))
     return hashlib.sha256("\0".join((*identity, shape)).encode()).hexdigest()
 
