@@ -24,6 +24,7 @@ from sandbox.functions.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.errors import Code
     from sandbox.functions.model import DeadLetterQueue, FunctionConfig, LayerRef
     from sandbox.packages.model import CodeRef
 
@@ -73,7 +74,7 @@ class ConfigChange:
         return config.model_copy(update=given)
 
 
-def require_settled(function: Function, code: str) -> None:
+def require_settled(function: Function, code: Code) -> None:
     """Refuse, with error ``code``, to change a function that is being changed."""
     status = function.latest.status
     if status in TRANSITIONAL:
@@ -84,7 +85,7 @@ def require_settled(function: Function, code: str) -> None:
         )
 
 
-def require_room_for_version(function: Function, code: str) -> None:
+def require_room_for_version(function: Function, code: Code) -> None:
     """Refuse, with error ``code``, to publish more versions than a function may have."""
     if len(function.versions) > limits.VERSIONS_PER_FUNCTION:
         raise LimitError(

@@ -8,7 +8,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceNotFound,
+)
 from sandbox.functions.model import LATEST, FunctionStatus
 from sandbox.tasks import TaskOwner
 
@@ -83,7 +92,7 @@ class ConcurrencyService:
             raise RequestError(
                 f"ReservedConcurrencyMem is {memory_mb} MB: send 0 to shut the function off, or"
                 " the MB that its instances may have together",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
 
         def changed(before: Function) -> Function:
@@ -98,7 +107,7 @@ class ConcurrencyService:
             raise ConflictError(
                 f"function {function.name} has {function.provisioned_mb} MB of provisioned"
                 f" instances: reserve that much, or provision fewer",
-                "FailedOperation.ProvisionedExceedReserved",
+                FailedOperation.PROVISIONED_EXCEED_RESERVED,
             )
         shares = self._quotas.shares(function.namespace)
         others = shares.reserved - (function.reserved_mb or 0)
@@ -111,7 +120,7 @@ class ConcurrencyService:
                 f"of namespace {function.namespace}'s {shares.total} MB {others} MB are reserved by"
                 f" others, and {limits.UNRESERVABLE_MB} MB stay for functions that reserve nothing:"
                 f" reserve {max(0, most)} MB at most",
-                "LimitExceeded.FunctionReservedConcurrencyMemory",
+                LimitExceeded.FUNCTION_RESERVED_CONCURRENCY_MEMORY,
             )
 
     # ------------------------------------------------------------------ provisioned
@@ -136,7 +145,7 @@ class ConcurrencyService:
         if count < 0:
             raise RequestError(
                 f"VersionProvisionedConcurrencyNum is {count}: send the number of instances",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
 
         def changed(before: Function) -> Function:
@@ -192,7 +201,7 @@ class ConcurrencyService:
         if status is not FunctionStatus.ACTIVE:
             raise ConflictError(
                 f"version {number} is {status}: wait until it is Active, then try again",
-                "FailedOperation.FunctionVersionStatusNotActive",
+                FailedOperation.FUNCTION_VERSION_STATUS_NOT_ACTIVE,
             )
         if number not in function.provisioned:
             return
@@ -200,7 +209,7 @@ class ConcurrencyService:
             raise ConflictError(
                 f"instances of version {number} are being initialised: wait until their Status is"
                 " Done (GetProvisionedConcurrencyConfig), then try again",
-                "FailedOperation.ProvisionedInProgress",
+                FailedOperation.PROVISIONED_IN_PROGRESS,
             )
 
     def _check_provisioned(self, function: Function, number: str, count: int) -> None:
@@ -214,7 +223,9 @@ class ConcurrencyService:
         raise ConflictError(
             f"{count} instances of {memory_mb} MB are more than what {whose}: {max(0, most)} MB"
             f" are left, which is {max(0, most) // memory_mb} instances",
-            f"FailedOperation.ProvisionedExceed{'Reserved' if reserved else 'Available'}",
+            FailedOperation.PROVISIONED_EXCEED_RESERVED
+            if reserved
+            else FailedOperation.PROVISIONED_EXCEED_AVAILABLE,
         )
 
     def _unprovisioned_mb(self, function: Function) -> int:
@@ -236,13 +247,13 @@ class ConcurrencyService:
         if memory_mb < limits.MEMORY_STEP_MB:
             raise RequestError(
                 f"TotalConcurrencyMem is {memory_mb} MB: send {limits.MEMORY_STEP_MB} MB or more",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
         if memory_mb > limits.CONCURRENCY_MB:
             raise LimitError(
                 f"TotalConcurrencyMem is {memory_mb} MB: the account has {limits.CONCURRENCY_MB}"
                 " MB at most",
-                "LimitExceeded.UserTotalConcurrencyMemory",
+                LimitExceeded.USER_TOTAL_CONCURRENCY_MEMORY,
             )
 
         def check() -> None:
@@ -252,7 +263,7 @@ class ConcurrencyService:
                     f"{shares.reserved} MB of namespace {namespace} are reserved and"
                     f" {shares.provisioned} MB more provisioned: set a total that holds both, or"
                     " reserve less first",
-                    "FailedOperation.ReservedExceedTotal",
+                    FailedOperation.RESERVED_EXCEED_TOTAL,
                 )
 
         async with self._one_at_a_time:
@@ -266,13 +277,13 @@ class ConcurrencyService:
         try:
             return self._registry.get(namespace, name)
         except NotFoundError as error:
-            raise NotFoundError(error.message, "ResourceNotFound.Function") from error
+            raise NotFoundError(error.message, ResourceNotFound.FUNCTION) from error
 
     def _require_namespace(self, namespace: str) -> None:
         if not self._namespaces.exists(namespace):
             raise NotFoundError(
                 f"there is no namespace {namespace}: use another, or create it",
-                "ResourceNotFound.Namespace",
+                ResourceNotFound.NAMESPACE,
             )
 
     async def _change(self, key: Key, edit: Callable[[Function], Function]) -> Function:
@@ -290,10 +301,10 @@ def _require_published(function: Function, number: str) -> None:
         raise RequestError(
             f"Qualifier {number} is not a published version, and only these can have provisioned"
             " instances: publish a version, and send its number",
-            "InvalidParameterValue.Qualifier",
+            InvalidParameterValue.QUALIFIER,
         )
     if number not in function.versions:
         raise NotFoundError(
             f"function {function.name} has no version {number}: publish it first",
-            "ResourceNotFound.FunctionVersion",
+            ResourceNotFound.FUNCTION_VERSION,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ConflictError
+from sandbox.errors import ConflictError, FailedOperation
 from sandbox.functions import rules
 from sandbox.functions.changes import new_function
 from sandbox.functions.model import FunctionConfig
@@ -46,7 +46,7 @@ async def copy_function(
     if latest.code is None or not latest.invocable:
         raise ConflictError(
             f"function {original.name} is {latest.status}: only one that serves can be copied",
-            "FailedOperation.CopyFailed",
+            FailedOperation.COPY_FAILED,
         )
     if source == target:
         raise in_use(*target)

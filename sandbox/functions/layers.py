@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceInUse,
+    ResourceNotFound,
+)
 from sandbox.functions.collection import Collection
 from sandbox.functions.model import CUSTOM_RUNTIME
 from sandbox.functions.rules import OTHER_RUNTIMES, check_description
@@ -89,7 +98,7 @@ class Layers:
         layer = self.collection.find(name)
         if layer is None or not layer.versions:
             raise NotFoundError(
-                f"there is no layer {name}: publish it first", "ResourceNotFound.Layer"
+                f"there is no layer {name}: publish it first", ResourceNotFound.LAYER
             )
         return layer
 
@@ -100,7 +109,7 @@ class Layers:
         if found is None:
             raise NotFoundError(
                 f"there is no version {number} of layer {name}: publish it first",
-                "ResourceNotFound.LayerVersion",
+                ResourceNotFound.LAYER_VERSION,
             )
         return found
 
@@ -109,7 +118,7 @@ class Layers:
         try:
             found = self.version(ref.name, ref.version)
         except NotFoundError as error:
-            raise NotFoundError(error.message, "ResourceNotFound.Layer") from error
+            raise NotFoundError(error.message, ResourceNotFound.LAYER) from error
         update = {"digest": found.digest, "unpacked_bytes": found.unpacked_bytes}
         return ref.model_copy(update=update)
 
@@ -157,7 +166,7 @@ class LayerService:
                 raise ConflictError(
                     f"version {number} of layer {name} is bound to a function: unbind it, or"
                     " delete the function's version, first",
-                    "ResourceInUse.LayerVersion",
+                    ResourceInUse.LAYER_VERSION,
                 )
             rest = {n: v for n, v in before.versions.items() if n != number}
             return before.model_copy(update={"versions": rest})
@@ -172,13 +181,13 @@ class LayerService:
         if not layer.versions and len(self._layers.all()) >= limits.LAYERS:
             raise LimitError(
                 f"there are {limits.LAYERS} layers, which is the limit: delete one first",
-                "LimitExceeded.LayerVersions",
+                LimitExceeded.LAYER_VERSIONS,
             )
         if len(layer.versions) >= limits.VERSIONS_PER_LAYER:
             raise LimitError(
                 f"layer {name} has {limits.VERSIONS_PER_LAYER} versions, which is the limit:"
                 " delete one first",
-                "LimitExceeded.LayerVersions",
+                LimitExceeded.LAYER_VERSIONS,
             )
         version = LayerVersion(
             version=layer.published + 1,
@@ -206,7 +215,7 @@ def check_layer_name(name: str) -> None:
         raise RequestError(
             f"LayerName {name[:80]!r} is not valid: use 1 to {NAME_MAX} letters, digits, - and _,"
             " starting with a letter, ending with a letter or digit",
-            "InvalidParameterValue.LayerName",
+            InvalidParameterValue.LAYER_NAME,
         )
 
 
@@ -217,5 +226,5 @@ def check_runtimes(runtimes: Sequence[str]) -> None:
         what = f"{wrong[0][:80]!r} is no runtime" if wrong else "it is empty"
         raise RequestError(
             f"CompatibleRuntimes: {what}; send, for example, [{CUSTOM_RUNTIME!r}]",
-            "InvalidParameterValue.CompatibleRuntimes",
+            InvalidParameterValue.COMPATIBLE_RUNTIMES,
         )

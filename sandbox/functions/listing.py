@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import RequestError
+from sandbox.errors import InvalidParameterValue, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,16 +49,16 @@ class Query:
             raise RequestError(
                 f"Orderby {self.order_by!r} with Order {self.order!r} is not valid: use"
                 f" {', '.join(ORDER_KEYS)} with ASC or DESC",
-                "InvalidParameterValue.Order",
+                InvalidParameterValue.ORDER,
             )
         if self.offset < 0:
             raise RequestError(
-                f"Offset {self.offset} is not valid: use 0 or more", "InvalidParameterValue.Offset"
+                f"Offset {self.offset} is not valid: use 0 or more", InvalidParameterValue.OFFSET
             )
         if not 0 < self.limit <= LIMIT_MAX:
             raise RequestError(
                 f"Limit {self.limit} is not valid: use 1 to {LIMIT_MAX}",
-                "InvalidParameterValue.Limit",
+                InvalidParameterValue.LIMIT,
             )
 
     def run(self, functions: Iterable[Function]) -> Page:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError, SandboxError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceInUse,
+    ResourceNotFound,
+    SandboxError,
+)
 from sandbox.functions.collection import Collection
 from sandbox.functions.model import DEFAULT_NAMESPACE
 from sandbox.functions.rules import check_description, check_namespace
@@ -74,24 +85,24 @@ class Namespaces:
         if name == DEFAULT_NAMESPACE:
             raise RequestError(
                 f"Namespace {name} is always there and cannot be created: use another name",
-                "InvalidParameterValue.DefaultNamespace",
+                InvalidParameterValue.DEFAULT_NAMESPACE,
             )
         try:
             check_namespace(name)
         except SandboxError as error:
-            raise RequestError(error.message, "InvalidParameterValue.NamespaceInvalid") from error
+            raise RequestError(error.message, InvalidParameterValue.NAMESPACE_INVALID) from error
         check_description(description)
 
         def made(before: Namespace | None) -> Namespace:
             if before is not None:
                 raise ConflictError(
                     f"there is a namespace {name} already: use it, or take another name",
-                    "ResourceInUse.Namespace",
+                    ResourceInUse.NAMESPACE,
                 )
             if len(self.all()) >= self._at_most:
                 raise LimitError(
                     f"there are {self._at_most} namespaces, which is the limit: delete one first",
-                    "LimitExceeded.Namespace",
+                    LimitExceeded.NAMESPACE,
                 )
             return self._new(name, description)
 
@@ -134,13 +145,13 @@ class Namespaces:
             raise ConflictError(
                 f"namespace {name} cannot be deleted: it is the one that calls without Namespace"
                 " mean",
-                "FailedOperation.DeleteNamespace",
+                FailedOperation.DELETE_NAMESPACE,
             )
         if not self.exists(name):
             raise not_found(name)
         if self._occupied(name):
             raise ConflictError(
-                f"namespace {name} holds functions: delete them first", "ResourceInUse.Namespace"
+                f"namespace {name} holds functions: delete them first", ResourceInUse.NAMESPACE
             )
         # From here on no function can be put there, so it stays empty while it is deleted.
         self._leaving.add(name)
@@ -157,5 +168,5 @@ class Namespaces:
 def not_found(name: str) -> NotFoundError:
     return NotFoundError(
         f"there is no namespace {name}: use {DEFAULT_NAMESPACE}, or create it",
-        "ResourceNotFound.Namespace",
+        ResourceNotFound.NAMESPACE,
     )

@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from sandbox.errors import ConflictError, LimitError, NotFoundError
+from sandbox.errors import (
+    ConflictError,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    ResourceInUse,
+    ResourceNotFound,
+)
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
@@ -89,7 +96,7 @@ class FunctionRegistry:
             raise LimitError(
                 f"namespace {namespace} holds {at_most} functions, which is the limit: delete one"
                 " first, or use another namespace",
-                "LimitExceeded.Function",
+                LimitExceeded.FUNCTION,
             )
 
     async def add(
@@ -169,7 +176,7 @@ class FunctionRegistry:
 def not_found(namespace: str, name: str) -> NotFoundError:
     return NotFoundError(
         f"there is no function {name} in namespace {namespace}: check both names, or create it",
-        "ResourceNotFound.FunctionName",
+        ResourceNotFound.FUNCTION_NAME,
     )
 
 
@@ -177,5 +184,5 @@ def in_use(namespace: str, name: str) -> ConflictError:
     return ConflictError(
         f"there is a function {name} in namespace {namespace} already: update it, or delete it"
         " first",
-        "ResourceInUse.FunctionName",
+        ResourceInUse.FUNCTION_NAME,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandbox.errors import NotFoundError, SandboxError
+from sandbox.errors import InternalError, NotFoundError, SandboxError
 from sandbox.functions.changes import FAILED, failed, published, succeeded
 from sandbox.functions.model import LATEST, StatusReason, instance_keys
 from sandbox.tasks import TaskOwner
@@ -108,7 +108,7 @@ class Rollout:
             return StatusReason(code=error.code, message=error.message)
         except Exception as error:  # a task's boundary: a bug must not leave it Creating for ever
             log.exception("function_not_prepared", function=function.name)
-            return StatusReason(code="InternalError.System", message=f"internal error: {error!r}")
+            return StatusReason(code=InternalError.SYSTEM, message=f"internal error: {error!r}")
         log.info("function_prepared", function=function.name, namespace=function.namespace)
         return None
 

@@ -8,7 +8,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
-from sandbox.errors import ConflictError, DryRunDone, NotFoundError
+from sandbox.errors import (
+    ConflictError,
+    DryRunDone,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitExceeded,
+    NotFoundError,
+    ResourceNotFound,
+)
 from sandbox.functions import rules
 from sandbox.functions.changes import (
     ConfigChange,
@@ -49,7 +57,7 @@ SAVE_AGAIN_S = 1.0
 
 
 def _no_layer(ref: LayerRef) -> LayerRef:
-    raise NotFoundError(f"there is no layer {ref.name}", "ResourceNotFound.Layer")
+    raise NotFoundError(f"there is no layer {ref.name}", ResourceNotFound.LAYER)
 
 
 class FunctionService:
@@ -115,7 +123,7 @@ class FunctionService:
         qualifier: str = LATEST,
         routing_key: Mapping[str, str] | None = None,
         *,
-        code: str = "ResourceNotFound.Qualifier",
+        code: str = ResourceNotFound.QUALIFIER,
     ) -> tuple[Function, FunctionVersion]:
         """The function and the version that ``qualifier`` names.
 
@@ -145,7 +153,7 @@ class FunctionService:
         advice = "update its code" if reasons else "wait until its Status is Active"
         raise ConflictError(
             f"the function is {version.status}{f' ({reasons})' if reasons else ''}: {advice}",
-            "FailedOperation.FunctionStatusError",
+            FailedOperation.FUNCTION_STATUS_ERROR,
         )
 
     def uses_layer(self, layer: str, number: int) -> bool:
@@ -235,7 +243,7 @@ class FunctionService:
         those of ``package``, ``FailedOperation.UpdateFunctionCode`` while it is being created or
         updated; with ``dry_run`` always one, as in ``create``.
         """
-        code = "FailedOperation.UpdateFunctionCode"
+        code = FailedOperation.UPDATE_FUNCTION_CODE
         require_settled(self.get(namespace, name), code)
         change = change or ConfigChange()
 
@@ -246,7 +254,7 @@ class FunctionService:
                     require_settled(function, code)
                     config = change.apply(function.latest.config)
                     rules.check_handler(config.handler)
-                    rules.check_total_size(ref, config.layers, "InvalidParameterValue.ZipFile")
+                    rules.check_total_size(ref, config.layers, InvalidParameterValue.ZIP_FILE)
                     return Candidate(config=config, code=ref, publish=publish)
 
                 return await self._update((namespace, name), wanted, dry_run)
@@ -273,7 +281,7 @@ class FunctionService:
             with ExitStack() as held:
 
                 def wanted(function: Function) -> Candidate:
-                    require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
+                    require_settled(function, FailedOperation.UPDATE_FUNCTION_CONFIGURATION)
                     config = change.apply(function.latest.config)
                     rules.check_config(config)
                     config, code = self._bound(config), function.latest.code
@@ -297,7 +305,7 @@ class FunctionService:
         rules.check_event_invoke(config)
 
         def changed(function: Function) -> Function:
-            require_settled(function, "FailedOperation.FunctionVersionStatusNotActive")
+            require_settled(function, FailedOperation.FUNCTION_VERSION_STATUS_NOT_ACTIVE)
             return function.model_copy(update={"event_invoke": config})
 
         return await self._tasks.finish(self._registry.change((namespace, name), changed))
@@ -355,7 +363,7 @@ class FunctionService:
         def edit(before: Function) -> Function:
             candidate = wanted(before)
             if candidate.publish:
-                require_room_for_version(before, "LimitExceeded")
+                require_room_for_version(before, LimitExceeded.GENERAL)
             if dry_run:
                 raise DryRunDone
             return begun(before, candidate, self._clock.now())
@@ -383,7 +391,7 @@ class FunctionService:
         if not self._namespace_exists(namespace):
             raise NotFoundError(
                 f"there is no namespace {namespace}: use {DEFAULT_NAMESPACE}, or create it",
-                "ResourceNotFound.Namespace",
+                ResourceNotFound.NAMESPACE,
             )
 
     def _bound(self, config: FunctionConfig) -> FunctionConfig:

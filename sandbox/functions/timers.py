@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from sandbox.cron import Cron
-from sandbox.errors import LimitError, RequestError, SandboxError
+from sandbox.errors import (
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    RequestError,
+    SandboxError,
+)
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.clock import Clock
+    from sandbox.errors import Code
     from sandbox.functions.model import TimedProvision
     from sandbox.functions.registry import FunctionRegistry, Key
 
@@ -44,26 +51,30 @@ def check_timers(timers: Sequence[TimedProvision]) -> None:
     if len(timers) > TIMERS_MAX:
         raise LimitError(
             f"TriggerActions has {len(timers)} items: {TIMERS_MAX} are the limit",
-            "LimitExceeded.ProvisionTriggerAction",
+            LimitExceeded.PROVISION_TRIGGER_ACTION,
         )
     for timer in timers:
         if not _NAME.fullmatch(timer.name):
             raise _refused(
-                "ProvisionTriggerName",
+                InvalidParameterValue.PROVISION_TRIGGER_NAME,
                 f"TriggerName {timer.name[:80]!r} is not valid: use 1 to 60 letters, digits, - and"
                 " _, starting with a letter",
             )
         if timer.count < 0:
             raise _refused(
-                "TriggerProvisionedConcurrencyNum",
+                InvalidParameterValue.TRIGGER_PROVISIONED_CONCURRENCY_NUM,
                 f"TriggerProvisionedConcurrencyNum is {timer.count}: send 0 or more",
             )
         Cron(timer.cron)
     if len({timer.name for timer in timers}) < len(timers):
-        raise _refused("ProvisionTriggerNameDuplicate", "two TriggerActions have the same name")
+        raise _refused(
+            InvalidParameterValue.PROVISION_TRIGGER_NAME_DUPLICATE,
+            "two TriggerActions have the same name",
+        )
     if len({" ".join(timer.cron.split()) for timer in timers}) < len(timers):
         raise _refused(
-            "ProvisionTriggerCronConfigDuplicate", "two TriggerActions have the same time"
+            InvalidParameterValue.PROVISION_TRIGGER_CRON_CONFIG_DUPLICATE,
+            "two TriggerActions have the same time",
         )
 
 
@@ -130,5 +141,5 @@ class ProvisionTimers:
             log.info("provision_timer_fired", **name, instances=timer.count)
 
 
-def _refused(code: str, message: str) -> RequestError:
-    return RequestError(message, f"InvalidParameterValue.{code}")
+def _refused(code: Code, message: str) -> RequestError:
+    return RequestError(message, code)

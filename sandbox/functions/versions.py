@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ConflictError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceNotFound,
+    UnsupportedOperation,
+)
 from sandbox.functions import rules
 from sandbox.functions.changes import published, require_room_for_version
 from sandbox.functions.model import DEFAULT_ALIAS, LATEST, TRANSITIONAL, FunctionStatus
@@ -57,9 +66,9 @@ class VersionService:
                 raise ConflictError(
                     f"function {name} is {function.latest.status}: only what is Active can be"
                     " published",
-                    "FailedOperation.PublishVersion",
+                    FailedOperation.PUBLISH_VERSION,
                 )
-            require_room_for_version(function, "LimitExceeded.FunctionVersions")
+            require_room_for_version(function, LimitExceeded.FUNCTION_VERSIONS)
             return published(function, self._clock.now(), description or None)
 
         async def publish() -> FunctionVersion:
@@ -81,7 +90,7 @@ class VersionService:
             raise RequestError(
                 f"OrderBy {order_by!r} with Order {order!r} is not valid: use"
                 f" {' or '.join(ORDER_KEYS)} with ASC or DESC",
-                "InvalidParameterValue.Order",
+                InvalidParameterValue.ORDER,
             )
         if not order_by and not order:
             versions.sort(key=lambda v: (v.version == LATEST, v.created_at), reverse=True)
@@ -124,21 +133,21 @@ def _require_deletable(function: Function, number: str) -> None:
         raise RequestError(
             f"Qualifier {number} is not a published version, and only these can be deleted by"
             " themselves: leave Qualifier out to delete the function, or use DeleteAlias",
-            "InvalidParameterValue.Qualifier",
+            InvalidParameterValue.QUALIFIER,
         )
     version = function.versions.get(number)
     if version is None:
         raise NotFoundError(
-            f"function {function.name} has no version {number}", "ResourceNotFound.Qualifier"
+            f"function {function.name} has no version {number}", ResourceNotFound.QUALIFIER
         )
     if version.status in TRANSITIONAL:
         raise ConflictError(
             f"version {number} is {version.status}: wait until it is Active, then try again",
-            "FailedOperation.FunctionStatusError",
+            FailedOperation.FUNCTION_STATUS_ERROR,
         )
     bound = sorted(alias.name for alias in function.all_aliases() if number in alias.versions)
     if bound:
         raise ConflictError(
             f"alias {', '.join(bound)} leads to version {number}: point it elsewhere first",
-            "UnsupportedOperation.AliasBind",
+            UnsupportedOperation.ALIAS_BIND,
         )

@@ -19,7 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.errors import LimitError, RequestError
+from sandbox.errors import InvalidParameterValue, LimitError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,12 +88,12 @@ class Entry:
 
 def refusal(message: str) -> RequestError:
     """The platform's answer to any zip it cannot take."""
-    return RequestError(f"ZipFile: {message}", "InvalidParameterValue.ZipFile")
+    return RequestError(f"ZipFile: {message}", InvalidParameterValue.ZIP_FILE)
 
 
 def too_large(message: str) -> LimitError:
     """The platform's answer to a parameter that is longer than allowed."""
-    return LimitError(f"ZipFile: {message}", "InvalidParameterValue.LimitExceeded")
+    return LimitError(f"ZipFile: {message}", InvalidParameterValue.LIMIT_EXCEEDED)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
-from sandbox.errors import PlatformError, RequestError
+from sandbox.errors import InvalidParameterValue, PlatformError, RequestError
 from sandbox.packages.archive import (
     Entry,
     Kind,
@@ -212,7 +212,7 @@ def decode_base64(text: str) -> bytes:
     """
     from pybase64 import b64decode  # 0.3 MB that a sandbox without uploads has no use for
 
-    code = "InvalidParameterValue.ZipFileBase64BinasciiError"
+    code = InvalidParameterValue.ZIP_FILE_BASE64_BINASCII_ERROR
     with suppress(ValueError):  # as almost all are: nothing to be skipped
         if len(text) <= BASE64_CHARS and text:
             return b64decode(text, validate=True)
