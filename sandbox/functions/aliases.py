@@ -48,21 +48,23 @@ class Routing:
 
 
 class AliasService:
-    """Makes, changes and deletes the aliases of functions."""
+    """Makes, changes and deletes the aliases of functions. The cloud API calls it."""
 
     def __init__(self, registry: FunctionRegistry, clock: Clock) -> None:
+        """Aliases are saved with their function, in ``registry``."""
         self._registry = registry
         self._clock = clock
 
     def get(self, namespace: str, name: str, alias: str) -> Alias:
-        """``ResourceNotFound.FunctionName``, ``ResourceNotFound.Alias``."""
+        """One alias; ``ResourceNotFound.FunctionName``, ``ResourceNotFound.Alias``."""
         found = self._registry.get(namespace, name).alias(alias)
         if found is None:
             raise _not_found(name, alias)
         return found
 
     def list(self, namespace: str, name: str, version: str = "") -> list[Alias]:
-        """All aliases of a function, ``$DEFAULT`` first; only those that lead to ``version``."""
+        """The aliases of a function, ``$DEFAULT`` first; with a ``version`` only those that lead
+        to it. ``ResourceNotFound.FunctionName``."""
         found = self._registry.get(namespace, name).all_aliases()
         return [alias for alias in found if not version or version in alias.versions]
 
@@ -75,7 +77,7 @@ class AliasService:
         routing: Routing,
         description: str = "",
     ) -> Alias:
-        """Name a version.
+        """Give a version a name. The alias is saved when this returns.
 
         ``InvalidParameterValue.{Name,Description}``, ``ResourceInUse.Alias``,
         ``LimitExceeded.Alias``, ``FailedOperation.CreateAlias`` for a version that does not serve,
@@ -122,8 +124,11 @@ class AliasService:
         routing: Routing,
         description: str | None = None,
     ) -> Alias:
-        """Point an alias elsewhere. What ``routing`` does not give is gone; a ``description`` that
-        is not given stays. ``ResourceNotFound.Alias``, else the errors of ``create``."""
+        """Point an alias elsewhere.
+
+        ``routing`` replaces the old one. Without a ``description`` the old one stays.
+        ``ResourceNotFound.Alias``, else the errors of ``create``.
+        """
         rules.check_description(description or "")
         changed: list[Alias] = []
 
@@ -148,7 +153,10 @@ class AliasService:
         return changed[-1]
 
     async def delete(self, namespace: str, name: str, alias: str) -> None:
-        """``InvalidParameterValue.Alias`` for ``$DEFAULT``, ``ResourceNotFound.Alias``."""
+        """Delete an alias.
+
+        ``InvalidParameterValue.Alias`` for ``$DEFAULT``, ``ResourceNotFound.Alias``.
+        """
 
         def edit(function: Function) -> Function:
             if alias == DEFAULT_ALIAS:
@@ -176,7 +184,7 @@ def check_alias_name(name: str) -> None:
 
 
 def check_routing(function: Function, alias: Alias, not_serving: Code) -> None:
-    """Where an alias leads: versions that there are, at most one beside the main one.
+    """Check that an alias leads to existing versions, and to at most one beside its main version.
 
     ``ResourceNotFound.FunctionVersion``; ``not_serving`` for one that was never Active;
     ``InvalidParameter.RoutingConfig`` for shares and rules together, or more than one additional

@@ -1,4 +1,4 @@
-"""Reserved, provisioned and total concurrency: what is set, and what may be (contract 6)."""
+"""Sets reserved, provisioned and total concurrency within their limits (contract 6)."""
 
 from __future__ import annotations
 
@@ -41,8 +41,11 @@ class ProvisionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """What a version has provisioned. ``reason`` says why it has Failed; the sandbox goes on
-    trying."""
+    """The provisioned instances of a version.
+
+    ``allocated`` is the number that was asked for, ``available`` how many are initialised.
+    ``reason`` says why it Failed; the sandbox goes on trying.
+    """
 
     version: str
     allocated: int
@@ -66,12 +69,13 @@ class ConcurrencyService:
         quotas: Quotas,
         host: ConcurrencyHost,
     ) -> None:
+        """``host`` starts the provisioned instances, and counts them."""
         self._registry = registry
         self._namespaces = namespaces
         self._quotas = quotas
         self._host = host
         self._tasks = TaskOwner()
-        # What one change is checked against, another one must not change meanwhile.
+        # A change must not be made while another one is checked against what it changes.
         self._one_at_a_time = asyncio.Lock()
 
     async def close(self) -> None:
@@ -81,7 +85,7 @@ class ConcurrencyService:
     # ------------------------------------------------------------------ reserved
 
     async def reserve(self, namespace: str, name: str, memory_mb: int | None) -> Function:
-        """Give a function a quota of its own: 0 shuts it off, None has it share again.
+        """Give a function a quota of its own. 0 shuts it off; with None it shares again.
 
         ``ResourceNotFound.{Namespace,Function}``, ``InvalidParameterValue``,
         ``FailedOperation.ProvisionedExceedReserved``,
@@ -133,9 +137,9 @@ class ConcurrencyService:
         count: int,
         timers: tuple[TimedProvision, ...] = (),
     ) -> Function:
-        """Keep so many instances of a published version initialised; 0: none any more. ``timers``
-        change the number later.
+        """Keep ``count`` instances of a published version initialised; with 0 none.
 
+        ``timers`` change the number later.
         ``ResourceNotFound.{Namespace,Function,FunctionVersion}``,
         ``InvalidParameterValue[.Qualifier]``, ``FailedOperation.FunctionVersionStatusNotActive``,
         ``FailedOperation.ProvisionedInProgress``,
@@ -157,12 +161,13 @@ class ConcurrencyService:
         return await self._change(function.key, changed)
 
     async def provision_timed(self, key: Key, version: str, count: int) -> None:
-        """The same at the time of a timer; the timers stay. What is under way does not matter."""
+        """``provision`` when a timer is due. The timers stay. A version whose instances are still
+        being initialised is not refused."""
 
         def changed(before: Function) -> Function:
             timers = before.provision_timers.get(version, ())
             if not timers:
-                return before  # taken away in this moment
+                return before  # the timer was deleted at this moment
             if count:
                 self._check_provisioned(before, version, count)
             return before.with_provisioned(version, count, timers)
@@ -170,7 +175,7 @@ class ConcurrencyService:
         await self._change(key, changed)
 
     def provisions(self, namespace: str, name: str, version: str = "") -> list[Provision]:
-        """What the versions of a function (or one of them) have provisioned, by number.
+        """The provisioned instances of one version, or of all, ordered by version.
 
         ``ResourceNotFound.{Namespace,Function,FunctionVersion}``,
         ``InvalidParameterValue.Qualifier``.
@@ -182,7 +187,10 @@ class ConcurrencyService:
         return [self._provision(function, n) for n in numbers if version in ("", n)]
 
     def unallocated(self, namespace: str, name: str) -> int:
-        """How many more instances of the function, as ``$LATEST`` is, could be provisioned."""
+        """How many more instances could be provisioned, of the memory that ``$LATEST`` has.
+
+        ``ResourceNotFound.{Namespace,Function}``.
+        """
         function = self.get(namespace, name)
         return max(0, self._unprovisioned_mb(function)) // function.latest.config.memory_mb
 
@@ -229,7 +237,7 @@ class ConcurrencyService:
         )
 
     def _unprovisioned_mb(self, function: Function) -> int:
-        """What of the quota that counts for a function is not provisioned yet."""
+        """The part of the function's quota that is not provisioned yet, MB."""
         if function.reserved_mb is not None:
             return function.reserved_mb - function.provisioned_mb
         shares = self._quotas.shares(function.namespace)
@@ -238,7 +246,7 @@ class ConcurrencyService:
     # ------------------------------------------------------------------ total
 
     async def set_total(self, namespace: str, memory_mb: int) -> None:
-        """Change what the functions of a namespace may use together.
+        """Change the memory that the functions of a namespace may use together, MB.
 
         ``ResourceNotFound.Namespace``, ``InvalidParameterValue``,
         ``LimitExceeded.UserTotalConcurrencyMemory``, ``FailedOperation.ReservedExceedTotal``.

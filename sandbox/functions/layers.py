@@ -1,4 +1,4 @@
-"""Layers: packages that functions share. Each version is unpacked below ``/opt``."""
+"""Layers: packages that functions share. Instances have them unpacked below ``/opt``."""
 
 from __future__ import annotations
 
@@ -50,8 +50,11 @@ class LayerVersion(BaseModel, frozen=True):
 
 
 class Layer(BaseModel, frozen=True):
-    """A layer with its versions. ``published`` is the number of the last one: numbers are never
-    used again, so a layer stays known when all its versions are deleted."""
+    """A layer with its versions.
+
+    ``published`` is the number of the version that was published last. Numbers are never used
+    again, so a layer is kept when all its versions are deleted.
+    """
 
     name: str
     published: int = 0
@@ -60,12 +63,13 @@ class Layer(BaseModel, frozen=True):
 
     @property
     def newest(self) -> LayerVersion:
+        """The version with the highest number. The layer must have one."""
         return self.versions[max(self.versions)]
 
 
 @dataclass(frozen=True, slots=True)
 class LayerContents:
-    """What a new version is published with, beside its package."""
+    """A new version without its package."""
 
     runtimes: Sequence[str]
     description: str = ""
@@ -74,19 +78,22 @@ class LayerContents:
 
 
 class Layers:
-    """All layers, by name. What functions look their layers up in."""
+    """All layers, by name. Functions look their layers up here; ``LayerService`` changes them."""
 
     def __init__(self, table: CollectionTable[Layer]) -> None:
+        """Empty until ``load``."""
         self.collection = Collection(table)
 
     async def load(self) -> None:
+        """Read every layer that was saved."""
         await self.collection.load()
 
     async def close(self) -> None:
+        """Wait for the changes under way."""
         await self.collection.close()
 
     def digests(self) -> frozenset[str]:
-        """Every package that a layer version is made of."""
+        """The packages of all layer versions."""
         return frozenset(v.digest for layer in self.all() for v in layer.versions.values())
 
     def all(self) -> list[Layer]:
@@ -114,7 +121,7 @@ class Layers:
         return found
 
     def bind(self, ref: LayerRef) -> LayerRef:
-        """The same with what a function must know of it, or ``ResourceNotFound.Layer``."""
+        """``ref`` with the digest and size of its package, or ``ResourceNotFound.Layer``."""
         try:
             found = self.version(ref.name, ref.version)
         except NotFoundError as error:
@@ -124,7 +131,7 @@ class Layers:
 
 
 class LayerService:
-    """Publishes and deletes layer versions. ``in_use`` tells whether a function is bound to one."""
+    """Publishes and deletes layer versions. The cloud API calls it."""
 
     def __init__(
         self,
@@ -133,13 +140,14 @@ class LayerService:
         in_use: Callable[[str, int], bool],
         clock: Clock,
     ) -> None:
+        """``in_use`` says whether a function is bound to a version of a layer."""
         self._layers = layers
         self._code = code
         self._in_use = in_use
         self._clock = clock
 
     async def publish(self, name: str, data: bytes, contents: LayerContents) -> LayerVersion:
-        """Make the next version out of a zip; it is Active when this returns.
+        """Make the next version of a zip. It is Active when this returns.
 
         ``InvalidParameterValue.{LayerName,CompatibleRuntimes,Description}``,
         ``LimitExceeded.LayerVersions`` (versions of one layer, and layers), and the errors of
@@ -156,8 +164,11 @@ class LayerService:
         return layer.versions[layer.published]
 
     async def delete(self, name: str, number: int) -> None:
-        """Delete one version. ``ResourceNotFound.LayerVersion``; ``ResourceInUse.LayerVersion``
-        while a function, in any of its versions, is bound to it."""
+        """Delete one version.
+
+        ``ResourceNotFound.LayerVersion``; ``ResourceInUse.LayerVersion`` while a version of some
+        function is bound to it.
+        """
         gone = self._layers.version(name, number)
 
         def without(before: Layer | None) -> Layer:
@@ -220,7 +231,7 @@ def check_layer_name(name: str) -> None:
 
 
 def check_runtimes(runtimes: Sequence[str]) -> None:
-    """``InvalidParameterValue.CompatibleRuntimes`` unless some runtimes of the platform."""
+    """``InvalidParameterValue.CompatibleRuntimes`` unless it names runtimes of the platform."""
     wrong = [r for r in runtimes if r != CUSTOM_RUNTIME and not OTHER_RUNTIMES.fullmatch(r)]
     if wrong or not runtimes:
         what = f"{wrong[0][:80]!r} is no runtime" if wrong else "it is empty"

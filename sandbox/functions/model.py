@@ -1,4 +1,4 @@
-"""Records of functions. Frozen: a change makes a new record."""
+"""The records of functions. Frozen: a change makes a new record."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FunctionStatus(StrEnum):
     DELETE_FAILED = "DeleteFailed"
 
 
-#: States that end by themselves; changes are refused meanwhile.
+#: States that end by themselves. A change is refused until then.
 TRANSITIONAL = frozenset(
     {
         FunctionStatus.CREATING,
@@ -43,13 +43,16 @@ TRANSITIONAL = frozenset(
     }
 )
 
-#: States in which nothing is served any more.
+#: States in which no event is served any more.
 DEPARTING = frozenset({FunctionStatus.DELETING, FunctionStatus.DELETE_FAILED})
 
 
 class LayerRef(FrozenRecord):
-    """A layer version bound to a function. ``digest`` and ``unpacked_bytes`` are those of its
-    package, filled in when it is bound: a bound layer needs no look-up to be used."""
+    """A layer version bound to a function.
+
+    ``digest`` and ``unpacked_bytes`` are those of its package. They are filled in when the layer is
+    bound, so that an instance starts without looking the layer up.
+    """
 
     name: str
     version: int
@@ -58,6 +61,8 @@ class LayerRef(FrozenRecord):
 
 
 class StatusReason(FrozenRecord):
+    """Why a function is in its state: a code of the platform, and what to do."""
+
     code: str
     message: str
 
@@ -79,7 +84,7 @@ class DeadLetterQueue(FrozenRecord):
 
 
 class FunctionConfig(FrozenRecord):
-    """Everything that a version snapshots besides its code.
+    """The configuration of a version: all of it but the code.
 
     ``kept`` holds API fields that change nothing in the sandbox (``VpcConfig``, ``ClsTopicId``...),
     under their API names, so that they are returned as they were given. ``traced`` is
@@ -103,7 +108,7 @@ class FunctionConfig(FrozenRecord):
 
     @property
     def layer_digests(self) -> tuple[str, ...]:
-        """The packages of its layers in bind order, in which the later one wins."""
+        """The packages of its layers in bind order: where two hold a file, the later one wins."""
         return tuple(layer.digest for layer in self.layers)
 
     @property
@@ -133,15 +138,17 @@ class FunctionConfig(FrozenRecord):
 
 
 class EventInvokeConfig(FrozenRecord):
-    """How a function's asynchronous events are retried, and how long they are kept, seconds."""
+    """How often an asynchronous event is retried, and how long it is kept, seconds."""
 
     retry_num: int = limits.RETRY_NUM_DEFAULT
     msg_ttl_s: int = limits.MSG_TTL_DEFAULT_S
 
 
 class Candidate(FrozenRecord):
-    """What an update is about to put in place: aside until it is ready to serve. ``publish``: it
-    is then published as a new version."""
+    """The configuration and code of an update that is not ready to serve yet.
+
+    With ``publish`` it becomes a new version as well, once it is ready.
+    """
 
     config: FunctionConfig
     code: CodeRef | None = None
@@ -149,7 +156,7 @@ class Candidate(FrozenRecord):
 
     @property
     def digests(self) -> frozenset[str]:
-        """The packages that it needs."""
+        """The packages of its code and layers."""
         code = {self.code.digest} if self.code else set()
         return frozenset(code | set(self.config.layer_digests))
 
@@ -157,9 +164,10 @@ class Candidate(FrozenRecord):
 class FunctionVersion(FrozenRecord):
     """One version: ``$LATEST``, or a published, immutable ``1``, ``2``...
 
-    ``config`` and ``code`` are what serves; an update under way waits in ``candidate``, and a
-    failed one leaves no trace but ``status`` and ``status_reasons`` (contract 4.3, STATE).
-    ``serving`` is False until ``code`` was once made ready to run.
+    ``config`` and ``code`` serve events. An update waits in ``candidate`` until it is ready; if it
+    fails, only ``status`` and ``status_reasons`` tell of it (contract 4.3, STATE). ``serving`` is
+    False until ``code`` was made ready to run for the first time. Times are seconds since the
+    epoch.
     """
 
     version: str = LATEST
@@ -174,17 +182,17 @@ class FunctionVersion(FrozenRecord):
 
     @property
     def invocable(self) -> bool:
-        """True when events can be served, be it by the code of before a running update."""
+        """Whether events can be served. During an update the old code serves them."""
         return self.serving and self.status not in DEPARTING
 
     @property
     def wanted(self) -> Candidate:
-        """The configuration and code last asked for: what a description of the function shows."""
+        """The configuration and code of the last update: what the APIs show."""
         return self.candidate or Candidate(config=self.config, code=self.code)
 
 
 class TimedProvision(FrozenRecord):
-    """A number of provisioned instances that is set whenever ``cron`` says so."""
+    """Sets the number of provisioned instances to ``count`` whenever ``cron`` is due."""
 
     name: str
     count: int
@@ -194,12 +202,12 @@ class TimedProvision(FrozenRecord):
 class Function(FrozenRecord):
     """A function with all its versions and aliases.
 
-    ``epoch`` counts forced cold starts: it is part of the key under which instances are reused.
+    ``epoch`` counts forced cold starts; it is part of the key under which instances are reused.
     ``versions`` always holds ``$LATEST``. ``published`` is the number of the version that was
-    published last: numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until it is
-    changed: see ``alias``. ``reserved_mb`` is its own quota of concurrency: 0 is off, None is a
-    share in the namespace's. ``provisioned`` is how many instances of a published version are kept
-    initialised, by number; never 0. ``provision_timers`` change that.
+    published last; numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until that is
+    changed (see ``alias``). ``reserved_mb`` is its own concurrency quota: 0 shuts it off, None lets
+    it share the namespace's. ``provisioned`` is the number of provisioned instances by version,
+    never 0; ``provision_timers`` change it. ``created_at`` is in seconds since the epoch.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -219,7 +227,7 @@ class Function(FrozenRecord):
 
     @property
     def provisioned_mb(self) -> int:
-        """What the provisioned instances of all its versions take."""
+        """The memory of all its provisioned instances, MB."""
         return sum(
             count * self.versions[number].config.memory_mb
             for number, count in self.provisioned.items()
@@ -227,26 +235,28 @@ class Function(FrozenRecord):
 
     @property
     def latest(self) -> FunctionVersion:
+        """The version ``$LATEST``."""
         return self.versions[LATEST]
 
     @property
     def key(self) -> tuple[str, str]:
+        """Namespace and name."""
         return (self.namespace, self.name)
 
     @property
     def digests(self) -> frozenset[str]:
-        """Every package that this function needs, of any version, the candidate's included."""
+        """The packages of all its versions, with those of their candidates."""
         wanted = [Candidate(config=v.config, code=v.code) for v in self.versions.values()]
         wanted += [v.candidate for v in self.versions.values() if v.candidate]
         return frozenset().union(*(part.digests for part in wanted))
 
     @property
     def transitional(self) -> bool:
-        """Some version of it is being made, changed or published."""
+        """Whether a version of it is being created, updated, published or deleted."""
         return any(version.status in TRANSITIONAL for version in self.versions.values())
 
     def alias(self, name: str) -> Alias | None:
-        """An alias. ``$DEFAULT`` is there from the function's creation on, and leads to
+        """An alias, or None. ``$DEFAULT`` exists from the function's creation on; it leads to
         ``$LATEST`` until it is changed (contract 6)."""
         found = self.aliases.get(name)
         if found is None and name == DEFAULT_ALIAS:
@@ -268,7 +278,7 @@ class Function(FrozenRecord):
     def with_provisioned(
         self, number: str, count: int, timers: tuple[TimedProvision, ...]
     ) -> Function:
-        """The same function with so many provisioned instances of a version, and these timers."""
+        """The same function with ``count`` provisioned instances of a version, and these timers."""
         counts = {n: c for n, c in self.provisioned.items() if n != number}
         timed = {n: t for n, t in self.provision_timers.items() if n != number}
         counts |= {number: count} if count else {}
@@ -276,12 +286,12 @@ class Function(FrozenRecord):
         return self.model_copy(update={"provisioned": counts, "provision_timers": timed})
 
     def with_version(self, version: FunctionVersion) -> Function:
-        """The same function with ``version`` put in under its own name."""
+        """The same function with ``version`` added, or put in the place of its predecessor."""
         return self.model_copy(update={"versions": {**self.versions, version.version: version}})
 
 
 def promoted(version: FunctionVersion) -> FunctionVersion:
-    """``version`` as it will be when its candidate serves; itself when there is none."""
+    """``version`` with its candidate in place; itself when it has none."""
     if version.candidate is None:
         return version
     wanted = version.candidate
@@ -290,14 +300,14 @@ def promoted(version: FunctionVersion) -> FunctionVersion:
     )
 
 
-#: What may change while instances stay as they are.
+#: Fields of a configuration that no instance depends on.
 _SHAPES_NO_INSTANCE = {"description", "traced", "dead_letter", "kept"}
 
 
 def instance_key(function: Function, version: FunctionVersion) -> str:
-    """A digest of all that shapes an instance: two invocations may share one if it is equal.
+    """A digest of everything that an instance depends on. Events of one key may share instances.
 
-    The function's id is part of it: a function made anew under an old name starts afresh.
+    The function's id is part of it, so that a new function under an old name starts afresh.
     """
     config = version.config
     code = version.code.digest if version.code else ""
@@ -307,7 +317,7 @@ def instance_key(function: Function, version: FunctionVersion) -> str:
 
 
 def instance_keys(function: Function) -> frozenset[str]:
-    """The keys under which instances of ``function`` may live now, or as soon as it is updated."""
+    """The keys of ``function``'s instances: the present ones, and those of its candidates."""
     keys = {instance_key(function, version) for version in function.versions.values()}
     keys |= {instance_key(function, promoted(version)) for version in function.versions.values()}
     return frozenset(keys)

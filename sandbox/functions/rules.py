@@ -1,6 +1,8 @@
-"""What a function may be called and how it may be configured. Pure; each breach has the platform's
-own error code (contract section 3; codes as the platform lists them for CreateFunction,
-UpdateFunctionConfiguration and Invoke)."""
+"""The rules for names and configurations. Pure; each breach has the platform's own error code.
+
+Limits are from contract 3. Codes are those that the platform lists for CreateFunction,
+UpdateFunctionConfiguration and Invoke.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ DEFAULT_HANDLER = "index.main_handler"
 MAX_LAYERS = 5
 ALIAS_MAX = 64
 
-#: Prefixes of the platform's own variables; the last is misspelt so in its documentation.
+#: Prefixes of the platform's own variables. Its documentation misspells the last one so.
 RESERVED_PREFIXES = ("SCF_", "QCLOUD_", "TENCENTCLOUD_", "TECENTCLOUD_")
 
 #: The platform's other runtimes.
@@ -66,7 +68,8 @@ def check_namespace(namespace: str) -> None:
 
 
 def check_names(namespace: str, name: str) -> None:
-    """Both names, and that together they have at most 118 characters."""
+    """Check both names; together they have at most 118 characters, else
+    ``InvalidParameterValue.FunctionName``."""
     check_namespace(namespace)
     check_function_name(name)
     if len(namespace) + len(name) > limits.NAME_AND_NAMESPACE_MAX:
@@ -145,8 +148,10 @@ def check_init_timeout(seconds: int) -> None:
 
 
 def check_handler(handler: str) -> None:
-    """``InvalidParameterValue.Handler`` unless 1 to 128 printable characters: for CustomRuntime the
-    platform asks for no particular form."""
+    """``InvalidParameterValue.Handler`` unless 1 to 128 printable characters.
+
+    For CustomRuntime the platform asks for no other form.
+    """
     if not 0 < len(handler) <= limits.HANDLER_MAX or _CONTROL.search(handler):
         raise RequestError(
             f"Handler {_shown(handler)} is not valid: use 1 to {limits.HANDLER_MAX} printable"
@@ -166,10 +171,13 @@ def check_description(description: str) -> None:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Keys start with a letter and hold letters, digits and ``_``
-    (``InvalidParameterValue.Environment``), are not the platform's own
-    (``.EnvironmentSystemProtect``), and come with their values to 4 KB at most
-    (``.EnvironmentExceededLimit``; bytes of UTF-8, without separators)."""
+    """Check an environment.
+
+    ``InvalidParameterValue.Environment`` unless keys start with a letter and hold letters, digits
+    and ``_``; ``.EnvironmentSystemProtect`` for keys of the platform's own;
+    ``.EnvironmentExceededLimit`` when keys and values have more than 4 KB together (bytes of UTF-8,
+    without separators).
+    """
     size = 0
     for key, value in environment.items():
         if not _VARIABLE.fullmatch(key):
@@ -195,8 +203,11 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 
 def environment_from_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """``Environment.Variables`` as a mapping. Pairs with neither key nor value are dropped: a list
-    of one such pair is how clients empty an environment."""
+    """``Environment.Variables`` as a mapping.
+
+    ``InvalidParameterValue.Environment`` for a key that is there twice. Pairs without key and value
+    are dropped: clients empty an environment with one such pair.
+    """
     environment: dict[str, str] = {}
     for key, value in pairs:
         if not key and not value:
@@ -208,8 +219,10 @@ def environment_from_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def layers_from_pairs(pairs: Iterable[tuple[str, int]]) -> tuple[LayerRef, ...]:
-    """``Layers`` in bind order. Pairs with neither name nor version are dropped: a list of one such
-    pair is how clients unbind every layer."""
+    """``Layers`` in bind order.
+
+    Pairs without name and version are dropped: clients unbind all layers with one such pair.
+    """
     return tuple(LayerRef(name=name, version=version) for name, version in pairs if name or version)
 
 
@@ -243,7 +256,7 @@ def check_total_size(
 
 
 def check_config(config: FunctionConfig) -> None:
-    """Everything a configuration can be checked for by itself."""
+    """All checks of a configuration that need nothing else; the errors are those of the checks."""
     check_runtime(config.runtime)
     check_type(config.type)
     check_handler(config.handler)

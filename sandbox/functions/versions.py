@@ -1,4 +1,4 @@
-"""Versions: what ``$LATEST`` was when it was published, for good."""
+"""Versions: immutable copies of ``$LATEST``, made by publishing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ ORDER_KEYS = ("AddTime", "ModTime")
 
 
 class VersionService:
-    """Publishes, lists and deletes versions. A version that was published is Publishing at first;
-    the function service's background step makes it Active."""
+    """Publishes, lists and deletes versions. The cloud API calls it.
+
+    A new version is Publishing at first. The function service's background step makes it Active.
+    """
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class VersionService:
         host: ProvisionHost,
         clock: Clock,
     ) -> None:
+        """``functions`` prepares new versions, ``host`` ends the instances of deleted ones."""
         self._registry = registry
         self._functions = functions
         self._host = host
@@ -53,7 +56,7 @@ class VersionService:
     async def publish(
         self, namespace: str, name: str, description: str | None = None
     ) -> FunctionVersion:
-        """Freeze code and configuration of ``$LATEST`` as the next version.
+        """Copy code and configuration of ``$LATEST`` to a new version. It is Publishing.
 
         ``ResourceNotFound.FunctionName``, ``InvalidParameterValue.Description``,
         ``LimitExceeded.FunctionVersions``, ``FailedOperation.PublishVersion`` unless ``$LATEST``
@@ -82,8 +85,11 @@ class VersionService:
     def list(
         self, namespace: str, name: str, order_by: str = "", order: str = ""
     ) -> list[FunctionVersion]:
-        """All versions by AddTime or ModTime; without ``order_by`` ``$LATEST`` first, then the
-        newest. ``order`` is ASC or DESC (in any case). ``InvalidParameterValue.Order``."""
+        """All versions by AddTime or ModTime. Without ``order_by``: ``$LATEST``, then the newest.
+
+        ``order`` is ASC or DESC, in any case. ``InvalidParameterValue.Order``,
+        ``ResourceNotFound.FunctionName``.
+        """
         versions = list(self._registry.get(namespace, name).versions.values())
         wanted = (order or "DESC").upper()
         if order_by not in ("", *ORDER_KEYS) or wanted not in ("ASC", "DESC"):
