@@ -68,13 +68,13 @@ class House:
         self._records = records = RecordRepository(database)
         self.writer = RecordWriter(records, settings.data_dir / "journal")
         self.budget = MemoryBudget(0)
-        surroundings = InstanceContext(
+        context = InstanceContext(
             loop=self.loop,
             clock=self.clock,
             log_sink=self.writer.put_log,
             init_timeout_status=settings.init_timeout_status,
         )
-        self.pool = Pool(self.engine, settings, surroundings, self.budget)
+        self.pool = Pool(self.engine, settings, context, self.budget)
         tables = CatalogTables(
             FunctionRepository(database),
             CollectionStore(database, layers, Layer),

@@ -44,20 +44,16 @@ class Rendezvous:
         self._settle_s = settle_s
         self._parked: list[Callable[[Event], None]] = []
         self._event: Event | None = None
-        self._delivered = 0
+        #: How many times the present event was handed out. For others to read.
+        self.delivered = 0
         self._surplus = 0
         self._held: Callable[[], None] | None = None
         self._settle_timer: asyncio.TimerHandle | None = None
 
-    @property
-    def delivered(self) -> int:
-        """How many times the present event was handed out."""
-        return self._delivered
-
     def poll(self, poller: Callable[[Event], None]) -> None:
         """A runtime asks for an event: the present one at once, else park."""
         if self._event is not None:
-            self._delivered += 1
+            self.delivered += 1
             poller(self._event)
         else:
             self._parked.append(poller)
@@ -77,7 +73,7 @@ class Rendezvous:
     def offer(self, event: Event) -> None:
         """A new event: every parked poll gets it, and every poll until its end."""
         self._event = event
-        self._delivered = len(self._parked)
+        self.delivered = len(self._parked)
         if self._parked:
             parked, self._parked = self._parked, []
             for poller in parked:
@@ -85,7 +81,7 @@ class Rendezvous:
 
     def push(self) -> Push:
         """A result or an error arrives. The caller ends the event when it is accepted."""
-        if self._event is not None and self._delivered:
+        if self._event is not None and self.delivered:
             return Push.ACCEPTED
         if self._surplus:
             self._surplus -= 1
@@ -96,9 +92,9 @@ class Rendezvous:
 
     def finish(self) -> None:
         """The present event has its terminal state."""
-        surplus, self._surplus = self._delivered - 1, 0
+        surplus, self._surplus = self.delivered - 1, 0
         self._event = None
-        self._delivered = 0
+        self.delivered = 0
         if surplus > 0:
             self._surplus = surplus
             self._settle_timer = self._loop.call_later(self._settle_s, self._settled)

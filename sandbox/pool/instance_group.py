@@ -26,16 +26,16 @@ WARM = READY | {State.INITIALISING}
 class InstanceGroup:
     """Where the pool keeps the instances and the waiting invocations of one instance key.
 
-    ``idle`` is a stack: the one used last is used first, so that the rest can expire. ``retired``
-    groups serve what is waiting already and keep nothing. ``provisioned`` instances are kept
-    initialised; any of them will do. ``failure`` says why the last attempt at that failed, and
-    ``retry_s`` how long the next one waits.
+    ``with_room`` are the initialised instances that can take an invocation, each with the loop's
+    time at which it got room. The last one is used first, so that the rest can expire. ``retired`` groups serve
+    what is waiting already and keep nothing. ``provisioned`` instances are kept initialised; any
+    of them will do. ``failure`` says why the last attempt at that failed, and ``retry_s`` how long
+    the next one waits, in seconds.
     """
 
     __slots__ = (
         "failure",
         "function",
-        "idle",
         "instances",
         "key",
         "last_used",
@@ -46,13 +46,14 @@ class InstanceGroup:
         "starting",
         "version",
         "waiting",
+        "with_room",
     )
 
     def __init__(self, key: str, function: Function, version: FunctionVersion) -> None:
         self.key = key
         self.function = function
         self.version = version
-        self.idle: list[Instance] = []
+        self.with_room: dict[Instance, float] = {}
         self.standby: list[Instance] = []
         self.starting = 0
         self.instances: set[Instance] = set()
@@ -80,7 +81,7 @@ class InstanceGroup:
     @property
     def under_way(self) -> int:
         """How many events run or wait."""
-        return len(self.waiting) + sum(i.invocation is not None for i in self.instances)
+        return len(self.waiting) + sum(instance.load for instance in self.instances)
 
     @property
     def spare(self) -> list[Instance]:
@@ -88,12 +89,17 @@ class InstanceGroup:
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]
 
     @property
+    def idle(self) -> list[Instance]:
+        """The initialised instances that work on nothing, those idle longest first."""
+        return [instance for instance in self.with_room if not instance.load]
+
+    @property
     def initialising_ahead(self) -> list[Instance]:
         """The instances that are being initialised without an event."""
         return [
             instance
             for instance in self.instances
-            if instance.state is State.INITIALISING and instance.invocation is None
+            if instance.state is State.INITIALISING and not instance.load
         ]
 
     @property
@@ -101,10 +107,20 @@ class InstanceGroup:
         """How many started or starting instances nobody waits for."""
         return len(self.standby) + self.starting - len(self.waiting)
 
+    def offer(self, instance: Instance, now: float) -> None:
+        """An instance has room. If it had none before, it is the first to be used now."""
+        self.with_room[instance] = now
+
+    def dispatch(self, invocation: Invocation) -> None:
+        """Give an invocation to the instance that is to be used first."""
+        instance, since = self.with_room.popitem()
+        if instance.capacity > 1 and instance.load + 1 < instance.capacity:
+            self.with_room[instance] = since
+        instance.dispatch(invocation)
+
     def drop(self, instance: Instance) -> None:
-        """Take an instance out of the lists from which events are given out."""
-        if instance in self.idle:
-            self.idle.remove(instance)
+        """Give this instance nothing any more."""
+        self.with_room.pop(instance, None)
         if instance in self.standby:
             self.standby.remove(instance)
 
@@ -132,5 +148,5 @@ def evictable(groups: Iterable[InstanceGroup]) -> list[Instance]:
     by, of the group used longest ago first; then idle ones, oldest first."""
     groups = sorted(groups, key=lambda group: group.last_used)
     standby = [instance for group in groups for instance in group.standby]
-    idle = [instance for group in groups for instance in group.spare]
-    return standby + sorted(idle, key=lambda instance: instance.idle_since)
+    idle = {instance: group.with_room[instance] for group in groups for instance in group.spare}
+    return standby + sorted(idle, key=idle.__getitem__)

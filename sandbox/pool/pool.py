@@ -58,7 +58,7 @@ class Pool:
         self,
         engine: Engine,
         settings: Settings,
-        surroundings: InstanceContext,
+        context: InstanceContext,
         budget: MemoryBudget,
     ) -> None:
         self.budget = budget
@@ -66,8 +66,8 @@ class Pool:
         self.by_peer: dict[str, Instance] = {}
         self._engine = engine
         self._settings = settings
-        self._surroundings = surroundings
-        self._loop = surroundings.loop
+        self._context = context
+        self._loop = context.loop
         self._groups = GroupIndex()
         self._group_of = self._groups.group_of
         self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
@@ -85,8 +85,8 @@ class Pool:
             return
         group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
-        if group.idle:
-            group.idle.pop().dispatch(invocation)
+        if group.with_room:
+            group.dispatch(invocation)
         elif group.standby:
             self._release(group, group.standby.pop(), invocation)
         else:
@@ -103,7 +103,7 @@ class Pool:
         A function without any instance is let in: its event waits for memory in its turn.
         """
         group = self._groups.of(function, version)
-        if group.idle or group.standby:
+        if group.with_room or group.standby:
             return True
         if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
             return not group.instances and not group.waiting
@@ -191,17 +191,19 @@ class Pool:
     async def forget_code(self, digest: str) -> None:
         await self._engine.forget(digest)
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
         group = self._group_of[instance]
         while group.waiting:
             invocation = group.waiting.popleft()
             if not invocation.over:
                 instance.dispatch(invocation)
-                return
+                if not instance.has_room:
+                    return
         if group.retired or self._closed:
-            instance.stop()
+            if not instance.load:
+                instance.stop()
             return
-        group.idle.append(instance)
+        group.offer(instance, self._loop.time())
         if self._scaler.wants_memory:
             self._scaler.start_waiting()
         self.on_room()
@@ -245,14 +247,14 @@ class Pool:
             timeout_s=config.timeout_s,
             init_timeout_s=config.init_timeout_s,
             owner=self,
-            surroundings=self._surroundings,
+            context=self._context,
             recycled_by_failure=config.async_run,
         )
         group.instances.add(instance)
         self._group_of[instance] = group
         try:
             await self._engine.prepare(spec.code_digest, spec.layers)
-            instance.prepared_at = self._surroundings.clock.now()
+            instance.prepared_at = self._context.clock.now()
             container = await self._engine.launch(spec, instance)
             if instance.state is not State.STARTING:
                 await container.destroy()
@@ -357,7 +359,7 @@ class Pool:
                 instance.sample()
         for group in self._groups.current():
             for instance in group.spare:
-                if now - instance.idle_since > self._settings.idle_timeout:
+                if now - group.with_room[instance] > self._settings.idle_timeout:
                     instance.stop()
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):

@@ -40,7 +40,7 @@ class Bench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            surroundings=InstanceContext(loop, self.clock, self.chunks.append),
+            context=InstanceContext(loop, self.clock, self.chunks.append),
             recycled_by_failure=recycled_by_failure,
         )
         self.container = FakeContainer(FakeEngine(), spec, self.instance, 1)
@@ -48,7 +48,7 @@ class Bench:
 
     # ---- the owner's part
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
         self.idle.append(instance)
 
     def instance_stopping(self, instance: Instance) -> None:
