@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class EventSession:
     """A ``Session`` (see ``sandbox.instance.session``) of polls, hand-outs and pushes.
 
-    An event is handed out once the surplus pushes of the event before have come (``Rendezvous``)
-    and its output has come (``OutputGap``). The Timeout clock starts then.
+    An event is handed out when the surplus pushes of the event before have come (``Rendezvous``)
+    and its output has come (``OutputGap``). The Timeout clock starts at the hand-out.
     """
 
     capacity = 1
 
     def __init__(self, owner: SessionOwner, timeout_s: float, context: InstanceContext) -> None:
+        """``timeout_s`` is the function's Timeout, in seconds."""
         self._owner = owner
         self._logs = owner.logs
         self._memory_mb = owner.spec.memory_mb
@@ -43,10 +44,12 @@ class EventSession:
     # ------------------------------------------------------------------ the instance's side
 
     def take(self, run: Run) -> None:
+        """Hand its event out as soon as nothing of the event before can be taken for its own."""
         self._run = run
         self._rendezvous.when_settled(self._hand_out_when_quiet)
 
     def leave(self, run: Run) -> None:
+        """Its event is over. What the platform notes now is in the event's log, fetched or not."""
         self._deadline.lift()
         if not self._rendezvous.delivered:
             self._logs.begin_unless(run.invocation.request_id)
@@ -56,21 +59,26 @@ class EventSession:
         self._run = None
 
     def untouched(self, run: Run) -> bool:
+        """Whether no poll has been answered with its event."""
         return not self._rendezvous.delivered
 
     def heard(self) -> None:
+        """Output came. The next event may have to wait for the rest of it."""
         self._output_gap.heard()
 
     def close(self) -> None:
+        """Forget polls and events, and leave no timer."""
         self._deadline.close()
         self._rendezvous.close()
 
     # ------------------------------------------------------------------ the runtime API's side
 
     def ready(self) -> None:
+        """The runtime posted ``init/ready``: that is all that an event session waits for."""
         self._owner.initialised()
 
     def poll(self, poller: Callable[[Event], None]) -> None:
+        """Answer with the present event at once, else with the next one."""
         self._output_gap.asked()
         self._rendezvous.poll(poller)
         run = self._run
@@ -86,9 +94,11 @@ class EventSession:
             self._fetched(run)
 
     def unpark(self, poller: Callable[[Event], None]) -> None:
+        """Forget a poll whose connection was closed."""
         self._rendezvous.unpark(poller)
 
     def push(self, body: bytes | bytearray, *, error: bool = False) -> Push:
+        """End the present event, if it was fetched. Any other push is noted in the log."""
         verdict, run = self._rendezvous.push(), self._run
         if verdict is not Push.ACCEPTED or run is None:
             self._logs.note(f"[PLATFORM] push {verdict.value}")
@@ -101,6 +111,7 @@ class EventSession:
         return verdict
 
     def push_too_large(self) -> Push:
+        """End the present event with 407, if it was fetched."""
         verdict, run = self._rendezvous.push(), self._run
         if verdict is not Push.ACCEPTED or run is None:
             self._logs.note(f"[PLATFORM] push {verdict.value}")
@@ -124,7 +135,7 @@ class EventSession:
         run.invocation.times["dispatched"] = self._clock.now()
         self._deadline.set(self._timeout_s, self._timed_out)
         if remaining is None:
-            self._held = True  # until it is asked for: see poll
+            self._held = True  # the next poll decides
         else:
             self._hand_out(run)
 

@@ -37,7 +37,7 @@ class InstanceOwner(Protocol):
         ...
 
     def invocation_unserved(self, invocation: Invocation) -> None:
-        """It died with an event that nobody had fetched: another instance can take it."""
+        """It died before anybody fetched this event: another instance can take it."""
         ...
 
 
@@ -61,9 +61,10 @@ class Instance:
         recycled_by_failure: bool = False,
         session: SessionFactory = EventSession,
     ) -> None:
+        """Times are in seconds. With ``recycled_by_failure`` any failed run ends the instance."""
         self.spec = spec
         self.container: Container | None = None
-        #: When its code and layers were ready to be mounted, wall clock; 0 until then.
+        #: When its code and layers were ready to be mounted: seconds since the epoch, 0 until then.
         self.prepared_at = 0.0
         #: How many invocations have ended here.
         self.served = 0
@@ -128,13 +129,13 @@ class Instance:
     # ------------------------------------------------------------------ the pool's side
 
     def attach(self, container: Container) -> None:
-        """Its container has been started and waits."""
+        """Its container was started, and waits for its release."""
         self.container = container
         self._memory.watch(container)
         self._step(Step.STARTED)
 
     def release(self, invocation: Invocation | None) -> None:
-        """Let the bootstrap run; the initialisation is part of ``invocation``, if there is one."""
+        """Let the bootstrap run. The initialisation is part of ``invocation``, if there is one."""
         assert self.container is not None
         self._step(Step.RELEASED)
         self._released_at = self._clock.monotonic()
@@ -189,8 +190,8 @@ class Instance:
         self._step(Step.REMOVED)
 
     def sample(self) -> bool:
-        """Look at its memory now. A process killed for want of it ends the runs (434) and the
-        instance, and the answer is True."""
+        """Look at its memory now. True if a process was killed for want of it: that ends every run
+        with 434, and the instance."""
         if self._memory.look() and self.state in (State.BUSY, State.INITIALISING):
             self._out_of_memory()
             return True
@@ -203,7 +204,7 @@ class Instance:
         self._session.ready()
 
     def poll(self, poller: Callable[[Event], None]) -> None:
-        """The runtime asks for an event: answered at once, or when there is one."""
+        """The runtime asks for an event. It is answered at once, or when there is one."""
         self._session.poll(poller)
 
     def unpark(self, poller: Callable[[Event], None]) -> None:
@@ -211,23 +212,23 @@ class Instance:
         self._session.unpark(poller)
 
     def push(self, body: bytes | bytearray, *, error: bool = False) -> Push:
-        """The runtime pushes a result, or an error. The first one for an event is its end."""
+        """The runtime pushes a result or an error. The first push for an event ends it."""
         return self._session.push(body, error=error)
 
     def push_too_large(self) -> Push:
-        """The runtime pushed more than 6 MB; what it sent was not kept."""
+        """The runtime pushed more than 6 MB. What it sent was not kept."""
         return self._session.push_too_large()
 
     # ------------------------------------------------------------------ the engine's side
 
     def output(self, data: bytes) -> None:
-        """Bytes from stdout and stderr, in order."""
+        """Bytes that the bootstrap wrote to stdout and stderr, in order."""
         if self.state in (State.IDLE, State.BUSY):
             self._session.heard()
         self.logs.feed(data)
 
     def ended(self, exit: Exit) -> None:
-        """The process is gone, whoever ended it."""
+        """The bootstrap has ended, by itself or not."""
         self.logs.end()
         if self.state in ENDED:
             return
@@ -263,8 +264,8 @@ class Instance:
         self._leave()
 
     def failed(self, run: Run, status: int, message: str) -> None:
-        """The run failed; the bootstrap goes on, except with asynchronous execution: there any
-        failure ends the instance (contract 1.2)."""
+        """The run failed, and the bootstrap goes on. With asynchronous execution any failure ends
+        the instance (contract 1.2)."""
         self._fail(run, status, message)
         if self._recycled_by_failure:
             self.stop()
@@ -301,10 +302,11 @@ class Instance:
         self.stop()
 
     def _hand_back(self) -> bool:
-        """Give the pool back what nobody has fetched: it met a warm instance's death.
+        """Give the pool back the invocations that have not reached the bootstrap. True if there
+        were any.
 
-        An invocation is given back only once, and not by the instance that was started for it, so
-        that none goes round for ever.
+        An invocation is given back once. The instance that was started for it does not give it
+        back. So no invocation goes round for ever.
         """
         if self.state is not State.BUSY:
             return False
@@ -320,7 +322,7 @@ class Instance:
         return bool(handed_back)
 
     def _fail_by(self, exit: Exit) -> None:
-        """End what it works on as the end of its process demands."""
+        """End its runs with the status that fits the end of its process."""
         if exit.oom_killed:
             self._out_of_memory()
         elif self.state is State.INITIALISING:
@@ -337,7 +339,7 @@ class Instance:
             self.failure = f"the bootstrap ended {exit} before any event"
 
     def _report_provisioned(self, init_ms: float) -> None:
-        """It was initialised ahead: its first invocation will find it warm."""
+        """It was initialised ahead: the log says what that took."""
         self._memory.look()
         (_, began), (_, started), *_ = self.transitions
         phases = ColdStart.of(began, self.prepared_at, started, init_ms)
@@ -356,7 +358,7 @@ class Instance:
     def _end(
         self, run: Run, status: int, body: bytes | bytearray, duration_ms: float | None = None
     ) -> None:
-        """The run has its outcome. ``duration_ms`` is its duration if that is not measured."""
+        """End the run. Its duration is measured, unless ``duration_ms`` is given."""
         invocation = run.invocation
         elapsed = (self._clock.monotonic() - run.began) * 1000
         if self._life.state is State.INITIALISING:

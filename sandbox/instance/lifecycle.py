@@ -110,6 +110,7 @@ class Lifecycle:
     __slots__ = ("state", "transitions")
 
     def __init__(self, at: float) -> None:
+        """It begins to start at this time."""
         self.state = State.STARTING
         self.transitions: list[tuple[State, float]] = [(State.STARTING, at)]
 

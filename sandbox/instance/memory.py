@@ -18,6 +18,7 @@ class MemoryGauge:
     __slots__ = ("_container", "_limit", "_near_limit", "peak")
 
     def __init__(self, memory_mb: int) -> None:
+        """``memory_mb`` is the instance's limit."""
         self.peak = 0
         self._limit = memory_mb * MB
         self._near_limit = self._limit * NEAR_LIMIT
@@ -28,7 +29,7 @@ class MemoryGauge:
         self._container = container
 
     def look(self) -> bool:
-        """Take the peak, in bytes; True if a process was killed for want of memory."""
+        """Note the peak, in bytes. True if a process was killed for want of memory."""
         container = self._container
         if container is None:
             return False

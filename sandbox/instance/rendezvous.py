@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """What a poll is answered with. ``time_limit_ms`` is the function's Timeout."""
+    """What answers a poll. ``time_limit_ms`` is the function's Timeout."""
 
     request_id: str
     memory_limit_mb: int
@@ -32,14 +32,15 @@ class Push(Enum):
 
 
 class Rendezvous:
-    """One instance's polls and the event it works on. Single-threaded, does no I/O.
+    """One instance's polls, and the event it works on. Single-threaded; does no I/O.
 
-    A poller is a callable that is given the event once. An event handed out k times may be
-    answered k times: after its end the next event waits until the surplus pushes have come, or
-    ``settle_s`` has passed, so that none of them ends the next event.
+    A poller is a callable that is given the event once. An event that was handed out k times may
+    be answered k times. After its end the next event waits until the surplus pushes have come, or
+    until ``settle_s`` seconds have passed. So none of them ends the next event.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settle_s: float = 0.1) -> None:
+        """``loop`` runs the one timer, for ``settle_s`` seconds."""
         self._loop = loop
         self._settle_s = settle_s
         self._parked: list[Callable[[Event], None]] = []
@@ -51,7 +52,7 @@ class Rendezvous:
         self._settle_timer: asyncio.TimerHandle | None = None
 
     def poll(self, poller: Callable[[Event], None]) -> None:
-        """A runtime asks for an event: the present one at once, else park."""
+        """A runtime asks for an event. It gets the present one at once, else it is parked."""
         if self._event is not None:
             self.delivered += 1
             poller(self._event)
@@ -71,7 +72,7 @@ class Rendezvous:
             self._held = action
 
     def offer(self, event: Event) -> None:
-        """A new event: every parked poll gets it, and every poll until its end."""
+        """A new event. Every parked poll gets it, and every poll until its end."""
         self._event = event
         self.delivered = len(self._parked)
         if self._parked:
@@ -80,7 +81,7 @@ class Rendezvous:
                 poller(event)
 
     def push(self) -> Push:
-        """A result or an error arrives. The caller ends the event when it is accepted."""
+        """A result or an error arrives. If it is accepted, the caller ends the event."""
         if self._event is not None and self.delivered:
             return Push.ACCEPTED
         if self._surplus:
@@ -100,7 +101,7 @@ class Rendezvous:
             self._settle_timer = self._loop.call_later(self._settle_s, self._settled)
 
     def close(self) -> None:
-        """Forget everything; nothing held runs any more."""
+        """Forget everything. Nothing that was held runs any more."""
         self._parked.clear()
         self._event = None
         self._held = None

@@ -23,6 +23,7 @@ class Run:
     __slots__ = ("began", "cold", "init_ms", "invocation")
 
     def __init__(self, invocation: Invocation, began: float, *, cold: bool = False) -> None:
+        """``began`` is a time of the monotonic clock, in seconds."""
         self.invocation = invocation
         self.began = began
         self.cold = cold
@@ -37,7 +38,7 @@ class Run:
         spec: InstanceSpec,
         tail: Tail,
     ) -> Outcome:
-        """Its outcome. ``memory_peak`` is in bytes; ``tail`` is kept if it was asked for."""
+        """Make its outcome. ``memory_peak`` is in bytes. ``tail`` is kept if it was asked for."""
         invocation = self.invocation
         return Outcome(  # in the order of its fields: by name takes twice as long
             invocation.request_id,

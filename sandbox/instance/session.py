@@ -113,6 +113,6 @@ class Session(Protocol):
 class SessionFactory(Protocol):
     """Makes the session of a new instance."""
 
-    def __call__(
-        self, owner: SessionOwner, timeout_s: float, context: InstanceContext
-    ) -> Session: ...
+    def __call__(self, owner: SessionOwner, timeout_s: float, context: InstanceContext) -> Session:
+        """``timeout_s`` is the function's Timeout, in seconds."""
+        ...

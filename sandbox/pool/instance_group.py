@@ -1,4 +1,4 @@
-"""The instances that are alike: same function, version, code and configuration."""
+"""Groups the instances of one function, version, code and configuration."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ WARM = READY | {State.INITIALISING}
 class InstanceGroup:
     """Where the pool keeps the instances and the waiting invocations of one instance key.
 
-    ``with_room`` are the initialised instances that can take an invocation, each with the loop's
-    time at which it got room. The last one is used first, so that the rest can expire. ``retired`` groups serve
-    what is waiting already and keep nothing. ``provisioned`` instances are kept initialised; any
-    of them will do. ``failure`` says why the last attempt at that failed, and ``retry_s`` how long
-    the next one waits, in seconds.
+    ``with_room`` are the initialised instances that can take an invocation, each with the time of
+    the event loop at which it got room. The last one is used first, so that the rest can expire.
+    ``standby`` instances wait for their release. ``starting`` counts containers under way. A
+    ``retired`` group serves what waits already and keeps nothing. ``provisioned`` is how many
+    instances are kept initialised. ``failure`` says why the last attempt at that failed, and
+    ``retry_s`` how many seconds the next one waits.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class InstanceGroup:
     )
 
     def __init__(self, key: str, function: Function, version: FunctionVersion) -> None:
+        """``key`` hashes everything that shapes an instance (``instance_key``)."""
         self.key = key
         self.function = function
         self.version = version
@@ -66,11 +68,12 @@ class InstanceGroup:
 
     @property
     def memory_mb(self) -> int:
+        """The memory of each of its instances."""
         return self.version.config.memory_mb
 
     @property
     def lacking(self) -> int:
-        """How many instances are to be initialised ahead."""
+        """How many instances must still be initialised ahead."""
         return 0 if self.retired else max(0, self.provisioned - self._count(WARM))
 
     @property
@@ -80,12 +83,12 @@ class InstanceGroup:
 
     @property
     def under_way(self) -> int:
-        """How many events run or wait."""
+        """How many invocations run or wait."""
         return len(self.waiting) + sum(instance.load for instance in self.instances)
 
     @property
     def spare(self) -> list[Instance]:
-        """The idle instances that are not provisioned, those that were not used longest first."""
+        """The idle instances above the provisioned number, those unused longest first."""
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]
 
     @property
@@ -106,10 +109,6 @@ class InstanceGroup:
     def unclaimed(self) -> int:
         """How many started or starting instances nobody waits for."""
         return len(self.standby) + self.starting - len(self.waiting)
-
-    def offer(self, instance: Instance, now: float) -> None:
-        """An instance has room. If it had none before, it is the first to be used now."""
-        self.with_room[instance] = now
 
     def dispatch(self, invocation: Invocation) -> None:
         """Give an invocation to the instance that is to be used first."""
@@ -144,8 +143,8 @@ class InstanceGroup:
 
 
 def evictable(groups: Iterable[InstanceGroup]) -> list[Instance]:
-    """Instances that may go for others' sake, in the order in which they should: those standing
-    by, of the group used longest ago first; then idle ones, oldest first."""
+    """The instances that may be stopped to make room for others, in this order: those standing by,
+    of the group used longest ago first; then idle ones, unused longest first."""
     groups = sorted(groups, key=lambda group: group.last_used)
     standby = [instance for group in groups for instance in group.standby]
     idle = {instance: group.with_room[instance] for group in groups for instance in group.spare}
