@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from sandbox.invocation import Cause, Invocation
 
 
+#: The platform's words for 439.
+PROCESS_EXIT = "User process exit when running"
+
+
 class InstanceOwner(Protocol):
     """The pool, as an instance sees it."""
 
@@ -157,9 +161,11 @@ class Instance:
         self._session.take(run)
 
     def stop(self) -> None:
-        """End it. The invocations that it still works on must have been ended before."""
+        """End it. Runs that have no outcome by then end with 439: their process goes too."""
         if self.state in ENDED:
             return
+        for run in tuple(self._runs.values()):
+            self._fail(run, StatusCode.PROCESS_EXIT, PROCESS_EXIT)
         self._init_deadline.close()
         self._session.close()
         self._step(Step.STOPPED)
@@ -333,7 +339,7 @@ class Instance:
                 f"Initialization failed: the bootstrap ended {exit} before it reported ready{last}",
             )
         elif self.state is State.BUSY:
-            self._fail_all(StatusCode.PROCESS_EXIT, "User process exit when running")
+            self._fail_all(StatusCode.PROCESS_EXIT, PROCESS_EXIT)
             self.logs.note(f"[PLATFORM] the bootstrap ended {exit}")
         elif self.state is State.IDLE and not self.served:
             self.failure = f"the bootstrap ended {exit} before any event"

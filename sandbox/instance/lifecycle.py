@@ -32,7 +32,7 @@ Guards, which the table cannot see
 * DISPATCHED and JOINED: BUSY means "load k of n". ``Lifecycle.dispatched`` chooses by load and
   capacity. A full instance gets DISPATCHED, which is illegal while BUSY. Events have capacity 1.
 * FINISHED and LEFT: ``Lifecycle.finished`` chooses by the load that is left.
-* STOPPED: the instance has ended or handed back all that it worked on. It ignores a second stop.
+* STOPPED: the instance has ended or handed back every run. It ignores a second stop.
 * REMOVED: the container is gone. An instance that never had one is dropped while STARTING.
 
 An instance that is released for an invocation passes through IDLE when it is ready, and is BUSY

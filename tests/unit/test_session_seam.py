@@ -131,6 +131,16 @@ async def test_a_dead_process_ends_all_and_gives_back_what_it_has_not_touched() 
     assert stage.session.closed
 
 
+async def test_a_run_that_takes_too_long_ends_the_others_with_the_instance(stage: Stage) -> None:
+    slow = stage.session.runs[stage.first.request_id]
+    stage.session.owner.timed_out(slow, "too long", 3000)
+    statuses = [
+        failure(invocation)["statusCode"] for invocation in (stage.first, stage.second, stage.third)
+    ]
+    assert statuses == [433, 439, 439]
+    assert stage.stopping == [stage.instance]
+
+
 async def test_cancel_ends_all(stage: Stage) -> None:
     stage.instance.cancel(Cause.KILLED, "enough")
     for invocation in (stage.first, stage.second, stage.third):
