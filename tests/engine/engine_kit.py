@@ -91,7 +91,7 @@ class Directory:
     by_peer: dict[str, Instance] = field(default_factory=dict)
     chunks: list[LogChunk] = field(default_factory=list)
 
-    def instance_idle(self, instance: Instance) -> None: ...
+    def instance_has_room(self, instance: Instance) -> None: ...
 
     def instance_stopping(self, instance: Instance) -> None: ...
 
@@ -175,11 +175,11 @@ class Rig:
     async def instance(self, bootstrap: str, function_name: str = "hello") -> Instance:
         """A real instance, standing by, that the runtime API knows."""
         spec = self.spec(self.save(bootstrap), function_name=function_name)
-        surroundings = InstanceContext(
+        context = InstanceContext(
             asyncio.get_running_loop(), SystemClock(), self.directory.chunks.append
         )
         instance = Instance(
-            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, surroundings=surroundings
+            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, context=context
         )
         container = await self.engine.launch(spec, instance)
         self.directory.by_host[container.runtime_host] = instance
