@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Functions(Protocol):
-    """The function service, as plain REST uses it. Errors are ``SandboxError``."""
+    """The function service, as plain REST uses it. Errors are ``SandboxError``.
+
+    ``sandbox.functions.service.FunctionService`` documents its methods.
+    """
 
     async def create(
         self, namespace: str, name: str, data: bytes, config: FunctionConfig
@@ -55,7 +58,7 @@ class Functions(Protocol):
 
 
 class Histories(Protocol):
-    """The history, as plain REST uses it."""
+    """The history, as plain REST uses it; ``sandbox.records.history.History`` documents it."""
 
     async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
         """How many invocations match, and the page of them that was asked for."""
