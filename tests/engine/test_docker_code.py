@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-async def found(rig: Rig, role: str) -> list[Any]:
+async def found(rig: Rig, role: str) -> list[str]:
     """The volumes (``code``) or containers (``filler``) of this installation."""
     assert isinstance(rig.engine, DockerEngine)
-    client = rig.engine.client
-    filters = {"label": [rig.engine.labels.mine, f"scf-sandbox.role={role}"]}
-    if role == "filler":
-        return await asyncio.to_thread(client.containers, all=True, filters=filters)
-    return (await asyncio.to_thread(client.volumes, filters=filters))["Volumes"] or []
+    client, labels = rig.engine.client, rig.engine.labels.find(role)
+    return await (client.container_ids if role == "filler" else client.volume_names)(*labels)
 
 
 async def until(rig: Rig, role: str, count: int) -> None:

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sandbox.engine.docker.options import ContainerOptions, VolumeMount
 from sandbox.engine.docker.packing import Packing
-from sandbox.engine.docker.removal import remove
+from sandbox.engine.docker.removal import remove, remove_container
 from sandbox.errors import EngineError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from sandbox.engine.docker.engine import DockerEngine
+    from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.labels import Labels
     from sandbox.packages.package import Package, PackageStore
 
 
@@ -27,8 +29,11 @@ class CodeVolumes:
     a container, with Docker Desktop and with a remote engine.
     """
 
-    def __init__(self, engine: DockerEngine, image: str, packages: PackageStore) -> None:
-        self._engine = engine
+    def __init__(
+        self, client: DockerClient, labels: Labels, image: str, packages: PackageStore
+    ) -> None:
+        self._client = client
+        self._labels = labels
         self._image = image
         self._packages = packages
         self._volumes: dict[str, asyncio.Future[str]] = {}
@@ -88,7 +93,7 @@ class CodeVolumes:
         pending = self._volumes.pop(key, None)
         if begun := self._begun.pop(key, None):
             with contextlib.suppress(PlatformError):
-                await self._engine.remove_container(await begun)
+                await remove_container(self._client, await begun)
         elif pending is not None:
             with contextlib.suppress(PlatformError):
                 await pending
@@ -97,7 +102,7 @@ class CodeVolumes:
         else:
             return
         try:
-            await self._engine.run(self._engine.client.remove_volume, self._name(key), force=True)
+            await self._client.remove_volume(self._name(key))
         except EngineError:
             if pending is not None:
                 self._volumes.setdefault(key, pending)
@@ -119,18 +124,13 @@ class CodeVolumes:
         waits = [future for futures in at_work for future in futures.values()]
         await asyncio.gather(*waits, return_exceptions=True)
 
-    async def sweep(self, filters: dict[str, Any]) -> None:
+    async def sweep(self) -> None:
         """Remove every code volume of this installation."""
         self._leaving.clear()
         self._begun.clear()
         self._volumes.clear()
-        found = await self._engine.run(
-            self._engine.client.volumes,
-            filters={"label": [*filters["label"], "scf-sandbox.role=code"]},
-        )
-        for volume in found["Volumes"] or []:
-            client = self._engine.client
-            await remove(self._engine, "volume", client.remove_volume, volume["Name"], force=True)
+        for name in await self._client.volume_names(*self._labels.find("code")):
+            await remove("volume", name, self._client.remove_volume)
 
     async def _volume(self, key: str, write: Callable[[BinaryIO], None]) -> str:
         pending = self._volumes.get(key)
@@ -148,26 +148,23 @@ class CodeVolumes:
         with Packing(write) as pieces:
             filler = await (self._begun.pop(key, None) or self._begin(name))
             try:
-                client = self._engine.client
-                await self._engine.run(client.put_archive, filler, "/code", iter(pieces))
+                await self._client.put_archive(filler, "/code", pieces)
             finally:
                 # The code is there: nobody has to wait until its container is gone again.
-                self._leaving[key] = asyncio.ensure_future(self._engine.remove_container(filler))
+                self._leaving[key] = asyncio.ensure_future(remove_container(self._client, filler))
         return name
 
     def _name(self, key: str) -> str:
-        return f"scf-{self._engine.labels.installation}-code-{key}"
+        return f"scf-{self._labels.installation}-code-{key}"
 
     async def _begin(self, name: str) -> str:
-        return await self._engine.run(self._make_filler, name)
-
-    def _make_filler(self, name: str) -> str:
-        client, labels = self._engine.client, self._engine.labels
-        client.create_volume(name, labels=labels.of("code"))
-        filler: str = client.create_container(
-            self._image,
-            command=["true"],
-            labels=labels.of("filler"),
-            host_config=client.create_host_config(binds={name: {"bind": "/code", "mode": "rw"}}),
-        )["Id"]
-        return filler
+        """A container that is never started, with an empty volume of that name."""
+        await self._client.create_volume(name, self._labels.of("code"))
+        return await self._client.create_container(
+            ContainerOptions(
+                image=self._image,
+                command=("true",),
+                labels=self._labels.of("filler"),
+                mounts=(VolumeMount(name, "/code", read_only=False),),
+            )
+        )
