@@ -8,6 +8,8 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sandbox.engine.base import Exit
 from sandbox.engine.docker.attach import AttachProtocol
 from sandbox.engine.docker.cgroup import MemoryGauge
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from sandbox.engine.base import Sink
     from sandbox.engine.docker.client import DockerClient
     from sandbox.tasks import TaskOwner
+
+log = structlog.get_logger()
 
 #: Waits for its release on standard input, then runs the bootstrap. ``2>&1`` keeps stdout and
 #: stderr in the order in which they were written, as the cloud's logs are. The shell outlives the
@@ -169,18 +173,29 @@ class DockerContainer:
             self._tasks.start(self._report_exit())
 
     async def _report_exit(self) -> None:
-        self._sink.ended(await self._exit())
+        """The engine has to tell. The sink hears of the end in any case: an event waits for it."""
+        exit = Exit(None, reason="and the engine was closed before it could tell how")
+        try:
+            exit = await self._exit()
+        finally:
+            self._sink.ended(exit)
 
     async def _report_kill(self) -> None:
         """Only the engine can tell whether it was for want of memory, once the shell ends too."""
-        self.release()
-        end = await self._exit()
-        self._sink.ended(Exit(KILLED, oom_killed=end.oom_killed))
+        exit = Exit(KILLED)
+        try:
+            self.release()
+            exit = Exit(KILLED, oom_killed=(await self._exit()).oom_killed)
+        finally:
+            self._sink.ended(exit)
 
     async def _exit(self) -> Exit:
-        """How the container ended, as the engine tells it."""
+        """How the container ended, as the engine tells it. Never fails."""
         try:
             end = await self._client.end_of(self.container_id)
         except EngineError as error:
             return Exit(None, reason=f"and the engine could not tell how ({error.message})")
+        except Exception as error:  # a task's boundary: the end must be reported
+            log.exception("exit_unknown", container=self.container_id[:12])
+            return Exit(None, reason=f"and the engine's answer was not understood ({error!r})")
         return Exit(end.exit_code, oom_killed=end.oom_killed)
