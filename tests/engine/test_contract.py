@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.errors import EngineError, EngineErrorKind
 from sandbox.instance.environment import FIXED
 from tests.engine.engine_kit import Watcher, eventually, make_zip
 
@@ -220,6 +221,20 @@ async def test_code_can_be_prepared_forgotten_and_prepared_again(rig: Rig) -> No
     await watcher.end()
     assert watcher.lines == ["here"]
     await container.destroy()
+
+
+async def test_code_stays_while_an_instance_runs_with_it(rig: Rig) -> None:
+    digest = rig.save("ls")
+    watcher = Watcher()
+    container = await rig.engine.launch(rig.spec(digest), watcher)
+    with pytest.raises(EngineError, match="in use") as caught:
+        await rig.engine.forget(digest)
+    assert caught.value.kind is EngineErrorKind.IN_USE
+    container.release()
+    await watcher.end()
+    assert watcher.lines == ["bootstrap"]
+    await container.destroy()
+    await rig.engine.forget(digest)
 
 
 async def test_closing_ends_instances_in_every_state(rig: Rig) -> None:

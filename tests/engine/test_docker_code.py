@@ -83,6 +83,18 @@ async def test_a_package_that_cannot_be_read_fails_and_may_come_again(docker_rig
     await until(docker_rig, "filler", 0)
 
 
+async def test_a_volume_that_somebody_removed_can_be_forgotten(docker_rig: Rig) -> None:
+    assert isinstance(docker_rig.engine, DockerEngine)
+    digest = docker_rig.save("echo here")
+    await docker_rig.engine.prepare(digest, ())
+    await until(docker_rig, "filler", 0)
+    [volume] = await found(docker_rig, "code")
+    await docker_rig.engine.client.remove_volume(volume)
+    await docker_rig.engine.forget(digest)
+    await docker_rig.engine.prepare(digest, ())
+    assert await found(docker_rig, "code") == [volume]
+
+
 async def test_code_that_an_instance_uses_stays_until_it_is_gone(docker_rig: Rig) -> None:
     digest = docker_rig.save("sleep 1000")
     container = await docker_rig.engine.launch(docker_rig.spec(digest), Watcher())

@@ -169,6 +169,7 @@ class ProcessEngine:
         if self._sampler is not None:
             self._sampler.cancel()
         await asyncio.gather(*(child.destroy() for child in self._children))
+        await self._directories.settled()
         await asyncio.to_thread(remove_tree, self._root)
 
     def _sample(self) -> None:
