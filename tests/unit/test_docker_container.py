@@ -61,6 +61,7 @@ class Bench:
             "c0ffee",
             "name.scf",
             "198.18.0.3",
+            "here",
             sink=self.sink,
             tasks=self.tasks,
             cgroup_root=Path("/nowhere"),

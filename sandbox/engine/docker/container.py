@@ -72,6 +72,7 @@ class DockerContainer:
         container_id: str,
         runtime_host: str,
         peer: str,
+        node: str,
         *,
         sink: Sink,
         tasks: TaskOwner,
@@ -81,6 +82,7 @@ class DockerContainer:
         self.container_id = container_id
         self.runtime_host = runtime_host
         self.peer = peer
+        self.node = node
         self._client = client
         self._sink = sink
         self._tasks = tasks

@@ -34,7 +34,8 @@ class DockerEngine:
         """``EngineError`` when no engine answers."""
         # Besides the starts there are removals, samples and fillers.
         self.client = DockerClient(settings.start_parallelism + 4)
-        self.memory_total_mb = 0
+        self._node = ""
+        self._memory_mb = 0
         self.info = EngineInfo("docker", "", settings.instance_image, "", True)
         self.labels = Labels(settings.installation)
         self._settings = settings
@@ -45,7 +46,7 @@ class DockerEngine:
 
     async def open(self, listen: Listen) -> None:
         facts = await self.client.facts()
-        self.memory_total_mb = facts.memory_mb
+        self._node, self._memory_mb = facts.node, facts.memory_mb
         image = self._settings.instance_image
         labels = await self.client.image_labels(image)
         self.info = EngineInfo(
@@ -58,6 +59,9 @@ class DockerEngine:
         )
         await self._sweep()
         self._networks.open(listen)
+
+    def capacity(self) -> dict[str, int]:
+        return {self._node: self._memory_mb}
 
     def expect(self, code_digest: str) -> None:
         self._code.expect(code_digest)
@@ -92,6 +96,7 @@ class DockerEngine:
                 container_id,
                 runtime_host=_runtime_host(spec),
                 peer=place.peer,
+                node=self._node,
                 sink=sink,
                 tasks=self._tasks,
                 cgroup_root=self._settings.cgroup_root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from sandbox.engine.process.isolation import Isolation
 
 log = structlog.get_logger()
+
+#: The name of this machine, on which all instances are.
+NODE = platform.node()
 
 KILLED = 128 + signal.SIGKILL
 #: A sample as young as this still stands when the peak is asked for, seconds.
@@ -50,6 +54,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self.runtime_host = address
         #: What the runtime API knows it by: all processes of a machine call from 127.0.0.1.
         self.peer = address
+        self.node = NODE
         self.released = False
         self._memory_limit = memory_limit
         self._isolation = isolation

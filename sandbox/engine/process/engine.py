@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.process import proctree
-from sandbox.engine.process.child import ChildProcess
+from sandbox.engine.process.child import NODE, ChildProcess
 from sandbox.engine.process.directories import PackageDirectories, remove_tree
 from sandbox.engine.process.host import HostLocale, system_name
 from sandbox.engine.process.isolation import Places, choose_isolation
@@ -38,7 +38,7 @@ SAMPLE_SHARE = 0.05
 
 
 class ProcessEngine:
-    """Owns the child processes and the directories they run in."""
+    """An ``Engine`` (see ``engine.base``): owns child processes and the directories they run in."""
 
     isolation: Isolation
 
@@ -50,9 +50,6 @@ class ProcessEngine:
     ) -> None:
         """``choose`` is given a directory for its files and tells how to keep instances apart."""
         self._choose = choose
-        self.memory_total_mb = (
-            os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB
-        )
         self.info = EngineInfo("process", platform.release(), "", system_name(), os_parity=False)
         self._settings = settings
         self._root = settings.data_dir.absolute() / "process"
@@ -88,6 +85,9 @@ class ProcessEngine:
             details={"isolation": self.isolation.name},
         )
         self._sample()
+
+    def capacity(self) -> dict[str, int]:
+        return {NODE: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB}
 
     def expect(self, code_digest: str) -> None:
         """Nothing can be begun without the package."""
