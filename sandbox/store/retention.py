@@ -33,9 +33,11 @@ class Retention:
         self._tasks = TaskOwner()
 
     def open(self) -> None:
+        """Begin, on the running loop."""
         self._tasks.start(self._run())
 
     async def close(self) -> None:
+        """Look no more. An attempt under way is waited for by its thread only."""
         await self._tasks.cancel()
 
     async def _run(self) -> None:

@@ -106,6 +106,7 @@ class DockerClient:
         self._threads.shutdown(wait=False)
 
     async def facts(self) -> EngineFacts:
+        """What the engine says of itself and its machine."""
         found = await self._run(self._api.info)
         return EngineFacts(
             node=found["Name"],
@@ -116,6 +117,7 @@ class DockerClient:
         )
 
     async def image_labels(self, image: str) -> dict[str, str]:
+        """The labels of an image; ``NO_IMAGE`` when it is not on the engine."""
         found = await self._run(self._api.inspect_image, image)
         return found["Config"].get("Labels") or {}
 
@@ -126,6 +128,7 @@ class DockerClient:
         return await self._run(self._create, options)
 
     async def start_container(self, container: str) -> None:
+        """Run its command; returns when the process was started."""
         await self._run(self._api.start, container)
 
     async def remove_container(self, container: str) -> None:
@@ -171,6 +174,7 @@ class DockerClient:
         await self._run(self._api.create_volume, name, labels=labels)
 
     async def remove_volume(self, name: str) -> None:
+        """``IN_USE`` while a container has it, started or not."""
         await self._run(self._api.remove_volume, name, force=True)
 
     async def volume_names(self, *labels: str) -> list[str]:
@@ -192,6 +196,7 @@ class DockerClient:
         return network_id
 
     async def remove_network(self, network: str) -> None:
+        """``IN_USE`` while a running container has an end in it."""
         await self._run(self._api.remove_network, network)
 
     async def network_ids(self, *labels: str) -> list[str]:
@@ -211,6 +216,7 @@ class DockerClient:
         )
 
     async def leave_network(self, container: str, network: str) -> None:
+        """Take a container's end away, also while it runs."""
         await self._run(self._api.disconnect_container_from_network, container, network, force=True)
 
     # ------------------------------------------------------------------ inside

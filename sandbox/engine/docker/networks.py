@@ -75,6 +75,7 @@ class FunctionNetworks:
         self._removals = TaskOwner()
 
     def open(self, listen: Listen) -> None:
+        """``listen`` opens the runtime API in each network that is made from now on."""
         self._listen = listen
 
     async def join(self, spec: InstanceSpec) -> Place:

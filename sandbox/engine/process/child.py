@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: The name of this machine, on which all instances are.
-NODE = platform.node()
-
 KILLED = 128 + signal.SIGKILL
 #: A sample as young as this still stands when the peak is asked for, seconds.
 FRESH_S = 0.01
@@ -37,7 +34,7 @@ END_GRACE_S = 5.0
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
-    """A ``Container``: the supervisor of one instance, as asyncio and the pool see it.
+    """A ``Container`` (see ``engine.base``): the supervisor of one instance.
 
     ``address`` is the instance's own on loopback; ``tidy`` is awaited once, when all is over.
     """
@@ -54,7 +51,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self.runtime_host = address
         #: What the runtime API knows it by: all processes of a machine call from 127.0.0.1.
         self.peer = address
-        self.node = NODE
+        self.node = platform.node()
         self.released = False
         self._memory_limit = memory_limit
         self._isolation = isolation

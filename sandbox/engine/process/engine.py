@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.process import proctree
-from sandbox.engine.process.child import NODE, ChildProcess
+from sandbox.engine.process.child import ChildProcess
 from sandbox.engine.process.directories import PackageDirectories, remove_tree
 from sandbox.engine.process.host import HostLocale, system_name
 from sandbox.engine.process.isolation import Places, choose_isolation
@@ -87,7 +87,9 @@ class ProcessEngine:
         self._sample()
 
     def capacity(self) -> dict[str, int]:
-        return {NODE: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB}
+        return {
+            platform.node(): os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB
+        }
 
     def expect(self, code_digest: str) -> None:
         """Nothing can be begun without the package."""
