@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox import limits
 from sandbox.errors import RequestError
+
+#: The engines of this project, in the order in which ``auto`` tries them.
+BUILT_IN_ENGINES = ("docker", "process")
+AUTO = "auto"
+#: Entry points of this group are the engines of other packages, by name.
+ENGINE_GROUP = "scf_sandbox.engines"
+
+
+def known_engines() -> list[str]:
+    """Every name that ``SCF_ENGINE`` takes, ``auto`` and the built-in ones first."""
+    ours = (AUTO, *BUILT_IN_ENGINES)
+    return [*ours, *sorted({point.name for point in entry_points(group=ENGINE_GROUP)} - {*ours})]
 
 
 class Settings(BaseSettings):
@@ -26,7 +39,7 @@ class Settings(BaseSettings):
     runtime_port: int = Field(default=9001, ge=1, le=65535)
     data_dir: Path = Path("data")
     database_url: str | None = None
-    engine: Literal["auto", "docker", "process"] = "auto"
+    engine: str = AUTO
     installation: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$")
     instance_image: str = "scf-sandbox/centos7"
     control_container: bool = False
@@ -55,6 +68,14 @@ class Settings(BaseSettings):
     log_retention_days: float = 7.0
     log_level: str = "info"
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, value: str) -> str:
+        # Looking through all installed packages takes some milliseconds: not for our own engines.
+        if value not in (AUTO, *BUILT_IN_ENGINES) and value not in known_engines():
+            raise ValueError(f"there is no such engine, only {', '.join(known_engines())}")
+        return value
 
     @field_validator("credentials", mode="before")
     @classmethod

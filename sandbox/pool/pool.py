@@ -284,7 +284,8 @@ class Pool:
             return
         group.starting -= 1
         self.by_host[container.runtime_host] = instance
-        self.by_peer[container.peer] = instance
+        if container.peer is not None:
+            self.by_peer[container.peer] = instance
         instance.attach(container)
         self._standing_by(group, instance)
         self.on_room()
@@ -307,7 +308,8 @@ class Pool:
     async def _destroy(self, instance: Instance) -> None:
         if instance.container is not None:
             self.by_host.pop(instance.container.runtime_host, None)
-            self.by_peer.pop(instance.container.peer, None)
+            if instance.container.peer is not None:
+                self.by_peer.pop(instance.container.peer, None)
             try:
                 await self._calm()
                 await instance.container.destroy()
