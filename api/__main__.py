@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from api.allowed_hosts import AllowedHosts
 from api.app import create_app
 from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.house import House
@@ -54,7 +55,10 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             uvicorn.Config(
                 create_app(house),
                 http=fast_invoke_protocol(
-                    house.cloud, IPv4Network(settings.network_range), house.busy_poll.keep_awake
+                    house.cloud,
+                    IPv4Network(settings.network_range),
+                    house.busy_poll.keep_awake,
+                    hosts=AllowedHosts(settings.allowed_hosts),
                 ),
                 lifespan="off",
                 access_log=False,

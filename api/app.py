@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from api.allowed_hosts import AllowedHosts
 from api.cloud.wire.routes import cloud_route
 from api.guard import Guard
 from api.rest import Health, Services, install_rest
@@ -24,7 +25,11 @@ def create_app(house: House) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Guard, credentials=house.policy.enforced_keys)
+    app.add_middleware(
+        Guard,
+        credentials=house.policy.enforced_keys,
+        hosts=AllowedHosts(house.settings.allowed_hosts),
+    )
     app.router.routes.append(cloud_route(house.cloud))
     app.router.routes.append(house.downloads.route())
 

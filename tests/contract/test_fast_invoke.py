@@ -161,6 +161,34 @@ async def test_a_page_from_elsewhere_cannot_invoke() -> None:
         assert web.api.seen == []
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (b"Sec-Fetch-Site: cross-site", b"may not use this sandbox"),
+        (b"Sec-Fetch-Site: same-site", b"may not use this sandbox"),
+        (b"Host: rebound.example\r\nHost: 127.0.0.1", b"SCF_ALLOWED_HOSTS=rebound.example"),
+        (b"Host: rebound.example:9000", b"SCF_ALLOWED_HOSTS=rebound.example"),
+        (b"Host: http://rebound.example:9000", b"SCF_ALLOWED_HOSTS=rebound.example"),
+    ],
+)
+async def test_what_the_guard_refuses_cannot_invoke(header: bytes, told: bytes) -> None:
+    async with front() as web:
+        web.allow(b"stolen")
+        web.send(invoke(b"stolen", header))
+        status, body = await web.answer()
+        assert status == 403
+        assert told in body
+        assert web.api.seen == []
+
+
+async def test_every_name_of_ours_can_invoke_on_the_short_way() -> None:
+    async with front() as web:
+        web.allow(b"ours")
+        for host in (b"127.0.0.1:9000", b"http://127.0.0.1:9000", b"LOCALHOST.", b"[::1]:9000"):
+            web.send(invoke(b"ours").replace(b"Host: 127.0.0.1", b"Host: " + host))
+            assert await web.answer() == (200, b"answer to ours")
+
+
 async def test_an_invoke_under_way_is_answered_when_the_server_stops() -> None:
     async with front() as web:
         web.send(invoke(b"last"))
