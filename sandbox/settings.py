@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import entry_points
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -26,6 +27,10 @@ def known_engines() -> list[str]:
     return [*ours, *sorted({point.name for point in entry_points(group=ENGINE_GROUP)} - {*ours})]
 
 
+#: A name that the control API may be called by, or all names below one.
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+
+
 class Settings(BaseSettings):
     """The one settings object. Frozen; passed in, never read again from the environment.
 
@@ -35,6 +40,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCF_", frozen=True, env_ignore_empty=True)
 
     host: str = "127.0.0.1"
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default_factory=tuple)
     port: int = Field(default=9000, ge=1, le=65535)
     runtime_port: int = Field(default=9001, ge=1, le=65535)
     data_dir: Path = Path("data")
@@ -87,6 +93,20 @@ class Settings(BaseSettings):
         if any(":" not in pair for pair in pairs):
             raise ValueError("SCF_CREDENTIALS takes SecretId:SecretKey pairs, separated by commas")
         return {pair.split(":", 1)[0].strip(): pair.split(":", 1)[1].strip() for pair in pairs}
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _parse_hosts(cls, value: object) -> object:
+        """``dev.example.com,*.lab.example`` to names in lower case."""
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        if not all(map(HOST_NAME.fullmatch, names)):
+            raise ValueError(
+                "SCF_ALLOWED_HOSTS takes host names without scheme and port, separated by commas:"
+                " dev.example.com, or *.example.com for all names below it"
+            )
+        return names
 
     @field_validator("network_range")
     @classmethod
