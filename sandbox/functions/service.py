@@ -395,8 +395,7 @@ class FunctionService:
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
         """``config`` with every layer looked up that was not looked up before.
 
-        The caller must hold their packages at once, and until the function is saved. Until then
-        nothing else keeps a layer version, and its package, from being deleted.
+        The caller must hold their packages until the function is saved: nothing else keeps them.
         """
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})
