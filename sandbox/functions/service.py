@@ -393,9 +393,7 @@ class FunctionService:
             )
 
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
-        """``config`` with every layer looked up that was not looked up before.
-
-        The caller must hold their packages until the function is saved: nothing else keeps them.
-        """
+        """``config`` with all its layers looked up. The caller holds their packages until the
+        function is saved: nothing else keeps them."""
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})
