@@ -1,47 +1,106 @@
-"""The control application: the one place where routes are put together."""
+"""The HTTP side of one control plane: routes, the runtime API, what only HTTP needs."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from api.cloud.endpoint import CloudApi
+from api.cloud.wire.fast_invoke import fast_invoke_protocol
+from api.cloud.wire.policy import Policy
 from api.cloud.wire.routes import cloud_route
+from api.downloads import Downloads
 from api.guard import Guard
+from api.metrics.metrics import Gauges, Metrics
+from api.process.busypoll import BusyPoll, several_processors
 from api.rest import Health, Services, install_rest
+from api.runtime.server import RuntimeServer
 from sandbox import __version__
+from sandbox.limits import MIB
 
 if TYPE_CHECKING:
-    from api.house import House
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    from sandbox.control_plane import ControlPlane
+    from sandbox.invocation import Outcome
+    from sandbox.records.record import InvocationRecord
 
 
-def create_app(house: House) -> FastAPI:
-    """The cloud API at ``/``, plain REST beside it, the OpenAPI page at ``/docs``."""
-    app = FastAPI(
-        title="scf-sandbox",
-        version=__version__,
-        summary="Tencent Cloud SCF Custom Runtime functions on your own machine",
-        docs_url=None,
-        redoc_url=None,
-    )
-    app.add_middleware(Guard, credentials=house.policy.enforced_keys)
-    app.router.routes.append(cloud_route(house.cloud))
-    app.router.routes.append(house.downloads.route())
+class Application:
+    """Everything that speaks HTTP for a control plane. Made within its block.
 
-    def health() -> Health:
-        return Health("ok" if house.ready else "starting", house.engine.info)
+    ``runtime`` is what the control plane is opened with; ``asgi`` and ``protocol`` are for uvicorn.
+    """
 
-    install_rest(
-        app,
-        Services(
-            functions=house.functions,
-            invoker=house.invoker,
-            history=house.history,
-            pool_view=house.pool,
-            settings=house.settings,
-            health=health,
-            metrics=house.metrics,
-            dead_letters=house.dead_letters,
-        ),
-    )
-    return app
+    def __init__(self, plane: ControlPlane) -> None:
+        settings = plane.settings
+        self._plane = plane
+        self.policy = Policy(settings, plane.clock)
+        self.downloads = Downloads(plane.packages, plane.clock)
+        self.metrics = Metrics(
+            Gauges(
+                instances=plane.pool.instances,
+                memory=lambda: (plane.budget.reserved_mb * MIB, plane.budget.total_mb * MIB),
+                records=lambda: (plane.writer.pending, plane.writer.written, plane.writer.dropped),
+            )
+        )
+        plane.observers.append(self._count)
+        self.cloud = CloudApi(
+            catalog=plane.catalog,
+            packages=plane.packages,
+            invoker=plane.invoker,
+            history=plane.history,
+            queue=plane.queue,
+            traces=plane.traces,
+            downloads=self.downloads,
+            policy=self.policy,
+            clock=plane.clock,
+            region=settings.region,
+        )
+        self.busy_poll = BusyPoll(settings.busy_poll_us / 1e6 if several_processors() else 0)
+        self.runtime = RuntimeServer(plane.pool, settings.runtime_port, self.busy_poll.keep_awake)
+        self.asgi = self._routes()
+
+    @property
+    def protocol(self) -> type[HttpToolsProtocol]:
+        """The protocol of the control port, which knows a short way for an Invoke."""
+        instances = IPv4Network(self._plane.settings.network_range)
+        return fast_invoke_protocol(self.cloud, instances, self.busy_poll.keep_awake)
+
+    def _routes(self) -> FastAPI:
+        """The cloud API at ``/``, plain REST beside it, the OpenAPI page at ``/docs``."""
+        app = FastAPI(
+            title="scf-sandbox",
+            version=__version__,
+            summary="Tencent Cloud SCF Custom Runtime functions on your own machine",
+            docs_url=None,
+            redoc_url=None,
+        )
+        app.add_middleware(Guard, credentials=self.policy.enforced_keys)
+        app.router.routes.append(cloud_route(self.cloud))
+        app.router.routes.append(self.downloads.route())
+        plane = self._plane
+        install_rest(
+            app,
+            Services(
+                functions=plane.functions,
+                invoker=plane.invoker,
+                history=plane.history,
+                pool_view=plane.pool,
+                settings=plane.settings,
+                health=self._health,
+                metrics=self.metrics,
+                dead_letters=plane.dead_letters,
+            ),
+        )
+        return app
+
+    def _health(self) -> Health:
+        return Health("ok" if self._plane.ready else "starting", self._plane.engine.info)
+
+    def _count(self, record: InvocationRecord, outcome: Outcome) -> None:
+        times = record.timeline
+        waited = times.get("dispatched", times["received"]) - times["received"]
+        self.metrics.observe(outcome, record.function_name, record.namespace, queue_wait_s=waited)

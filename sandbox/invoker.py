@@ -194,7 +194,7 @@ class Invoker:
     def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
         """End it as canceled, and with it the instance that works on it."""
         instance = invocation.instance
-        if instance is not None and instance.invocation is invocation:
+        if instance is not None and instance.works_on(invocation):
             instance.cancel(cause, message)
         elif not invocation.over:
             self._pool.withdraw(invocation)
@@ -206,7 +206,7 @@ class Invoker:
         Whether it was received is in the event's log.
         """
         instance = invocation.instance
-        if instance is None or instance.invocation is not invocation:
+        if instance is None or not instance.works_on(invocation):
             return False
         await instance.send_signal(signal.SIGTERM)
         return True
@@ -220,7 +220,7 @@ class Invoker:
             int(StatusCode.RUNNING),
             b"",
             memory_mb=invocation.version.config.memory_mb,
-            instance_id=invocation.instance.spec.instance_id,
+            instance_id=invocation.instance.instance_id,
         )
         self._on_running(record_of(invocation, running))
 

@@ -17,6 +17,8 @@ INSTANCE_ID_SHOWN = 12
 
 
 class CodeView(BaseModel):
+    """The package of a version. ``bootstrap`` says if the file to be run is there."""
+
     sha256: str
     zip_bytes: int
     unpacked_bytes: int
@@ -24,11 +26,15 @@ class CodeView(BaseModel):
 
 
 class ReasonView(BaseModel):
+    """Why a version has its status, with the platform's error code."""
+
     code: str
     message: str
 
 
 class LayerBinding(BaseModel):
+    """A version of a layer that a function uses."""
+
     name: str
     version: int
 
@@ -142,11 +148,15 @@ class FunctionView(BaseModel):
 
 
 class FunctionList(BaseModel):
+    """A page of functions. ``total`` counts those of all pages."""
+
     total: int
     functions: list[FunctionView]
 
 
 class Accepted(BaseModel):
+    """The answer to an asynchronous invoke: the event is stored and runs later."""
+
     request_id: str
 
 
@@ -212,16 +222,22 @@ class InvocationLog(InvocationView):
 
 
 class InvocationList(BaseModel):
+    """A page of invocations, newest first. ``total`` counts those of all pages."""
+
     total: int
     invocations: list[InvocationView]
 
 
 class LogList(BaseModel):
+    """A page of invocations with their logs, newest first."""
+
     total: int
     invocations: list[InvocationLog]
 
 
 class TransitionView(BaseModel):
+    """A state of an instance, and when it was entered."""
+
     state: str
     at: float
 
@@ -246,6 +262,8 @@ class InstanceView(BaseModel):
 
 
 class InstanceList(BaseModel):
+    """Every instance that was asked for."""
+
     instances: list[InstanceView]
 
 

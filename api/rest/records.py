@@ -17,8 +17,8 @@ from api.rest.models import (
 )
 from api.rest.parameters import Namespace, Since, parse_since
 from sandbox.errors import NotFoundError
+from sandbox.records.query import RecordQuery, ResultFilter
 from sandbox.status import StatusCode
-from sandbox.store.records import ResultFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,7 +77,7 @@ def record_routes(services: Services) -> APIRouter:
                 headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
             )
         total, records = await history.find(
-            namespace, name, request_id=request_id, start=start, limit=limit
+            RecordQuery(namespace, name, request_id=request_id, start=start, limit=limit)
         )
         oldest_first = records[::-1]
         texts = await history.logs(oldest_first)
@@ -105,14 +105,16 @@ def record_routes(services: Services) -> APIRouter:
         """Newest first."""
         services.functions.get(namespace, name)
         total, records = await history.find(
-            namespace,
-            name,
-            qualifier=qualifier,
-            request_id=request_id,
-            result=RESULTS[result] if result else None,
-            start=parse_since(since, services.clock.now()),
-            offset=offset,
-            limit=limit,
+            RecordQuery(
+                namespace,
+                name,
+                qualifier=qualifier,
+                request_id=request_id,
+                result=RESULTS[result] if result else None,
+                start=parse_since(since, services.clock.now()),
+                offset=offset,
+                limit=limit,
+            )
         )
         return InvocationList(
             total=total, invocations=[InvocationView.of(record) for record in records]
@@ -144,7 +146,9 @@ async def _follow(
     shown: set[str] = set()
     window, show = max(limit, FOLLOW_WINDOW), limit
     while services.health().status != "stopping":
-        _, records = await services.history.find(namespace, name, start=start, limit=window)
+        _, records = await services.history.find(
+            RecordQuery(namespace, name, start=start, limit=window)
+        )
         for log in await services.history.logs(_newly_ended(records, shown)[-show:]):
             yield log
         shown = {

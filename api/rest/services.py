@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sandbox.clock import SystemClock
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.invocation import InvokeOptions, Outcome
+    from sandbox.pool.snapshot import InstanceSnapshot
+    from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
-    from sandbox.store.records import ResultFilter
 
 
 class Functions(Protocol):
-    """The function service, as plain REST uses it. Errors are ``SandboxError``."""
+    """The function service, as plain REST uses it. Errors are ``SandboxError``.
+
+    ``sandbox.functions.service.FunctionService`` documents its methods.
+    """
 
     async def create(
         self, namespace: str, name: str, data: bytes, config: FunctionConfig
@@ -54,21 +58,10 @@ class Functions(Protocol):
 
 
 class Histories(Protocol):
-    """The history, as plain REST uses it."""
+    """The history, as plain REST uses it; ``sandbox.records.history.History`` documents it."""
 
-    async def find(
-        self,
-        namespace: str,
-        function_name: str | None = None,
-        *,
-        qualifier: str | None = None,
-        request_id: str | None = None,
-        result: ResultFilter | None = None,
-        start: float | None = None,
-        offset: int = 0,
-        limit: int = 20,
-    ) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and a page of them, newest first."""
+    async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and the page of them that was asked for."""
         ...
 
     async def get(self, request_id: str) -> InvocationRecord | None: ...
@@ -93,7 +86,7 @@ class Invoking(Protocol):
 class PoolView(Protocol):
     """The pool, as a list of what runs in it."""
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data."""
         ...
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox.events.model import QueuedEvent
-    from sandbox.store.events import EventRepository
+    from sandbox.events.ports import EventRepository
 
 log = structlog.get_logger()
 

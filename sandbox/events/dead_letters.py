@@ -17,9 +17,9 @@ from sandbox.invocation import InvokeOptions
 
 if TYPE_CHECKING:
     from sandbox.events.model import QueuedEvent
+    from sandbox.events.ports import LetterRepository
     from sandbox.functions.model import FunctionConfig
     from sandbox.settings import Settings
-    from sandbox.store.dead_letters import LetterRepository
 
 #: The longest error text that a message carries.
 ERROR_CHARACTERS = 16 * 1024

@@ -11,10 +11,6 @@ from sandbox.errors import IllegalTransitionError
 if TYPE_CHECKING:
     from sandbox.invocation import Invocation
 
-#: Where an event can come from, as ``InvokeType`` names it. Documented is only ``COS``; the others
-#: are named after the trigger types in the same manner, and ``API`` is an Invoke.
-SOURCES = ("API", "APIGW", "CKAFKA", "CLB", "CLS", "CM", "CMQ", "COS", "EB", "MPS", "TIMER", "VOD")
-
 
 class EventStatus(StrEnum):
     """The states of an event as the platform shows them (contract 5)."""
@@ -120,6 +116,22 @@ class TracedEvent(NamedTuple):
     status_code: int
     started_at: float
     ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Which events of one function are asked for. Times are half-open, in seconds."""
+
+    version: str | None = None
+    request_id: str | None = None
+    invoke_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    started: tuple[float, float] | None = None
+    ended: tuple[float, float] | None = None
+    by_end: bool = False
+    descending: bool = True
+    offset: int = 0
+    limit: int = 20
 
 
 class DeadLetter(NamedTuple):

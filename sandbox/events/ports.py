@@ -1,10 +1,13 @@
-"""What the queue asks of whoever runs events."""
+"""What the queue asks of whoever runs events, and of whoever stores them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.events.model import Change, DeadLetter, QueuedEvent, TracedEvent, TraceQuery
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
 
@@ -37,4 +40,60 @@ class Runner(Protocol):
 
     async def signal(self, invocation: Invocation) -> bool:
         """Send SIGTERM to the bootstrap that works on it; False when there is none."""
+        ...
+
+
+class EventRepository(Protocol):
+    """Events on disk. All methods block: call them from a thread. Errors are ``PlatformError``."""
+
+    def apply(self, changes: Sequence[Change], /) -> None:
+        """Make all changes in one transaction. Accepted events survive the loss of power."""
+        ...
+
+    def load(self) -> list[QueuedEvent]:
+        """Every event that is not over, in the order of acceptance, without its body."""
+        ...
+
+    def bodies(self, seqs: Sequence[int], /) -> dict[int, bytes]:
+        """The events themselves, by ``seq``; those that are missing are left out."""
+        ...
+
+    def prune(self, ended_before: float, /) -> int:
+        """Delete the states of traced events that ended before a time (s since the epoch), and
+        what is known of dropped ones; how many rows that were."""
+        ...
+
+    def state(self, request_id: str, /) -> TracedEvent | None:
+        """The state of one traced event."""
+        ...
+
+    def states(
+        self, namespace: str, function_name: str, query: TraceQuery, ended_since: float, /
+    ) -> tuple[int, list[TracedEvent]]:
+        """How many traced events match, and a page of them.
+
+        Those count that have not ended, or not before ``ended_since`` (s since the epoch).
+        """
+        ...
+
+
+class LetterRepository(Protocol):
+    """Dead letters on disk. Blocking."""
+
+    def find(
+        self,
+        namespace: str | None,
+        function_name: str | None,
+        dropped: bool | None,
+        offset: int,
+        limit: int,
+        /,
+    ) -> tuple[int, list[DeadLetter]]:
+        """How many letters match (None matches all), and a page of them, newest first."""
+        ...
+
+    def get(self, request_id: str, /) -> DeadLetter | None: ...
+
+    def delete(self, request_id: str, /) -> bool:
+        """False if there was none."""
         ...

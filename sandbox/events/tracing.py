@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox import limits
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.events.model import TracedEvent
-    from sandbox.store.events import EventRepository
-
-
-@dataclass(frozen=True, slots=True)
-class TraceQuery:
-    """Which events of one function are asked for. Times are half-open, in seconds."""
-
-    version: str | None = None
-    request_id: str | None = None
-    invoke_types: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    started: tuple[float, float] | None = None
-    ended: tuple[float, float] | None = None
-    by_end: bool = False
-    descending: bool = True
-    offset: int = 0
-    limit: int = 20
+    from sandbox.events.model import TracedEvent, TraceQuery
+    from sandbox.events.ports import EventRepository
 
 
 class Traces:
@@ -57,18 +40,5 @@ class Traces:
     ) -> tuple[int, list[TracedEvent]]:
         """How many events match, and a page of them."""
         return await asyncio.to_thread(
-            self._repository.states,
-            namespace,
-            function_name,
-            ended_since=self._since,
-            version=query.version,
-            request_id=query.request_id,
-            invoke_types=query.invoke_types,
-            statuses=query.statuses,
-            started=query.started,
-            ended=query.ended,
-            by_end=query.by_end,
-            descending=query.descending,
-            offset=query.offset,
-            limit=query.limit,
+            self._repository.states, namespace, function_name, query, self._since
         )

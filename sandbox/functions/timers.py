@@ -146,6 +146,8 @@ class ProvisionTimers:
             await self._provisioner.provision_timed(key, version, timer.count)
         except SandboxError as error:
             log.warning("provision_timer_failed", **name, reason=error.message)
+        except Exception:  # a task's boundary: the other timers go on
+            log.exception("provision_timer_failed", **name)
         else:
             log.info("provision_timer_fired", **name, instances=timer.count)
 

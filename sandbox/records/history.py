@@ -6,14 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.records.report import render_log
-from sandbox.store.records import OrderBy, ResultFilter
 
 if TYPE_CHECKING:
+    from sandbox.records.ports import Flushing, RecordRepository
+    from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
-    from sandbox.store.records import RecordRepository
-    from sandbox.store.writer import RecordWriter
-
-__all__ = ["History", "OrderBy", "ResultFilter"]
 
 
 class History:
@@ -22,44 +19,14 @@ class History:
     Used by the APIs. Every query first waits until the writer has stored what it was given.
     """
 
-    def __init__(self, records: RecordRepository, writer: RecordWriter) -> None:
+    def __init__(self, records: RecordRepository, writer: Flushing) -> None:
         self._records = records
         self._writer = writer
 
-    async def find(
-        self,
-        namespace: str,
-        function_name: str | None = None,
-        *,
-        qualifier: str | None = None,
-        request_id: str | None = None,
-        result: ResultFilter | None = None,
-        start: float | None = None,
-        end: float | None = None,
-        order_by: OrderBy = "start_time",
-        descending: bool = True,
-        offset: int = 0,
-        limit: int = 20,
-    ) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and one page of them.
-
-        ``start`` and ``end`` bound the time of the start, seconds since the epoch, both included.
-        """
+    async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and the page of them that was asked for."""
         await self._writer.flush()
-        return await asyncio.to_thread(
-            self._records.find,
-            namespace,
-            function_name,
-            qualifier=qualifier,
-            request_id=request_id,
-            result=result,
-            start=start,
-            end=end,
-            order_by=order_by,
-            descending=descending,
-            offset=offset,
-            limit=limit,
-        )
+        return await asyncio.to_thread(self._records.find, query)
 
     async def get(self, request_id: str) -> InvocationRecord | None:
         """The record of one request, or None when there is none (any more)."""

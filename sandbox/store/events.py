@@ -16,7 +16,7 @@ from sandbox.store.tables import dead_letters, event_states, events
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sandbox.events.model import Change, Deferral
+    from sandbox.events.model import Change, Deferral, TraceQuery
     from sandbox.store.rows import Row
 
 _PER_STATEMENT = 500
@@ -79,58 +79,50 @@ class EventRepository:
         return None if row is None else TracedEvent(*row)
 
     def states(
-        self,
-        namespace: str,
-        function_name: str,
-        *,
-        ended_since: float,
-        version: str | None = None,
-        request_id: str | None = None,
-        invoke_types: Sequence[str] = (),
-        statuses: Sequence[str] = (),
-        started: tuple[float, float] | None = None,
-        ended: tuple[float, float] | None = None,
-        by_end: bool = False,
-        descending: bool = True,
-        offset: int = 0,
-        limit: int = 20,
+        self, namespace: str, function_name: str, query: TraceQuery, ended_since: float
     ) -> tuple[int, list[TracedEvent]]:
         """How many traced events match, and a page of them.
 
-        Those count that have not ended, or not before ``ended_since``. ``started`` and ``ended``
-        are half-open intervals; what still runs has no end.
+        Those count that have not ended, or not before ``ended_since`` (s since the epoch).
         """
         c = event_states.c
         where = [
             c.namespace == namespace,
             c.function_name == function_name,
             sa.or_(c.ended_at == 0, c.ended_at >= ended_since),
+            *_conditions(query),
         ]
-        if version is not None:
-            where.append(c.version == version)
-        if request_id is not None:
-            where.append(c.request_id == request_id)
-        if invoke_types:
-            where.append(c.invoke_type.in_(invoke_types))
-        if statuses:
-            where.append(c.status.in_(statuses))
-        if started is not None:
-            where += [c.started_at >= started[0], c.started_at < started[1]]
-        if ended is not None:
-            where += [c.ended_at > 0, c.ended_at >= ended[0], c.ended_at < ended[1]]
-        order = [c.ended_at if by_end else c.started_at, c.request_id]
+        order = [c.ended_at if query.by_end else c.started_at, c.request_id]
         page = (
             sa.select(event_states)
             .where(*where)
-            .order_by(*(column.desc() if descending else column.asc() for column in order))
-            .offset(offset)
-            .limit(limit)
+            .order_by(*(column.desc() if query.descending else column.asc() for column in order))
+            .offset(query.offset)
+            .limit(query.limit)
         )
         count = sa.select(sa.func.count()).select_from(event_states).where(*where)
         with _translated(), self._engine.connect() as connection:
             return connection.scalar(count) or 0, [
                 TracedEvent(*row) for row in connection.execute(page)
             ]
+
+
+def _conditions(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
+    c = event_states.c
+    where: list[sa.ColumnElement[bool]] = []
+    if query.version is not None:
+        where.append(c.version == query.version)
+    if query.request_id is not None:
+        where.append(c.request_id == query.request_id)
+    if query.invoke_types:
+        where.append(c.invoke_type.in_(query.invoke_types))
+    if query.statuses:
+        where.append(c.status.in_(query.statuses))
+    if query.started is not None:
+        where += [c.started_at >= query.started[0], c.started_at < query.started[1]]
+    if query.ended is not None:
+        where += [c.ended_at > 0, c.ended_at >= query.ended[0], c.ended_at < query.ended[1]]
+    return where
 
 
 #: What it sets is what the parameters name, beside the key.

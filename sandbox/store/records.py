@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from sandbox.records.query import ResultFilter
 from sandbox.status import StatusCode
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import write_transaction
@@ -17,10 +17,9 @@ from sandbox.store.tables import events, invocations, log_chunks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord, LogChunk
     from sandbox.store.rows import Row
-
-OrderBy = Literal["function_name", "duration", "mem_usage", "start_time"]
 
 _ORDER_COLUMNS = {
     "function_name": (invocations.c.function_name, invocations.c.started_at),
@@ -31,20 +30,6 @@ _ORDER_COLUMNS = {
 
 _PRUNED_AT_ONCE = 5_000
 _ASKED_AT_ONCE = 500
-
-
-class ResultFilter(StrEnum):
-    """The values of ``Filter.RetCode`` of the log query (contract 4.3).
-
-    Which status codes (4.1) each of the three named kinds covers is not documented; ours are below.
-    ``not0`` is documented as "only logs of errors", so a running invocation is in none of them.
-    """
-
-    SUCCEEDED = "is0"
-    FAILED = "not0"
-    TIME_LIMIT = "TimeLimitExceeded"
-    RESOURCE_LIMIT = "ResourceLimitExceeded"
-    USER_CODE = "UserCodeException"
 
 
 #: Status codes of the three named kinds. Time: the run or the initialisation took too long.
@@ -102,56 +87,21 @@ class RecordRepository:
             row = connection.execute(query).first()
         return None if row is None else record_of(row)
 
-    def find(
-        self,
-        namespace: str,
-        function_name: str | None = None,
-        *,
-        qualifier: str | None = None,
-        request_id: str | None = None,
-        result: ResultFilter | None = None,
-        start: float | None = None,
-        end: float | None = None,
-        order_by: OrderBy = "start_time",
-        descending: bool = True,
-        offset: int = 0,
-        limit: int = 20,
-    ) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and the page of them from ``offset``, at most ``limit``.
-
-        Without a ``function_name``: those of all functions. ``qualifier`` is a version or the
-        alias an invocation was made with. ``start`` and ``end`` (seconds since the epoch, both
-        included) bound the time of the start. Equal ones are ordered by start and request id.
-        """
-        c = invocations.c
-        if function_name is not None:
-            where = [c.namespace == namespace, c.function_name == function_name]
-        else:
-            # An expression, so that SQLite walks the index by time and does not, for the sake of
-            # an index by namespace, read and sort all that is in it.
-            where = [c.namespace + "" == namespace]
-        if qualifier is not None:
-            where.append(sa.or_(c.version == qualifier, c.qualifier == qualifier))
-        if request_id is not None:
-            where.append(c.request_id == request_id)
-        if result is not None:
-            where.append(_result_clause(result))
-        if start is not None:
-            where.append(c.started_at >= start)
-        if end is not None:
-            where.append(c.started_at <= end)
-        order = [*_ORDER_COLUMNS[order_by], c.request_id]
+    def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
+        """How many invocations match, and the page of them that was asked for."""
+        where = _conditions(query)
+        order = [*_ORDER_COLUMNS[query.order_by], invocations.c.request_id]
         page = (
             sa.select(invocations)
             .where(*where)
-            .order_by(*(column.desc() if descending else column.asc() for column in order))
-            .offset(offset)
-            .limit(limit)
+            .order_by(*(column.desc() if query.descending else column.asc() for column in order))
+            .offset(query.offset)
+            .limit(query.limit)
         )
         count = sa.select(sa.func.count()).select_from(invocations).where(*where)
         with self._engine.connect() as connection:
             total = connection.scalar(count) or 0
-            rows = connection.execute(page).all() if total > offset else []
+            rows = connection.execute(page).all() if total > query.offset else []
         return total, [record_of(row) for row in rows]
 
     def log_lines(self, request_id: str, instance_id: str | None = None) -> list[tuple[float, str]]:
@@ -232,6 +182,28 @@ class RecordRepository:
                     for table in (invocations, log_chunks)
                 )
             )
+
+
+def _conditions(query: RecordQuery) -> list[sa.ColumnElement[bool]]:
+    c = invocations.c
+    where: list[sa.ColumnElement[bool]] = []
+    if query.function_name is not None:
+        where = [c.namespace == query.namespace, c.function_name == query.function_name]
+    else:
+        # An expression, so that SQLite walks the index by time and does not, for the sake of
+        # an index by namespace, read and sort all that is in it.
+        where = [c.namespace + "" == query.namespace]
+    if query.qualifier is not None:
+        where.append(sa.or_(c.version == query.qualifier, c.qualifier == query.qualifier))
+    if query.request_id is not None:
+        where.append(c.request_id == query.request_id)
+    if query.result is not None:
+        where.append(_result_clause(query.result))
+    if query.start is not None:
+        where.append(c.started_at >= query.start)
+    if query.end is not None:
+        where.append(c.started_at <= query.end)
+    return where
 
 
 def _result_clause(result: ResultFilter) -> sa.ColumnElement[bool]:

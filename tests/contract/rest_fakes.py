@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
-    from sandbox.store.records import ResultFilter
+    from sandbox.pool.snapshot import InstanceSnapshot
+    from sandbox.records.query import RecordQuery
 
 NOW = 1_700_000_000.0
 
@@ -160,30 +161,22 @@ class FakeHistory:
         self.queries: list[dict[str, Any]] = []
         self.on_find: Callable[[], None] = lambda: None
 
-    async def find(
-        self,
-        namespace: str,
-        function_name: str | None = None,
-        *,
-        qualifier: str | None = None,
-        request_id: str | None = None,
-        result: ResultFilter | None = None,
-        start: float | None = None,
-        offset: int = 0,
-        limit: int = 20,
-    ) -> tuple[int, list[InvocationRecord]]:
+    async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
         self.on_find()
-        self.queries.append({"result": result, "start": start, "qualifier": qualifier})
+        self.queries.append(
+            {"result": query.result, "start": query.start, "qualifier": query.qualifier}
+        )
+        wanted = (query.namespace, query.function_name)
         found = [
             record
             for record in self.records
-            if (record.namespace, record.function_name) == (namespace, function_name)
-            and request_id in (None, record.request_id)
-            and (result is None or (record.status_code == 200) == (result == "is0"))
-            and (start is None or record.started_at >= start)
+            if (record.namespace, record.function_name) == wanted
+            and query.request_id in (None, record.request_id)
+            and (query.result is None or (record.status_code == 200) == (query.result == "is0"))
+            and (query.start is None or record.started_at >= query.start)
         ]
         found.sort(key=lambda record: record.started_at, reverse=True)
-        return len(found), found[offset : offset + limit]
+        return len(found), found[query.offset : query.offset + query.limit]
 
     async def get(self, request_id: str) -> InvocationRecord | None:
         return next((r for r in self.records if r.request_id == request_id), None)
@@ -194,10 +187,10 @@ class FakeHistory:
 
 class FakePool:
     def __init__(self) -> None:
-        self.views: list[dict[str, Any]] = []
+        self.snapshots: list[InstanceSnapshot] = []
 
-    def instances(self) -> list[dict[str, Any]]:
-        return self.views
+    def instances(self) -> list[InstanceSnapshot]:
+        return self.snapshots
 
 
 def log_of(request_id: str) -> str:

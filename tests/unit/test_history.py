@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sandbox.records.history import History
+from sandbox.records.query import RecordQuery
 from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
 from sandbox.store.records import RecordRepository
@@ -39,7 +40,7 @@ def history_of(directory: Path) -> Iterator[tuple[History, RecordWriter]]:
 async def test_a_query_finds_what_was_put_just_before_it(tmp_path: Path) -> None:
     with history_of(tmp_path) as (history, writer):
         writer.put(record("r1"))
-        total, found = await history.find("default", "echo")
+        total, found = await history.find(RecordQuery("default", "echo"))
         writer.put(record("r2"))
         assert await history.get("r2") is not None
     assert (total, [item.request_id for item in found]) == (1, ["r1"])
@@ -59,7 +60,7 @@ async def test_a_request_that_never_was_has_no_record_and_no_log(tmp_path: Path)
     with history_of(tmp_path) as (history, _):
         assert await history.get("r1") is None
         assert await history.log("r1") == ""
-        assert await history.find("default") == (0, [])
+        assert await history.find(RecordQuery("default")) == (0, [])
 
 
 async def test_the_logs_of_many_requests_are_asked_for_at_once(tmp_path: Path) -> None:
@@ -69,18 +70,17 @@ async def test_the_logs_of_many_requests_are_asked_for_at_once(tmp_path: Path) -
             writer.put(record(f"r{number}"))
             writer.put_log(LogChunk(f"r{number}", "i-1", 0, [(1.0, f"line of {number}")]))
         writer.put(record("silent"))
-        _, found = await history.find("default", limit=100)
-        engine = history._records._engine
+        _, found = await history.find(RecordQuery("default", limit=100))
 
         def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
             statements.append(statement)
 
-        sa.event.listen(engine, "before_cursor_execute", note)
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
         logs = dict(
             zip((item.request_id for item in found), await history.logs(found), strict=True)
         )
         assert await history.logs([]) == []
-        sa.event.remove(engine, "before_cursor_execute", note)
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
     assert sum(statement.startswith("SELECT") for statement in statements) == 1
     for number in range(50):
         assert logs[f"r{number}"].startswith(f"START RequestId:r{number}\nline of {number}\n")

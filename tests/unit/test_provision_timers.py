@@ -25,7 +25,7 @@ class Stage:
         self.time = Time()
         self.functions: dict[str, Function] = {}
         self.fired: list[tuple[str, str, int]] = []
-        self.error: ConflictError | None = None
+        self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self._event = asyncio.Event()
@@ -108,3 +108,14 @@ async def test_one_that_is_taken_away_does_not_fire(stage: Stage) -> None:
     stage.put("f")
     await stage.pass_time(25)
     assert stage.fired == []
+
+
+async def test_a_change_that_cannot_be_saved_does_not_stop_the_timers(stage: Stage) -> None:
+    stage.error = OSError("the disk is full")
+    stage.put("f", ("30 13 22 * * * *", 5), ("40 13 22 * * * *", 1))
+    await stage.pass_time(10)
+    await eventually(lambda: len(stage.fired) == 1)
+    stage.error = None
+    await stage.pass_time(10)
+    await eventually(lambda: len(stage.fired) == 2)
+    assert stage.fired == [("f", "1", 5), ("f", "1", 1)]

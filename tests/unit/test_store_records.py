@@ -9,11 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.events.model import Change, QueuedEvent
+from sandbox.records.query import RecordQuery, ResultFilter
 from sandbox.records.record import LogChunk
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
-from sandbox.store.records import RecordRepository, ResultFilter, StoreCounts
+from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
 from tests.unit.store_kit import make_chunk, make_record
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sandbox.store.records import OrderBy
+    from sandbox.records.query import OrderBy
 
 
 @pytest.fixture
@@ -111,16 +112,16 @@ def test_lines_of_more_requests_than_one_query_takes(repository: RecordRepositor
 def test_a_function_s_invocations_are_found_latest_first(repository: RecordRepository) -> None:
     others = [make_record(8, function_name="bye"), make_record(9, namespace="prod")]
     repository.insert([make_record(n) for n in (2, 1, 3)] + others, [])
-    assert ids(repository.find("default", "hello")) == [3, 2, 1]
-    assert ids(repository.find("default", "hello", descending=False)) == [1, 2, 3]
-    assert ids(repository.find("default")) == [8, 3, 2, 1]
+    assert ids(repository.find(RecordQuery("default", "hello"))) == [3, 2, 1]
+    assert ids(repository.find(RecordQuery("default", "hello", descending=False))) == [1, 2, 3]
+    assert ids(repository.find(RecordQuery("default"))) == [8, 3, 2, 1]
 
 
 def test_pages_count_all_that_match(repository: RecordRepository) -> None:
     repository.insert([make_record(n) for n in range(10)], [])
-    total, page = repository.find("default", "hello", offset=3, limit=2)
+    total, page = repository.find(RecordQuery("default", "hello", offset=3, limit=2))
     assert (total, ids((total, page))) == (10, [6, 5])
-    assert repository.find("default", "hello", offset=10) == (10, [])
+    assert repository.find(RecordQuery("default", "hello", offset=10)) == (10, [])
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_filters_narrow_what_is_found(
         ],
         [],
     )
-    assert ids(repository.find("default", "hello", **filters)) == found
+    assert ids(repository.find(RecordQuery("default", "hello", **filters))) == found
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_results_are_filtered_by_kind(
 ) -> None:
     known = (200, 202, 400, 406, 407, 430, 432, 433, 434, 438, 439, 443, 449, 450, 499, 500)
     repository.insert([make_record(code, status_code=code) for code in known], [])
-    assert set(ids(repository.find("default", "hello", result=result))) == statuses
+    assert set(ids(repository.find(RecordQuery("default", "hello", result=result)))) == statuses
 
 
 @pytest.mark.parametrize(
@@ -190,13 +191,13 @@ def test_invocations_are_ordered_as_asked(
         ],
         [],
     )
-    assert ids(repository.find("default", "hello", order_by=order_by)) == found
+    assert ids(repository.find(RecordQuery("default", "hello", order_by=order_by))) == found
 
 
 def test_pruning_deletes_what_is_old_and_nothing_else(repository: RecordRepository) -> None:
     repository.insert([make_record(n) for n in range(5)], [make_chunk(n) for n in range(5)])
     assert repository.prune(1003.0) == 6
-    assert ids(repository.find("default")) == [4, 3]
+    assert ids(repository.find(RecordQuery("default"))) == [4, 3]
     assert repository.log_lines("request-2") == []
     assert repository.log_lines("request-3") != []
 
@@ -216,7 +217,7 @@ def test_what_an_earlier_process_left_running_is_ended(repository: RecordReposit
     record = repository.get("request-1")
     assert record is not None
     assert (record.status_code, record.ret_msg) == (500, "the sandbox was stopped")
-    assert ids(repository.find("default", result=ResultFilter.FAILED)) == [1]
+    assert ids(repository.find(RecordQuery("default", result=ResultFilter.FAILED))) == [1]
 
 
 def test_an_event_that_will_be_run_again_is_not_ended(
@@ -236,7 +237,9 @@ def test_reading_goes_on_while_a_write_is_open(
     with engine.connect() as connection, connection.begin():
         connection.execute(sa.update(invocations).values(status_code=500))
         found: list[int] = []
-        reader = threading.Thread(target=lambda: found.extend(ids(repository.find("default"))))
+        reader = threading.Thread(
+            target=lambda: found.extend(ids(repository.find(RecordQuery("default"))))
+        )
         reader.start()
         reader.join(timeout=5)
     assert found == [1]
@@ -270,7 +273,7 @@ def test_a_function_s_log_query_uses_the_index_and_does_not_sort(
     count, page = plans(
         engine,
         lambda: repository.find(
-            "default", "hello", start=1.0, end=5000.0, result=ResultFilter.SUCCEEDED
+            RecordQuery("default", "hello", start=1.0, end=5000.0, result=ResultFilter.SUCCEEDED)
         ),
     )
     assert "COVERING INDEX ix_invocations_function" in count
@@ -282,7 +285,7 @@ def test_the_latest_of_all_functions_are_found_without_sorting(
     engine: sa.Engine, repository: RecordRepository
 ) -> None:
     repository.insert([make_record(1)], [])
-    _, page = plans(engine, lambda: repository.find("default"))
+    _, page = plans(engine, lambda: repository.find(RecordQuery("default")))
     assert "ix_invocations_started" in page
     assert "TEMP B-TREE" not in page
 
@@ -294,9 +297,9 @@ def test_no_frequent_query_reads_a_whole_table(
 
     def ask() -> None:
         repository.get("request-1")
-        repository.find("default", "hello", order_by="duration")
-        repository.find("default", "hello", request_id="request-1")
-        repository.find("default", start=1.0)
+        repository.find(RecordQuery("default", "hello", order_by="duration"))
+        repository.find(RecordQuery("default", "hello", request_id="request-1"))
+        repository.find(RecordQuery("default", start=1.0))
         repository.log_lines("request-1")
         repository.log_lines("", "i-1")
         repository.log_lines_of(["request-1"])

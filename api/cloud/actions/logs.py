@@ -10,7 +10,7 @@ from api.cloud.models.logs import GetFunctionLogsRequest, GetRequestStatusReques
 from api.cloud.validation import invalid
 from sandbox.errors import LimitError, RequestError
 from sandbox.functions.model import DEFAULT_NAMESPACE
-from sandbox.records.history import OrderBy, ResultFilter
+from sandbox.records.query import OrderBy, RecordQuery, ResultFilter
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LogActions:
         self._clock = clock
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "GetFunctionLogs": modelled(GetFunctionLogsRequest, self.get_function_logs),
             "GetRequestStatus": modelled(GetRequestStatusRequest, self.get_request_status),
@@ -55,17 +56,19 @@ class LogActions:
                 "StartTime and EndTime must lie within one day", "InvalidParameterValue.DateTime"
             )
         total, records = await self._history.find(
-            namespace,
-            request.FunctionName or None,
-            qualifier=request.Qualifier or None,
-            request_id=request.FunctionRequestId or None,
-            result=_result_filter(request),
-            start=window and window[0],
-            end=window and window[1],
-            order_by=_order_by(request),
-            descending=_descending(request),
-            offset=offset,
-            limit=limit,
+            RecordQuery(
+                namespace,
+                request.FunctionName or None,
+                qualifier=request.Qualifier or None,
+                request_id=request.FunctionRequestId or None,
+                result=_result_filter(request),
+                start=window and window[0],
+                end=window and window[1],
+                order_by=_order_by(request),
+                descending=_descending(request),
+                offset=offset,
+                limit=limit,
+            )
         )
         logs = await self._history.logs(records)
         return {
@@ -85,11 +88,13 @@ class LogActions:
             now + 1,
         )
         total, records = await self._history.find(
-            namespace,
-            request.FunctionName,
-            request_id=request.FunctionRequestId,
-            start=start,
-            end=end,
+            RecordQuery(
+                namespace,
+                request.FunctionName,
+                request_id=request.FunctionRequestId,
+                start=start,
+                end=end,
+            )
         )
         return {"TotalCount": total, "Data": [status_item(record) for record in records]}
 

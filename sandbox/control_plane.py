@@ -1,0 +1,220 @@
+"""Every long-lived part of the sandbox, made and closed in one place.
+
+This is the one module that chooses implementations: the engine, the database, the clock. Everything
+else is given what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from sandbox.clock import SystemClock
+from sandbox.engine.registry import choose_engine
+from sandbox.events.dead_letters import DeadLetters
+from sandbox.events.queue import EventQueue
+from sandbox.events.tracing import Traces
+from sandbox.functions.catalog import Catalog, CatalogTables
+from sandbox.functions.layers import Layer
+from sandbox.functions.namespaces import Namespace
+from sandbox.instance.ports import InstanceContext
+from sandbox.invoker import Invoker
+from sandbox.packages.package import PackageStore
+from sandbox.pool.memory_budget import MemoryBudget
+from sandbox.pool.pool import Pool
+from sandbox.records.history import History
+from sandbox.store.collections import CollectionStore
+from sandbox.store.database import migrate, open_database
+from sandbox.store.dead_letters import LetterRepository
+from sandbox.store.events import EventRepository
+from sandbox.store.functions import FunctionRepository
+from sandbox.store.records import RecordRepository
+from sandbox.store.retention import Retention
+from sandbox.store.tables import layers, namespaces
+from sandbox.store.writer import RecordWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from sandbox.clock import Clock
+    from sandbox.engine.base import Engine
+    from sandbox.functions.service import FunctionService
+    from sandbox.invocation import Outcome
+    from sandbox.records.record import InvocationRecord
+    from sandbox.settings import Settings
+    from sandbox.store.database import Database
+
+log = structlog.get_logger()
+
+#: The share of the machine's memory that instances may have, unless a setting says otherwise.
+DEFAULT_MEMORY_SHARE = 0.75
+
+#: What the record of an invocation says that was running when the control plane ended. Events of
+#: the queue are run again, and their records replaced.
+INTERRUPTED = "the sandbox was stopped while this was running"
+
+
+class RuntimePort(Protocol):
+    """The runtime API, as the control plane opens and closes it."""
+
+    async def listen(self, address: str) -> asyncio.AbstractServer:
+        """Listen on one more address of this machine. ``OSError`` when that cannot be done."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class ControlPlane:
+    """Owns every long-lived part of one sandbox: store, engine, pool, functions, events, records.
+
+    An async context manager: its parts are there within the block. ``open`` brings them to life;
+    leaving the block closes them in the reverse order of their making, each one even when another
+    fails to close. The server and the tests start from here.
+    """
+
+    engine: Engine
+    packages: PackageStore
+    writer: RecordWriter
+    budget: MemoryBudget
+    pool: Pool
+    catalog: Catalog
+    functions: FunctionService
+    history: History
+    queue: EventQueue
+    traces: Traces
+    dead_letters: DeadLetters
+    invoker: Invoker
+
+    def __init__(
+        self, settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None
+    ) -> None:
+        """``engine`` and ``clock`` take the place of the chosen ones; tests hand in fakes."""
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        #: True from the end of ``open`` until the block is left.
+        self.ready = False
+        #: Called for each ended invocation, after its record is safe and before its answer.
+        self.observers: list[Callable[[InvocationRecord, Outcome], None]] = []
+        self._given_engine = engine
+        self._parts = AsyncExitStack()
+        self._runtime: RuntimePort | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as parts:
+            self._make(parts)
+            self._parts = parts.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.ready = False
+        await self._parts.__aexit__(kind, error, trace)
+        log.info("sandbox_stopped")
+
+    async def open(self, runtime: RuntimePort) -> None:
+        """Recover what an earlier run wrote, sweep what it left, start.
+
+        ``runtime`` is closed when the block is left, after the engine: until then instances may
+        call. Errors are ``SandboxError``.
+        """
+        await asyncio.to_thread(self.writer.recover)
+        await asyncio.to_thread(self._records.end_interrupted, self.clock.now(), INTERRUPTED)
+        self._runtime = runtime
+        await self.engine.open(runtime.listen)
+        self.budget.total_mb = self.settings.memory_budget_mb or int(
+            self.engine.memory_total_mb * DEFAULT_MEMORY_SHARE
+        )
+        await self.catalog.open()
+        await self.queue.open(self.invoker)
+        self._retention.open()
+        self.ready = True
+        info = self.engine.info
+        log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
+        if info.note:
+            log.warning("os_parity_missing", note=info.note)
+
+    def _make(self, parts: AsyncExitStack) -> None:
+        """Make every part, those first that others are closed before."""
+        settings, loop = self.settings, asyncio.get_running_loop()
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = self._open_database(parts)
+        self._records = RecordRepository(database)
+        self.writer = RecordWriter(self._records, settings.data_dir / "journal")
+        parts.push_async_callback(asyncio.to_thread, self.writer.close)
+        self.history = History(self._records, self.writer)
+        parts.push_async_callback(self._close_runtime)
+        self.packages = PackageStore(settings.data_dir / "packages")
+        self.engine = self._given_engine or choose_engine(settings, self.packages)
+        parts.push_async_callback(self.engine.close)
+        self.budget = MemoryBudget(0)
+        context = InstanceContext(
+            loop=loop,
+            clock=self.clock,
+            log_sink=self.writer.put_log,
+            init_timeout_status=settings.init_timeout_status,
+        )
+        self.pool = Pool(self.engine, settings, context, self.budget)
+        parts.push_async_callback(self.pool.close)
+        self._make_functions(database, parts)
+        self._make_events(database, parts, loop)
+        self._retention = Retention(self._records, self.clock, settings.log_retention_days)
+        parts.push_async_callback(self._retention.close)
+
+    def _open_database(self, parts: AsyncExitStack) -> Database:
+        database = open_database(self.settings.resolved_database_url)
+        parts.callback(database.dispose)
+        migrate(database)
+        return database
+
+    def _make_functions(self, database: Database, parts: AsyncExitStack) -> None:
+        tables = CatalogTables(
+            FunctionRepository(database),
+            CollectionStore(database, layers, Layer),
+            CollectionStore(database, namespaces, Namespace),
+        )
+        self.catalog = Catalog(tables, self.packages, self.pool, self.clock, self.settings)
+        self.functions = self.catalog.functions
+        parts.push_async_callback(self.catalog.close)
+
+    def _make_events(
+        self, database: Database, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        events = EventRepository(database)
+        self.queue = EventQueue(
+            events, self.functions, self.clock, loop, self.settings, self.writer.put
+        )
+        parts.push_async_callback(self.queue.close)
+        self.pool.on_room = self.queue.wake
+        self.traces = Traces(events, self.clock)
+        self.dead_letters = DeadLetters(LetterRepository(database))
+        self.invoker = Invoker(
+            self.functions,
+            self.pool,
+            self.clock,
+            loop,
+            self._keep_record,
+            quotas=self.catalog.quotas,
+            queue=self.queue,
+            on_running=self.writer.put,
+        )
+
+    def _keep_record(self, record: InvocationRecord, outcome: Outcome) -> None:
+        """Called once per ended invocation, before its answer: what was answered is never lost."""
+        self.writer.put(record)
+        for observe in self.observers:
+            observe(record, outcome)
+
+    async def _close_runtime(self) -> None:
+        if self._runtime is not None:
+            await self._runtime.close()
