@@ -39,7 +39,7 @@ Plain REST makes one exception: ``InvalidParameter.RequestTooLarge`` is 413.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 
 class Code(StrEnum):
@@ -260,8 +260,33 @@ class PlatformError(SandboxError):
     http_status = 500
 
 
+class EngineErrorKind(Enum):
+    """What went wrong in an engine, for code that decides by it. The message is for people."""
+
+    #: Nothing answers, or the answer did not come in time.
+    UNREACHABLE = "unreachable"
+    #: The image of the instances is not on the engine.
+    NO_IMAGE = "no image"
+    #: What the call names does not exist (any more).
+    GONE = "gone"
+    #: What is to be removed is still used.
+    IN_USE = "in use"
+    #: The name is taken, or the present state does not allow the call.
+    CONFLICT = "conflict"
+    #: The addresses belong to another network.
+    OVERLAP = "overlap"
+    #: It is being removed already.
+    REMOVING = "removing"
+    #: Everything else.
+    REFUSED = "refused"
+
+
 class EngineError(PlatformError):
-    """The container engine refused or did not answer."""
+    """The engine refused or did not answer. ``kind`` says which; no caller reads the message."""
+
+    def __init__(self, message: str, kind: EngineErrorKind = EngineErrorKind.REFUSED) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class DryRunDone(SandboxError):
