@@ -29,6 +29,7 @@ enum {
     KEEPALIVE_S = 1,
     KEEPALIVE_PROBES = 3,
     CUT_MS = 4000,
+    SEND_BYTES = 128 * 1024, /* the kernel keeps twice as much; it is the instance's memory */
 };
 
 static const char OWN[] = "SCF_INIT_";
@@ -146,6 +147,7 @@ static int connected(int signals, int64_t until)
     set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_S);
     set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, CUT_MS);
+    set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BYTES);
     int error = connect(fd, (struct sockaddr *)&to, size) < 0 ? errno : 0;
     if (error == EINPROGRESS) {
         socklen_t length = sizeof error;

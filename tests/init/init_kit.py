@@ -90,10 +90,7 @@ class Peer:
     def send(self, data: bytes) -> None:
         self._writer.write(data)
 
-    def close(self) -> None:
-        self._writer.close()
-
-    async def closed(self) -> None:
+    async def close(self) -> None:
         self.reading.set()
         self._writer.close()
         with suppress(ConnectionError):
@@ -191,18 +188,53 @@ class Stage:
         self.tasks: set[asyncio.Task[None]] = set()
         self._processes: list[asyncio.subprocess.Process] = []
         self._peers: list[Peer] = []
+        self._partners: list[Partner] = []
         self._arrived: asyncio.Queue[Peer] = asyncio.Queue()
         self._server: asyncio.Server
         self._local: asyncio.Server | None = None
         self.port = 0
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listener = socket.create_server(("127.0.0.1", 0))
+        # Small, so that a control plane that does not read is soon felt.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        self._server = await asyncio.start_server(self._accept, sock=listener)
+        self.port = listener.getsockname()[1]
 
     async def listen(self, path: str) -> None:
         """On a local socket as well."""
         self._local = await asyncio.start_unix_server(self._accept, path)
+
+    async def partner(self, name: str) -> Partner:
+        """Someone for the function to talk to, at a socket in its directory."""
+        partner = Partner(str(self.directory / name))
+        await partner.open()
+        self._partners.append(partner)
+        return partner
+
+    async def blocked(self, instance: Instance) -> None:
+        """Wait until the function waits in a write, because nobody takes its output."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not any(_writes(pid) for pid in self.below(instance.pid)):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def childless(self, instance: Instance) -> None:
+        """Wait until init has reaped everything."""
+        async with asyncio.timeout(DEADLINE_S):
+            while self.below(instance.pid):  # noqa: ASYNC110 - other processes' doing
+                await asyncio.sleep(0.005)
+
+    @staticmethod
+    def cpu_s(pid: int) -> float:
+        """CPU time of a process so far."""
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def rss_kb(pid: int) -> int:
+        """Resident memory of a process."""
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
 
     async def arrived(self) -> Peer:
         """The next connection."""
@@ -315,8 +347,8 @@ class Stage:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        for peer in self._peers:
-            await peer.closed()
+        for end in (*self._peers, *self._partners):
+            await end.close()
 
 
 def children(pid: int) -> list[int]:
@@ -327,6 +359,13 @@ def alive(pid: int) -> bool:
     """Neither gone nor a zombie."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def _writes(pid: int) -> bool:
+    """It waits in a write to a pipe."""
+    with suppress(OSError):
+        return "pipe_w" in Path(f"/proc/{pid}/wchan").read_text()
     return False
 
 
@@ -351,3 +390,39 @@ class Burners:
         for process in self._processes:
             process.send_signal(signal.SIGKILL)
             await process.wait()
+
+
+class Partner:
+    """Whom the function talks to, as it would to the runtime API: by bytes on a local socket."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._there = asyncio.Event()
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+        self._server: asyncio.Server
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_unix_server(self._accept, self.path)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._there.set()
+
+    async def connected(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await self._there.wait()
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def heard(self, count: int) -> bytes:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self._reader.readexactly(count)
+
+    async def close(self) -> None:
+        self._server.close()
+        if self._there.is_set():
+            self._writer.close()
+            with suppress(ConnectionError):
+                await self._writer.wait_closed()
