@@ -416,6 +416,10 @@ class Partner:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
+    async def line(self) -> bytes:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self._reader.readline()
+
     async def heard(self, count: int) -> bytes:
         async with asyncio.timeout(DEADLINE_S):
             return await self._reader.readexactly(count)
