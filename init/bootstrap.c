@@ -129,10 +129,11 @@ bool read_report(int *error, int *stage)
     return true;
 }
 
-static void note(pid_t pid, int status)
+static void note(pid_t pid, int status, const struct rusage *usage)
 {
     if (pid != bootstrap.pid)
         return;
+    suppose_memory((uint64_t)usage->ru_maxrss * 1024);
     bootstrap.pid = 0;
     bootstrap.ended = true;
     bootstrap.status = status;
@@ -141,14 +142,16 @@ static void note(pid_t pid, int status)
 void reap(void)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        note(pid, status);
+    struct rusage usage;
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;)
+        note(pid, status, &usage);
 }
 
 /* The children of a killed one become init's: again, until there are none. Not yet reaped, so no number is another's. */
 void kill_below(void)
 {
     char path[64], line[4096];
+    struct rusage usage;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     for (;;) {
         int fd = open(path, O_RDONLY | O_CLOEXEC), status;
@@ -161,9 +164,9 @@ void kill_below(void)
                 kill((pid_t)pid, SIGKILL);
         if (bootstrap.pid > 0)
             kill(bootstrap.pid, SIGKILL);
-        pid_t pid = waitpid(-1, &status, 0);
+        pid_t pid = wait4(-1, &status, 0, &usage);
         if (pid < 0)
             return;
-        note(pid, status);
+        note(pid, status, &usage);
     }
 }

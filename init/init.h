@@ -70,6 +70,7 @@ int write_copy(void);                /* the descriptor to wait for, or -1 */
 /* memory.c */
 void open_memory(bool own_group, uint64_t limit);
 void sample_memory(bool now); /* now: even if the last sample is young */
+void suppose_memory(uint64_t bytes); /* of a bootstrap that ended before it was sampled */
 void sample_every(uint32_t ms);
 int64_t next_sample(void); /* ms; INT64_MAX: never */
 uint64_t memory_peak(void);

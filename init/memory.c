@@ -18,7 +18,7 @@
 #include "init.h"
 
 enum {
-    FRESH_MS = 10,               /* a sample as young as this still stands */
+    FRESH_MS = 2,                /* a sample as young as this still stands */
     WATCH_MS = 500,              /* the least often, where init itself keeps a limit */
     EXACT_BYTES = 1024 * 1024,   /* above this, what the kernel is behind does not matter */
     MOST_PROCESSES = 2048,
@@ -193,6 +193,13 @@ void sample_memory(bool now)
     }
     step_ms = step_ms * 2 < every_ms ? step_ms * 2 : every_ms;
     next = time + step_ms;
+}
+
+/* The kernel's own high-water mark, which counts mapped files too: better than nothing. */
+void suppose_memory(uint64_t bytes)
+{
+    if (peak == 0)
+        peak = limit_bytes > 0 && bytes > limit_bytes ? limit_bytes : bytes;
 }
 
 void sample_every(uint32_t ms)

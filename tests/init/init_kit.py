@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 DEADLINE_S = 20.0
+#: How long an init may take to end after its connection has.
+END_S = 5.0
 SECRET = "5ec2e7" * 8
 NAME = "0123456789abcdef" * 2 + ".scf"
 #: The init as PID 1 of a process namespace of its own, as in a container.
@@ -221,7 +223,7 @@ class Stage:
     async def childless(self, instance: Instance) -> None:
         """Wait until init has reaped everything."""
         async with asyncio.timeout(DEADLINE_S):
-            while self.below(instance.pid):  # noqa: ASYNC110 - other processes' doing
+            while children(instance.pid):  # noqa: ASYNC110 - other processes' doing
                 await asyncio.sleep(0.005)
 
     @staticmethod
@@ -229,6 +231,12 @@ class Stage:
         """CPU time of a process so far."""
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def switches(pid: int) -> int:
+        """How often a process has gone to sleep so far."""
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
 
     @staticmethod
     def rss_kb(pid: int) -> int:
@@ -248,11 +256,11 @@ class Stage:
 
     @staticmethod
     def below(pid: int) -> list[int]:
-        """All descendants of a process."""
+        """All descendants of a process that live."""
         found = children(pid)
         for child in found:
             found += children(child)
-        return found
+        return [child for child in found if alive(child)]
 
     def spawn(self, work: Awaitable[None]) -> None:
         self.tasks.add(asyncio.ensure_future(work))
@@ -320,6 +328,12 @@ class Stage:
         with theirs:
             number = theirs.fileno()
             process = await self.process("--fd", str(number), *arguments, pass_fds=(number,))
+        return await self.on_socket(process, ours)
+
+    async def on_socket(
+        self, process: asyncio.subprocess.Process, ours: socket.socket
+    ) -> Instance:
+        """An init that has the other end of a socket."""
         reader, writer = await asyncio.open_connection(sock=ours)
         peer = Peer(reader, writer)
         self._peers.append(peer)
@@ -339,11 +353,16 @@ class Stage:
         self._server.close()
         if self._local is not None:
             self._local.close()
+        # Not killed first: an init that is no PID 1 has to take along what is below it.
+        for peer in self._peers:
+            peer.abort()
         for process in self._processes:
-            with suppress(ProcessLookupError):
-                process.kill()
-        for process in self._processes:
-            await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), END_S)
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -352,7 +371,11 @@ class Stage:
 
 
 def children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Direct ones; those of the main thread."""
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def alive(pid: int) -> bool:
