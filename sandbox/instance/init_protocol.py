@@ -6,21 +6,23 @@ A frame is 1 byte of type, 3 bytes of length, and a body; numbers are big endian
     G 0       go, once                S  Started            nothing
     F n       flush                   X  NotStarted         errno 4, stage 4
     K signal  to the bootstrap        O  Output             1 to 32,768 bytes
-    W ms      sample memory every ms  D  Discarded          count 8
+    W ms      sample memory every ms  D  Discarded          size 8
     Q 0       end now                 C  OutputClosed       nothing
                                       N  Flushed            n 4, peak 8, OOM kills 4
                                       E  Ended              wait status 4, peak 8, OOM kills 4
 
 Rules:
 
-1. What the function wrote before it could see a flush's effect comes before its ``Flushed``; what it
-   writes later comes later. That is the border between two requests' lines.
-2. ``Flushed`` n answers every flush up to n, ``Ended`` all of them. No flush is asked for after it.
+1. What the function wrote before a flush was asked for comes before its ``Flushed``, unless it is
+   discarded; what it writes after the answer comes later. That is the border between two requests.
+2. ``Flushed`` n answers every flush up to n, ``Ended`` all of them. None is asked for after it.
 3. The first message is ``Started`` or ``NotStarted``, unless a flush was asked for before go. After
    ``NotStarted`` comes ``Ended``. Nothing comes after ``Ended``.
 4. The control plane answers ``Ended`` with Q, else init waits 200 ms for it. The end of the
    connection without ``Ended`` is the end of the function, with whatever it had in hand.
 5. Never stop reading because a flush is not answered: the answer comes behind the output.
+
+Messages are tuples: two of different kinds may be equal. Tell them apart by ``match``, or by type.
 
 The function cannot speak on this connection. All the same a frame against these rules is an error,
 after which the connection has no meaning: hang up.
@@ -29,12 +31,14 @@ after which the connection has no meaning: hang up.
 from __future__ import annotations
 
 import os
-import signal
 import struct
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.errors import EngineError, IllegalTransitionError
+
+if TYPE_CHECKING:
+    import signal
 
 #: The answer to init's request, when its name, address and secret are right; frames follow at once.
 SWITCHING = (
@@ -94,7 +98,7 @@ class Output(NamedTuple):
 class Discarded(NamedTuple):
     """So many bytes of output, which the platform does not keep, were left out here."""
 
-    count: int
+    size: int
 
 
 class OutputClosed(NamedTuple):
@@ -231,7 +235,7 @@ class InitConnection:
         if isinstance(message, Flushed):
             message = self._answer(message)
         after = TRANSITIONS[self.state].get(type(message))
-        if after is None or not self._went and not isinstance(message, Flushed):
+        if after is None or not (self._went or isinstance(message, Flushed)):
             raise InitProtocolError(f"init sent {type(message).__name__} while {self.state.value}")
         self.state = after
         return message

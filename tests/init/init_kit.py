@@ -80,8 +80,8 @@ class Peer:
         match message:
             case Output(data):
                 self.output += data
-            case Discarded(count):
-                self.discarded += count
+            case Discarded(size):
+                self.discarded += size
             case Flushed() | Ended():
                 self.segments.append(bytes(self.output[self._begin :]))
                 self._begin = len(self.output)
@@ -134,7 +134,7 @@ class Peer:
 
 @dataclass
 class Instance:
-    """One init: its process, what it wrote for `docker logs`, and its connection, once it is there."""
+    """One init: its process, its connection, and what it wrote for `docker logs`."""
 
     process: asyncio.subprocess.Process
     peer: Peer
@@ -164,8 +164,7 @@ class Instance:
     def pid(self) -> int:
         """Of init itself: below `unshare` where it has a namespace of its own."""
         below = children(self.process.pid)
-        name = Path(f"/proc/{self.process.pid}/comm").read_text().strip()
-        return below[0] if name == "unshare" else self.process.pid
+        return below[0] if process_name(self.process.pid) == "unshare" else self.process.pid
 
     async def logged(self, text: bytes, deadline_s: float = DEADLINE_S) -> None:
         """Wait until `docker logs` would show it."""
@@ -194,10 +193,11 @@ class Stage:
         self._arrived: asyncio.Queue[Peer] = asyncio.Queue()
         self._server: asyncio.Server
         self._local: asyncio.Server | None = None
+        self.address = "127.0.0.1"
         self.port = 0
 
     async def open(self) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((self.address, 0))
         # Small, so that a control plane that does not read is soon felt.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self._server = await asyncio.start_server(self._accept, sock=listener)
@@ -276,7 +276,9 @@ class Stage:
         """The function's code: a Python program, or bytes as they are."""
         path = self.directory / "bootstrap"
         path.unlink(missing_ok=True)
-        path.write_bytes(bootstrap if isinstance(bootstrap, bytes) else (PYTHON + bootstrap).encode())
+        path.write_bytes(
+            bootstrap if isinstance(bootstrap, bytes) else (PYTHON + bootstrap).encode()
+        )
         path.chmod(mode)
 
     async def process(
@@ -319,7 +321,7 @@ class Stage:
         if bootstrap is not None:
             self.write(bootstrap)
         process = await self.process(*arguments, before=before, environment=environment)
-        return self._instance(process, await self.arrived(), log)
+        return self.instance(process, await self.arrived(), log)
 
     async def start_on_socket(self, bootstrap: str | bytes, *arguments: str) -> Instance:
         """An init as the process engine has it: no PID 1, frames on an inherited socket."""
@@ -330,18 +332,16 @@ class Stage:
             process = await self.process("--fd", str(number), *arguments, pass_fds=(number,))
         return await self.on_socket(process, ours)
 
-    async def on_socket(
-        self, process: asyncio.subprocess.Process, ours: socket.socket
-    ) -> Instance:
+    async def on_socket(self, process: asyncio.subprocess.Process, ours: socket.socket) -> Instance:
         """An init that has the other end of a socket."""
         reader, writer = await asyncio.open_connection(sock=ours)
         peer = Peer(reader, writer)
         self._peers.append(peer)
         self.spawn(peer.read())
-        return self._instance(process, peer, True)
+        return self.instance(process, peer)
 
-    def _instance(
-        self, process: asyncio.subprocess.Process, peer: Peer, log: bool
+    def instance(
+        self, process: asyncio.subprocess.Process, peer: Peer, log: bool = True
     ) -> Instance:
         instance = Instance(process, peer)
         if log:
@@ -366,8 +366,13 @@ class Stage:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        for end in (*self._peers, *self._partners):
+        ends: list[Peer | Partner] = [*self._peers, *self._partners]
+        for end in ends:
             await end.close()
+
+
+def process_name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def children(pid: int) -> list[int]:

@@ -38,7 +38,7 @@ VARIANTS = {
     "after the result": ("", THREE_LINES, "say(f'{event} 3\\n')", 4),
     "of a subprocess": (
         "",
-        "p = subprocess.run(['/bin/sh', '-c', f'echo {event} 0; echo {event} 1 >&2; echo {event} 2'])",
+        "subprocess.run(['/bin/sh', '-c', f'for n in 0 1 2; do echo {event} $n >&2; done'])",
         "",
         3,
     ),

@@ -21,7 +21,9 @@ def elf(machine: int, loader: bytes = b"") -> bytes:
     """The beginning of a program for a machine; with ``loader`` one that names it."""
     headers = 1 if loader else 0
     head = b"\x7fELF\x02\x01\x01" + bytes(9)
-    head += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0x401000, 64, 0, 0, 64, 56, headers, 0, 0, 0)
+    head += struct.pack(
+        "<HHIQQQIHHHHHH", 2, machine, 1, 0x401000, 64, 0, 0, 64, 56, headers, 0, 0, 0
+    )
     if not loader:
         return head
     at = 64 + 56

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from tests.init.init_kit import Instance, Stage
 
 #: As another user than root, where the test itself is root; what a container's function is.
-UNPRIVILEGED = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "--inh-caps=-all", "--no-new-privs")
+UNPRIVILEGED = (
+    "setpriv",
+    "--reuid=12345",
+    "--regid=12345",
+    "--clear-groups",
+    "--inh-caps=-all",
+    "--no-new-privs",
+)
 SAY = "import ctypes, errno, json, os, resource, signal, sys, time\n"
 
 
@@ -53,7 +60,11 @@ async def test_the_environment_is_as_configured_byte_for_byte(stage: Stage) -> N
     await instance.go()
     await instance.ended()
 
-    expected = {"SCF_RUNTIME_API": "0123456789abcdef" * 2 + ".scf", "PATH": os.environ["PATH"], **odd}
+    expected = {
+        "SCF_RUNTIME_API": "0123456789abcdef" * 2 + ".scf",
+        "PATH": os.environ["PATH"],
+        **odd,
+    }
     assert bytes(instance.peer.output).decode() == "".join(
         f"{name}={value}\n" for name, value in expected.items()
     )
@@ -64,7 +75,8 @@ async def test_only_three_descriptors_arrive(stage: Stage, own_namespace: tuple[
         stage,
         own_namespace,
         "answer = [(n, os.readlink(f'/proc/self/fd/{n}').partition(':')[0])"
-        " for n in sorted(map(int, os.listdir('/proc/self/fd'))) if os.path.exists(f'/proc/self/fd/{n}')]",
+        " for n in sorted(map(int, os.listdir('/proc/self/fd')))"
+        " if os.path.exists(f'/proc/self/fd/{n}')]",
     )
 
     assert answer[:3] == [[0, "/dev/null"], [1, "pipe"], [2, "pipe"]]
@@ -78,7 +90,8 @@ async def test_the_bootstrap_starts_as_programs_expect(
     answer = await ask(
         stage,
         own_namespace,
-        "status = dict(line.split(':\\t') for line in open('/proc/self/status').read().splitlines())\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "status = dict(line.split(':\\t') for line in lines)\n"
         "answer = {'pid': os.getpid(), 'parent': os.getppid(), 'session': os.getsid(0),\n"
         "'group': os.getpgid(0), 'directory': os.getcwd(),\n"
         "'same': os.fstat(1).st_ino == os.fstat(2).st_ino,\n"
@@ -114,15 +127,20 @@ async def test_the_secret_is_nowhere_to_be_seen(
     instance = await stage.start(before=own_namespace)
     await instance.peer.flush()  # by then what was sent is wiped
     pid = instance.pid
-    seen = b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("environ", "cmdline", "comm"))
+    seen = _shown_of(pid)
     assert SECRET.encode() not in seen + _memory_of(pid)
     assert b"SCF_INIT" not in seen
     await instance.go()
     await instance.peer.said(b"up")
     below = stage.below(pid)[0]
-    seen = b"".join(Path(f"/proc/{below}/{name}").read_bytes() for name in ("environ", "cmdline"))
+    seen = _shown_of(below)
     assert b"SCF_INIT" not in seen
     assert SECRET.encode() not in seen + _memory_of(pid) + _memory_of(below)
+
+
+def _shown_of(pid: int) -> bytes:
+    names = ("environ", "cmdline", "comm")
+    return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in names)
 
 
 def _memory_of(pid: int) -> bytes:
@@ -161,7 +179,8 @@ async def test_a_function_cannot_look_into_init(stage: Stage, user: tuple[str, .
         "tried('pidfd_getfd', lambda: call(438, os.pidfd_open(1), 0, 0))\n"
         "buffer = ctypes.create_string_buffer(8)\n"
         "vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)\n"
-        "tried('readv', lambda: call(310, 1, vector, 1, vector, ctypes.c_ulong(1), ctypes.c_ulong(0)))",
+        "one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)\n"
+        "tried('readv', lambda: call(310, 1, vector, one, vector, one, none))",
     )
 
     assert set(answer.values()) <= {1, 13}, str(answer)  # EPERM, EACCES
@@ -258,7 +277,9 @@ def _number(name: str) -> int:
     return value
 
 
-async def test_init_out_of_cpu_time_is_the_functions_end(stage: Stage, user: tuple[str, ...]) -> None:
+async def test_init_out_of_cpu_time_is_the_functions_end(
+    stage: Stage, user: tuple[str, ...]
+) -> None:
     """The kernel kills PID 1, and with it the whole instance: known at once."""
     instance = await stage.start(
         SAY + "resource.prlimit(1, resource.RLIMIT_CPU, (0, 0))\nprint('set', flush=True)\n"
@@ -307,7 +328,9 @@ async def test_a_function_with_a_thousand_processes_ends_like_any_other(
     assert len(pids) >= 1000
 
 
-async def test_a_fork_that_fails_is_told_and_so_is_the_end(stage: Stage, user: tuple[str, ...]) -> None:
+async def test_a_fork_that_fails_is_told_and_so_is_the_end(
+    stage: Stage, user: tuple[str, ...]
+) -> None:
     """A user who may have one process only: init."""
     limited = (*user[: -len(UNPRIVILEGED)], "prlimit", "--nproc=1", *UNPRIVILEGED)
     stage.write("")
@@ -320,7 +343,9 @@ async def test_a_fork_that_fails_is_told_and_so_is_the_end(stage: Stage, user: t
     assert await instance.code() == 126
 
 
-async def test_a_second_init_has_nothing_to_show(stage: Stage, own_namespace: tuple[str, ...]) -> None:
+async def test_a_second_init_has_nothing_to_show(
+    stage: Stage, own_namespace: tuple[str, ...]
+) -> None:
     """A copy of init, started by the function, lacks address and secret."""
     first: Instance = await stage.start(
         f"import os; os.execve({str(stage.binary)!r}, ['init'], dict(os.environ))",

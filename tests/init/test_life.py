@@ -77,7 +77,7 @@ async def test_a_killed_bootstrap_is_known_at_once(stage: Stage) -> None:
     await instance.go()
     await instance.peer.said(b"up")
     before = time.monotonic()
-    stage.signal(*stage.below(instance.pid), signal.SIGKILL)
+    stage.signal(stage.below(instance.pid)[0], signal.SIGKILL)
 
     assert (await instance.ended()).status == signal.SIGKILL
 
@@ -138,7 +138,9 @@ async def test_without_a_control_plane_it_says_so_and_ends(stage: Stage) -> None
 
     out, _ = await process.communicate()
 
-    assert out == f"[init] cannot reach the control plane at {nobody}: Connection refused\n".encode()
+    assert (
+        out == f"[init] cannot reach the control plane at {nobody}: Connection refused\n".encode()
+    )
     assert process.returncode == EXIT_GONE
 
 
@@ -208,9 +210,9 @@ async def test_a_second_go_does_nothing(stage: Stage) -> None:
 
 async def test_signals_reach_the_bootstrap(stage: Stage) -> None:
     instance = await stage.start(
-        "import signal, sys\n"
-        "signal.signal(signal.SIGUSR1, lambda *_: print('heard', flush=True))\n"
-        "print('up', flush=True)\n"
+        "import os, signal\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'heard'))\n"
+        "os.write(1, b'up')\n"
         "while True: signal.pause()"
     )
     connection = instance.peer.connection

@@ -1,4 +1,4 @@
-"""What init says of memory: sampled while the function works, from the control group or from /proc."""
+"""What init says of memory: sampled while the function works, from its group or from /proc."""
 
 from __future__ import annotations
 

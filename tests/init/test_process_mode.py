@@ -1,4 +1,4 @@
-"""init in the process engine: no PID 1, frames on an inherited socket, no control group of its own."""
+"""init in the process engine: no PID 1, an inherited socket, no control group of its own."""
 
 from __future__ import annotations
 
@@ -58,7 +58,12 @@ async def test_whatever_ends_it_nothing_is_left(stage: Stage) -> None:
 
 
 async def test_what_the_bootstrap_leaves_is_taken_along(stage: Stage) -> None:
-    instance = await stage.start_on_socket(FAMILY.replace("time.sleep(60)", "os.getsid(0) == os.getpid() and (time.sleep(.2), os._exit(0)); time.sleep(60)"))
+    instance = await stage.start_on_socket(
+        FAMILY.replace(
+            "time.sleep(60)",
+            "os.getsid(0) == os.getpid() and (time.sleep(.2), os._exit(0)); time.sleep(60)",
+        )
+    )
     await instance.go()
     await instance.peer.until(lambda: instance.peer.output.count(b"up") == 3)
     pids = stage.below(instance.pid)
@@ -97,8 +102,7 @@ async def test_a_control_plane_killed_takes_everything_along(stage: Stage) -> No
 
 async def test_it_sets_the_bootstraps_limits(stage: Stage) -> None:
     instance = await stage.start_on_socket(
-        "import resource as r\n"
-        "print(r.getrlimit(r.RLIMIT_NOFILE), r.getrlimit(r.RLIMIT_CORE))",
+        "import resource as r\nprint(r.getrlimit(r.RLIMIT_NOFILE), r.getrlimit(r.RLIMIT_CORE))",
         "--files",
         "1000",
     )
