@@ -147,7 +147,7 @@ void reap(void)
         note(pid, status, &usage);
 }
 
-/* The children of a killed one become init's: again, until there are none. Not yet reaped, so no number is another's. */
+/* The children of a killed one become init's: again, until there are none. No number of theirs can be another's yet. */
 void kill_below(void)
 {
     char path[64], line[4096];

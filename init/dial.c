@@ -28,7 +28,6 @@ enum {
     ANSWER_MS = 30 * 1000, /* a control plane that starts hundreds of instances at once takes its time */
     KEEPALIVE_S = 1,
     KEEPALIVE_PROBES = 3,
-    CUT_MS = 4000,
     SEND_BYTES = 128 * 1024, /* the kernel keeps twice as much; it is the instance's memory */
 };
 

@@ -19,6 +19,7 @@ enum {
     CHUNK_BYTES = 32 * 1024,  /* read from the pipe at once, and the largest body of a frame */
     QUEUE_BYTES = 128 * 1024, /* frames that the control plane has not taken yet */
     COPY_BYTES = 128 * 1024,  /* output that the engine's log has not taken yet */
+    CUT_MS = 4000,            /* how long sent bytes may stay unacknowledged */
 };
 
 /* init.c */
@@ -31,6 +32,9 @@ struct options {
 int64_t now_ms(void);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void finish(int code);
+
+/* loop.c */
+_Noreturn void run(const struct options *options, char **environment, int control, int signals);
 
 /* dial.c */
 void take_environment(char **environment); /* remembers what is init's own, and wipes it */

@@ -65,7 +65,7 @@ static uint64_t number_of(const char *key)
 
 /* ---------------------------------------------------------------- the control group */
 
-/* Takes the group in DIRECTORY if it has a limit of its own: one without is not made for an instance alone. */
+/* Takes the group in DIRECTORY if it has a limit: one without is not made for an instance alone. */
 static bool take_group(const char *directory, bool is_version_1)
 {
     char path[sizeof text + 64];

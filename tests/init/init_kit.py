@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import signal
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from sandbox.instance.init_protocol import (
-    SWITCHING,
-    Discarded,
-    Ended,
-    Flushed,
-    InitConnection,
-    Message,
-    NotStarted,
-    Output,
-    Started,
-)
+from sandbox.instance.init_protocol import SWITCHING, Ended, NotStarted, Started
+from tests.init.peers import DEADLINE_S, Partner, Peer
+from tests.init.processes import below, children, nothing_in, process_name, writes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
+    from pathlib import Path
 
-DEADLINE_S = 20.0
 #: How long an init may take to end after its connection has.
 END_S = 5.0
 SECRET = "5ec2e7" * 8
@@ -36,100 +25,6 @@ NAME = "0123456789abcdef" * 2 + ".scf"
 #: The init as PID 1 of a process namespace of its own, as in a container.
 OWN_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 PYTHON = f"#!{sys.executable} -IS\n"
-
-T = TypeVar("T")
-
-
-class Peer:
-    """The control plane's end of one init's connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connection = InitConnection()
-        self.head = ""
-        self.messages: list[Message] = []
-        self.output = bytearray()
-        #: The output between two borders.
-        self.segments: list[bytes] = []
-        self.discarded = 0
-        self.hung_up = False
-        self.reading = asyncio.Event()
-        self.reading.set()
-        self._reader = reader
-        self._writer = writer
-        self._news = asyncio.Condition()
-        self._begin = 0
-
-    async def upgrade(self, answer: bytes) -> None:
-        self.head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
-        self._writer.write(answer)
-
-    async def read(self) -> None:
-        """Until the end of the connection."""
-        with suppress(ConnectionError):
-            while data := await self._reader.read(65536):
-                await self.reading.wait()
-                for message in self.connection.receive(data):
-                    self._take(message)
-                async with self._news:
-                    self._news.notify_all()
-        self.hung_up = True
-        async with self._news:
-            self._news.notify_all()
-
-    def _take(self, message: Message) -> None:
-        match message:
-            case Output(data):
-                self.output += data
-            case Discarded(size):
-                self.discarded += size
-            case Flushed() | Ended():
-                self.segments.append(bytes(self.output[self._begin :]))
-                self._begin = len(self.output)
-                self.messages.append(message)
-            case _:
-                self.messages.append(message)
-
-    def send(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def close(self) -> None:
-        self.reading.set()
-        self._writer.close()
-        with suppress(ConnectionError):
-            await self._writer.wait_closed()
-
-    def abort(self) -> None:
-        self._writer.transport.abort()
-
-    async def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-        """Wait until the condition holds. The messages are in the error where it never does."""
-        try:
-            async with asyncio.timeout(deadline_s), self._news:
-                await self._news.wait_for(condition)
-        except TimeoutError:
-            raise AssertionError(f"{self.messages} {bytes(self.output[-200:])!r}") from None
-
-    def find(self, kind: type[T]) -> T | None:
-        return next((message for message in self.messages if isinstance(message, kind)), None)
-
-    async def get(self, kind: type[T], deadline_s: float = DEADLINE_S) -> T:
-        """The first message of that kind; waits for it."""
-        await self.until(lambda: self.find(kind) is not None, deadline_s)
-        found = self.find(kind)
-        assert found is not None
-        return found
-
-    async def flush(self, deadline_s: float = DEADLINE_S) -> Flushed:
-        """Ask for a border and wait until it is passed."""
-        self.send(self.connection.flush())
-        number = self.connection.asked
-        await self.until(lambda: self.connection.answered >= number, deadline_s)
-        last = [message for message in self.messages if isinstance(message, Flushed)][-1]
-        assert last.number >= number
-        return last
-
-    async def said(self, text: bytes, deadline_s: float = DEADLINE_S) -> None:
-        await self.until(lambda: text in self.output, deadline_s)
 
 
 @dataclass
@@ -163,8 +58,8 @@ class Instance:
     @property
     def pid(self) -> int:
         """Of init itself: below `unshare` where it has a namespace of its own."""
-        below = children(self.process.pid)
-        return below[0] if process_name(self.process.pid) == "unshare" else self.process.pid
+        pid = self.process.pid
+        return children(pid)[0] if process_name(pid) == "unshare" else pid
 
     async def logged(self, text: bytes, deadline_s: float = DEADLINE_S) -> None:
         """Wait until `docker logs` would show it."""
@@ -217,7 +112,7 @@ class Stage:
     async def blocked(self, instance: Instance) -> None:
         """Wait until the function waits in a write, because nobody takes its output."""
         async with asyncio.timeout(DEADLINE_S):
-            while not any(_writes(pid) for pid in self.below(instance.pid)):  # noqa: ASYNC110
+            while not any(writes(pid) for pid in below(instance.pid)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def childless(self, instance: Instance) -> None:
@@ -226,41 +121,10 @@ class Stage:
             while children(instance.pid):  # noqa: ASYNC110 - other processes' doing
                 await asyncio.sleep(0.005)
 
-    @staticmethod
-    def cpu_s(pid: int) -> float:
-        """CPU time of a process so far."""
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    @staticmethod
-    def switches(pid: int) -> int:
-        """How often a process has gone to sleep so far."""
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
-
-    @staticmethod
-    def rss_kb(pid: int) -> int:
-        """Resident memory of a process."""
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
-
     async def arrived(self) -> Peer:
         """The next connection."""
         async with asyncio.timeout(DEADLINE_S):
             return await self._arrived.get()
-
-    @staticmethod
-    def signal(pid: int, number: signal.Signals) -> None:
-        """From outside of the instance."""
-        os.kill(pid, number)
-
-    @staticmethod
-    def below(pid: int) -> list[int]:
-        """All descendants of a process that live."""
-        found = children(pid)
-        for child in found:
-            found += children(child)
-        return [child for child in found if alive(child)]
 
     def spawn(self, work: Awaitable[None]) -> None:
         self.tasks.add(asyncio.ensure_future(work))
@@ -363,98 +227,10 @@ class Stage:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+        await nothing_in(self.directory)
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         ends: list[Peer | Partner] = [*self._peers, *self._partners]
         for end in ends:
             await end.close()
-
-
-def process_name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def children(pid: int) -> list[int]:
-    """Direct ones; those of the main thread."""
-    try:
-        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def alive(pid: int) -> bool:
-    """Neither gone nor a zombie."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
-def _writes(pid: int) -> bool:
-    """It waits in a write to a pipe."""
-    with suppress(OSError):
-        return "pipe_w" in Path(f"/proc/{pid}/wchan").read_text()
-    return False
-
-
-async def gone(*pids: int, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until none of these processes lives."""
-    async with asyncio.timeout(deadline_s):
-        while any(alive(pid) for pid in pids):  # noqa: ASYNC110 - not our children
-            await asyncio.sleep(0.005)
-
-
-class Burners:
-    """Keeps every core busy while it is entered."""
-
-    async def __aenter__(self) -> None:
-        shell = shutil.which("sh") or "/bin/sh"
-        self._processes = [
-            await asyncio.create_subprocess_exec(shell, "-c", "while :; do :; done")
-            for _ in range(os.cpu_count() or 1)
-        ]
-
-    async def __aexit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-
-
-class Partner:
-    """Whom the function talks to, as it would to the runtime API: by bytes on a local socket."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._there = asyncio.Event()
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
-        self._server: asyncio.Server
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_unix_server(self._accept, self.path)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._there.set()
-
-    async def connected(self) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await self._there.wait()
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def line(self) -> bytes:
-        async with asyncio.timeout(DEADLINE_S):
-            return await self._reader.readline()
-
-    async def heard(self, count: int) -> bytes:
-        async with asyncio.timeout(DEADLINE_S):
-            return await self._reader.readexactly(count)
-
-    async def close(self) -> None:
-        self._server.close()
-        if self._there.is_set():
-            self._writer.close()
-            with suppress(ConnectionError):
-                await self._writer.wait_closed()

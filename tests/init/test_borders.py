@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.init.init_kit import Burners
+from tests.init.processes import Burners
 
 if TYPE_CHECKING:
-    from tests.init.init_kit import Instance, Partner, Stage
+    from tests.init.init_kit import Instance, Stage
+    from tests.init.peers import Partner
 
 HEAVY = bool(os.environ.get("SCF_INIT_HEAVY"))
 INSTANCES = 8

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.instance.init_protocol import EXIT_GONE, EXIT_REFUSED, Ended
-from tests.init.init_kit import DEADLINE_S, NAME, SECRET, Instance, Stage, gone, process_name
+from tests.init.init_kit import NAME, SECRET, Instance, Stage
+from tests.init.peers import DEADLINE_S
+from tests.init.processes import below, gone, process_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -245,7 +247,7 @@ async def test_an_init_killed_from_outside_is_known_at_once(containers: Containe
     await instance.peer.said(b"up")
     pid = await containers.host_pid(container)
     before = time.monotonic()
-    containers.signal(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
 
     await instance.peer.until(lambda: instance.peer.hung_up)
 
@@ -257,7 +259,7 @@ async def test_a_control_plane_that_is_gone_leaves_no_container(containers: Cont
     container, instance = await containers.contain(b"trap '' TERM INT; echo up; sleep 60", "--rm")
     await instance.go()
     await instance.peer.said(b"up")
-    pids = containers.below(await containers.host_pid(container))
+    pids = below(await containers.host_pid(container))
     instance.peer.abort()
 
     await gone(*pids, deadline_s=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.init.init_kit import SECRET
+from tests.init.processes import below
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Instance, Stage
@@ -132,10 +133,10 @@ async def test_the_secret_is_nowhere_to_be_seen(
     assert b"SCF_INIT" not in seen
     await instance.go()
     await instance.peer.said(b"up")
-    below = stage.below(pid)[0]
-    seen = _shown_of(below)
+    bootstrap = below(pid)[0]
+    seen = _shown_of(bootstrap)
     assert b"SCF_INIT" not in seen
-    assert SECRET.encode() not in seen + _memory_of(pid) + _memory_of(below)
+    assert SECRET.encode() not in seen + _memory_of(pid) + _memory_of(bootstrap)
 
 
 def _shown_of(pid: int) -> bytes:
@@ -200,7 +201,7 @@ async def test_no_signal_from_inside_ends_it_or_comes_back(
     await instance.peer.said(b"alive")
     for _ in range(3):
         await instance.peer.flush()
-    assert stage.below(instance.pid)
+    assert below(instance.pid)
 
 
 async def test_a_forged_sender_is_not_outside(stage: Stage, own_namespace: tuple[str, ...]) -> None:
@@ -217,7 +218,7 @@ async def test_a_forged_sender_is_not_outside(stage: Stage, own_namespace: tuple
     await instance.go()
     await instance.peer.said(b"sent 0 -1\n")
     await instance.peer.flush()
-    assert stage.below(instance.pid)
+    assert below(instance.pid)
 
 
 async def test_a_signal_from_outside_reaches_the_bootstrap(
@@ -230,7 +231,7 @@ async def test_a_signal_from_outside_reaches_the_bootstrap(
     )
     await instance.go()
     await instance.peer.said(b"up")
-    stage.signal(instance.pid, signal.SIGTERM)
+    os.kill(instance.pid, signal.SIGTERM)
 
     assert (await instance.ended()).code == 5
     assert await instance.code() == 5
@@ -240,7 +241,7 @@ async def test_a_signal_from_outside_ends_what_stands_by(
     stage: Stage, own_namespace: tuple[str, ...]
 ) -> None:
     instance = await stage.start("", before=own_namespace)
-    stage.signal(instance.pid, signal.SIGTERM)
+    os.kill(instance.pid, signal.SIGTERM)
 
     assert await instance.code(deadline_s=1) == 143
 
@@ -321,7 +322,7 @@ async def test_a_function_with_a_thousand_processes_ends_like_any_other(
     await instance.go()
     await instance.peer.said(b"up")
     await instance.peer.flush()
-    pids = stage.below(instance.pid)
+    pids = below(instance.pid)
     instance.peer.send(instance.peer.connection.quit())
 
     assert await instance.code(deadline_s=5) == 137

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
 from typing import TYPE_CHECKING
 
 from sandbox.instance.init_protocol import EXIT_GONE, EXIT_REFUSED, EXIT_USAGE, Ended, Started
-from tests.init.init_kit import NAME, SECRET, alive, gone
+from tests.init.init_kit import NAME, SECRET
+from tests.init.processes import alive, below, gone
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -77,7 +79,7 @@ async def test_a_killed_bootstrap_is_known_at_once(stage: Stage) -> None:
     await instance.go()
     await instance.peer.said(b"up")
     before = time.monotonic()
-    stage.signal(stage.below(instance.pid)[0], signal.SIGKILL)
+    os.kill(below(instance.pid)[0], signal.SIGKILL)
 
     assert (await instance.ended()).status == signal.SIGKILL
 
@@ -115,7 +117,7 @@ async def test_a_control_plane_that_is_gone_ends_it_and_all_below(
         )
         await instance.go()
         await instance.peer.until(lambda: instance.peer.output.count(b"up") == 4)  # noqa: B023
-        pids = stage.below(instance.pid)
+        pids = below(instance.pid)
         assert len(pids) == 4
         instance.peer.abort()
 
@@ -239,6 +241,6 @@ async def test_a_place_stands_until_it_is_told_to_end(
         elif end == "gone":
             place.peer.abort()
         else:
-            stage.signal(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGTERM)
         assert await place.code(deadline_s=1) == {"quit": 0, "gone": EXIT_GONE, "signal": 143}[end]
         assert not alive(pid)

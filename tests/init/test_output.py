@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.instance.init_protocol import Ended, OutputClosed
+from tests.init.processes import below, cpu_s, rss_kb
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -126,7 +127,7 @@ async def test_the_end_answers_an_open_flush(stage: Stage) -> None:
     instance.peer.send(connection.go())
     await stage.blocked(instance)
     instance.peer.send(connection.flush())
-    stage.signal(stage.below(instance.pid)[0], signal.SIGKILL)
+    os.kill(below(instance.pid)[0], signal.SIGKILL)
     await stage.childless(instance)
     instance.peer.reading.set()
 
@@ -166,9 +167,9 @@ async def test_a_bootstrap_may_close_its_output(stage: Stage) -> None:
     await instance.peer.get(OutputClosed)
     for _ in range(10):
         await instance.peer.flush()
-    spent = stage.cpu_s(instance.pid)
+    spent = cpu_s(instance.pid)
     await asyncio.sleep(0.3)  # time in which an init that spins would be seen
-    assert stage.cpu_s(instance.pid) - spent < 0.1
+    assert cpu_s(instance.pid) - spent < 0.1
     function.write(b"g")
 
     assert (await instance.ended()).code == 0
@@ -255,7 +256,7 @@ async def test_a_flood_with_the_result_behind_it(stage: Stage, megabytes: int) -
 
     assert len(instance.peer.segments[-1]) + instance.peer.discarded == megabytes << 20
     assert len(instance.peer.segments[-1]) >= WINDOW_LINES * 128
-    assert stage.rss_kb(instance.pid) < 1024
+    assert rss_kb(instance.pid) < 1024
 
 
 async def test_a_paused_control_plane_loses_nothing(stage: Stage) -> None:
@@ -265,7 +266,7 @@ async def test_a_paused_control_plane_loses_nothing(stage: Stage) -> None:
     instance.peer.send(instance.peer.connection.go())
     await stage.blocked(instance)
     await asyncio.sleep(7.0 if HEAVY else 0.3)  # the length of the pause is what is tried
-    assert stage.below(instance.pid), "the function waits, and nobody dies of it"
+    assert below(instance.pid), "the function waits, and nobody dies of it"
     instance.peer.reading.set()
 
     assert (await instance.ended()).code == 0

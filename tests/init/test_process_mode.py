@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.instance.init_protocol import EXIT_GONE, EXIT_USAGE
-from tests.init.init_kit import gone
+from tests.init.processes import below, gone
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -45,14 +46,14 @@ async def test_whatever_ends_it_nothing_is_left(stage: Stage) -> None:
         instance = await stage.start_on_socket(FAMILY)
         await instance.go()
         await instance.peer.until(lambda: instance.peer.output.count(b"up") == 3)  # noqa: B023
-        pids = stage.below(instance.pid)
+        pids = below(instance.pid)
         assert len(pids) == 3
         if how == "quit":
             instance.peer.send(instance.peer.connection.quit())
         elif how == "gone":
             instance.peer.abort()
         else:
-            stage.signal(instance.pid, signal.SIGTERM)
+            os.kill(instance.pid, signal.SIGTERM)
         assert await instance.code() == {"quit": 137, "gone": EXIT_GONE, "signal": 143}[how]
         await gone(*pids, deadline_s=1)
 
@@ -66,7 +67,7 @@ async def test_what_the_bootstrap_leaves_is_taken_along(stage: Stage) -> None:
     )
     await instance.go()
     await instance.peer.until(lambda: instance.peer.output.count(b"up") == 3)
-    pids = stage.below(instance.pid)
+    pids = below(instance.pid)
     await instance.ended()
 
     assert await instance.code() == 0
@@ -92,7 +93,7 @@ async def test_a_control_plane_killed_takes_everything_along(stage: Stage) -> No
     assert control.stdout is not None
     async with asyncio.timeout(10):
         init = int(await control.stdout.readline())
-    pids = stage.below(init)
+    pids = below(init)
     assert len(pids) == 3
     control.kill()
     await control.wait()
