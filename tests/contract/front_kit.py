@@ -127,6 +127,7 @@ async def front(limits: IntakeLimits = WIDE) -> AsyncIterator[Front]:
 
     async def cloud(request: Request) -> PlainTextResponse:
         await request.body()
+        api.headers.append(request.headers)
         return PlainTextResponse("the long way")
 
     routes = [Route("/ordinary", ordinary), Route("/", cloud, methods=["POST"])]

@@ -173,12 +173,14 @@ async def test_a_connection_without_a_request_is_hung_up_on_quietly() -> None:
         assert await web.end() == b""  # after uvicorn's five seconds for idle ones
 
 
-async def test_a_trailer_is_no_header() -> None:
+@pytest.mark.parametrize("action", [b"Invoke", b"GetFunction"])
+async def test_a_trailer_is_no_header(action: bytes) -> None:
     async with front() as web:
         web.allow(b"body")
         trailer = b"0\r\nHost: rebound.example\r\nAuthorization: SKIP\r\n\r\n"
-        web.send(chunked(b"body").replace(b"0\r\n\r\n", trailer))
-        assert await web.answer() == (200, b"answer to body")
+        request = chunked(b"body").replace(b"0\r\n\r\n", trailer)
+        web.send(request.replace(b": Invoke", b": " + action))
+        assert (await web.answer())[0] == 200
         assert web.api.headers[0]["host"] == "127.0.0.1"
         assert "authorization" not in web.api.headers[0]
 

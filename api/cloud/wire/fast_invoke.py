@@ -125,6 +125,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._silence = Deadline(self.loop)
         self._body: _Body | None = None
         self._intake = Intake(shared.limits)
+        self._invoke_headers: list[tuple[bytes, bytes]] = []
         self._piece = 0
         self._too_long = False
         self._refused = False
@@ -177,11 +178,6 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header. Trailers come here too, and count for nothing."""
-        if self._intake.stage is Stage.HEAD:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Decide which way the request goes."""
         if not self._intake.head_ended(self._piece, self.url, self.headers):
@@ -192,6 +188,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._go_the_ordinary_way()
             return
         self._body = _Body(self._shared.max_body_bytes)
+        # Trailers come to the same list, and count for nothing.
+        self._invoke_headers, self.headers = self.headers, []
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -216,7 +214,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if body.too_large:
             self._answer(running, too_large(self._shared.max_body_bytes))
             return
-        raw = RawRequest.build("POST", b"", self.headers, body.whole)
+        raw = RawRequest.build("POST", b"", self._invoke_headers, body.whole)
         self._shared.api.answer_invoke(raw, partial(self._answer, running))
 
     # ------------------------------------------------------------------ inside
@@ -242,6 +240,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expect
         self.headers += headers
         super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []  # for trailers, which would change the headers of the scope
 
     @property
     def _is_working(self) -> bool:
