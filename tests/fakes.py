@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox.clock import new_request_id
@@ -22,6 +21,7 @@ from sandbox.invocation import Invocation, Outcome
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.settings import Settings
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     import signal
@@ -35,20 +35,6 @@ if TYPE_CHECKING:
     from sandbox.records.record import LogChunk
 
 EPOCH = 1_700_000_000.0
-
-
-async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Wait until ``condition`` holds, by real time; fail when it does not in ``within_s``."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.001)
-
-
-async def turns(count: int = 10) -> None:
-    """Let everything run that is ready to."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 class Time:

@@ -6,7 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.clients.client import as_json
-from tests.e2e.product import bash_runtime, eventually, make_zip
+from tests.e2e.product import bash_runtime, make_zip
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.clients.client import Client
@@ -140,7 +141,7 @@ class Life:
             data = self.call("GetRequestStatus", FunctionRequestId=request_id)["Data"]
             return data[0] if data and data[0]["RetCode"] != 1 else None
 
-        assert eventually(status, within=20)["RetCode"] == 0
+        assert wait_until(status)["RetCode"] == 0
         logs = self.call("GetFunctionLogs", FunctionRequestId=request_id, Limit=10)
         (entry,) = logs["Data"]
         assert (entry["RequestId"], entry["RetCode"]) == (request_id, 0)
@@ -155,9 +156,9 @@ class Life:
         def refusal() -> str | None:
             return self.client.refusal("GetFunction", FunctionName=self.name)
 
-        eventually(lambda: refusal() == gone)
+        wait_until(lambda: refusal() == gone)
         assert self.client.refusal("Invoke", FunctionName=self.name) == gone
-        eventually(lambda: not self.product.instances(self.name))
+        wait_until(lambda: not self.product.instances(self.name))
         layer = {"LayerName": self.layer, "LayerVersion": 1}
         self.client.call("DeleteLayerVersion", **layer)
         missing = self.client.refusal("GetLayerVersion", **layer)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from api.runtime.server import RuntimeServer
-from tests.fakes import FakeContainer, Heart, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -13,7 +13,8 @@ import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM
 from tests.e2e.interpreter_kit import create_in_python, publish_python
-from tests.e2e.product import bash_runtime, eventually, make_zip
+from tests.e2e.product import bash_runtime, make_zip
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -78,7 +79,7 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     assert cloud.error("Invoke", **where, Qualifier="1") == "ResourceNotFound.Qualifier"
     cloud.call("DeleteFunction", **where)
     assert cloud.error("Invoke", **where) == "ResourceNotFound.FunctionName"
-    eventually(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
+    wait_until(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
     assert shown(cloud, "shows", Namespace="copies") == "copies $LATEST c.d blue new"
 
 
@@ -100,7 +101,7 @@ def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: Cl
     cloud.call("TerminateAsyncEvent", **where, InvokeRequestId=ids["2"], GraceShutdown=True)
     ended = cloud.ended("forced", ids["2"])
     assert (ended.RetCode, ended.RetMsg) == (0, "wound up")
-    eventually(lambda: cloud.product.instances("forced") == [])
+    wait_until(lambda: cloud.product.instances("forced") == [])
 
 
 def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: Cloud) -> None:
@@ -137,7 +138,7 @@ def test_a_failed_update_leaves_the_old_code_serving_also_after_a_restart(cloud:
     new = {"FunctionName": "careful", "ZipFile": base64.b64encode(package).decode()}
     cloud.call("UpdateFunctionCode", **new, Publish="TRUE")
     which = {"FunctionName": "careful"}
-    eventually(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
+    wait_until(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
     found = cloud.call("GetFunction", **which)
     assert "cannot unpack" in found.StatusReasons[0].ErrorMessage
     assert cloud.call("ListVersionByFunction", **which).FunctionVersion == ["$LATEST"]

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.guard import Guard
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.support.waiting import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,18 +55,6 @@ def make_zip(files: Mapping[str, str | bytes], modes: Mapping[str, int] | None =
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return target.getvalue()
-
-
-def eventually(condition: Callable[[], Any], within: float = 10.0) -> Any:
-    """Wait until ``condition`` is true, and return what it gave."""
-    deadline = time.monotonic() + within
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not come true within {within} s: {found!r}")
-        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -131,7 +121,7 @@ class Product:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
-        eventually(self._healthy, within=30)
+        wait_until(self._healthy)
 
     def again(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """The same once more, by mistake; it is expected to end by itself."""

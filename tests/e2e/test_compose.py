@@ -15,14 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.product import (
-    ROOT,
-    bash_runtime,
-    eventually,
-    free_port,
-    left_behind,
-    make_zip,
-)
+from tests.e2e.product import ROOT, bash_runtime, free_port, left_behind, make_zip
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,11 +75,11 @@ def function_containers(name: str) -> list[str]:
 
 
 def wait_until_active(name: str) -> None:
-    eventually(
+    wait_until(
         lambda: (
             httpx.get(f"{URL}/functions/{name}", trust_env=False).json().get("status") == "Active"
         ),
-        within=60,
+        within_s=60,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.product import eventually
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -57,7 +57,7 @@ def test_the_documentations_scripts_create_and_invoke_its_function(
     product: Product, demo: Path
 ) -> None:
     assert list(run_script(product, demo, "create.txt")) == ["RequestId"]
-    eventually(
+    wait_until(
         lambda: product.http.get("/functions/CustomRuntime-Bash").json()["status"] == "Active"
     )
     answer = run_script(product, demo, "invoke.txt")
@@ -74,7 +74,7 @@ def test_the_documentations_scripts_create_and_invoke_its_function(
     assert answer["RequestId"] == result["FunctionRequestId"]
     # What it writes to stderr, and the answers that its curl prints (contract 10.7).
     event = '{   "key1": "test value 1",   "key2": "test value 2" }'
-    log = eventually(lambda: log_with(product, answer["RequestId"], event)).splitlines()
+    log = wait_until(lambda: log_with(product, answer["RequestId"], event)).splitlines()
     assert (log.count(event), log.count("OK")) == (1, 2)
 
 

@@ -25,22 +25,12 @@ from sandbox.instance.environment import FIXED
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox.packages.package import PackageStore
     from sandbox.records.record import LogChunk
     from sandbox.settings import Settings
-
-DEADLINE_S = 30.0
-
-
-async def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-    """Wait until the condition holds; fail when the deadline passes first."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
-            await asyncio.sleep(0.01)
 
 
 def make_zip(files: dict[str, tuple[str, int]]) -> bytes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.instance.environment import FIXED
-from tests.engine.engine_kit import Watcher, eventually, make_zip
+from tests.engine.engine_kit import Watcher, make_zip
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.engine.engine_kit import Rig

@@ -22,7 +22,8 @@ from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
-from tests.fakes import eventually, function
+from tests.fakes import function
+from tests.support.waiting import eventually
 from tests.unit.event_kit import Functions
 
 if TYPE_CHECKING:

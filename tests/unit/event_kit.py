@@ -16,7 +16,8 @@ from sandbox.invoker import Invoker
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository
-from tests.fakes import FakeContainer, Heart, Runtime, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, Runtime, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,27 +11,18 @@ from sandbox.functions.model import Function, FunctionConfig
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.packages.package import PackageStore
+from tests.support.waiting import DEADLINE_S
 from tests.unit.package_kit import BOOTSTRAP, file, make_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox.functions.model import FunctionVersion
     from sandbox.packages.package import Package
 
-DEADLINE_S = 5.0
-
 
 def package(text: str = "") -> bytes:
     return make_zip(BOOTSTRAP, file("text", text.encode()))
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until ``holds()``; fail after a few seconds."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - what holds may come from a thread
-            await asyncio.sleep(0)
 
 
 class FakeClock:

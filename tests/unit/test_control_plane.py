@@ -19,7 +19,8 @@ from sandbox.pool.pool import Pool
 from sandbox.records.query import RecordQuery
 from sandbox.settings import Settings
 from sandbox.store.retention import Retention
-from tests.fakes import FakeEngine, echoing, eventually
+from tests.fakes import FakeEngine, echoing
+from tests.support.waiting import eventually
 from tests.unit.function_fakes import package
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from sandbox.engine.base import Exit
 from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
 from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent, TraceQuery
 from sandbox.invocation import InvokeOptions
-from tests.fakes import EPOCH, eventually, turns
+from tests.fakes import EPOCH
+from tests.support.waiting import eventually, turns
 from tests.unit.event_kit import QUEUE, TRACED, Bench
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_key
 from sandbox.packages.keeper import CodeKeeper
 from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.unit.function_fakes import Bench, package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

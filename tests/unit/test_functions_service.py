@@ -15,7 +15,8 @@ from sandbox.functions.model import (
     instance_keys,
 )
 from sandbox.packages.package import digest_of
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.unit.function_fakes import Bench, package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -10,7 +10,8 @@ from sandbox.errors import EngineError, SandboxError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import FunctionStatus, instance_key
 from sandbox.functions.versions import VersionService
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.unit.function_fakes import Bench, package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,8 @@ from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformErr
 from sandbox.functions.model import Bootstrap, Function, FunctionVersion
 from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
-from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
+from tests.fakes import Heart, Runtime, echoing, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.engine.base import Exit
-from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, Runtime, echoing, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

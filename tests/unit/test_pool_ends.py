@@ -12,7 +12,8 @@ from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
 from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
-from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, Runtime, echoing, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     import pytest

@@ -6,7 +6,8 @@ import json
 
 from sandbox.engine.base import Exit
 from sandbox.pool.memory_budget import MemoryBudget
-from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
+from tests.fakes import Heart, Runtime, echoing, function
+from tests.support.waiting import eventually, turns
 
 HELLO = function()
 OTHER = function("other")

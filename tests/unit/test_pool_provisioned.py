@@ -8,7 +8,8 @@ import pytest
 
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
-from tests.fakes import FakeContainer, Heart, echoing, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, echoing, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,8 @@ import pytest
 from sandbox.errors import ConflictError
 from sandbox.functions.model import Function, TimedProvision
 from sandbox.functions.timers import ProvisionTimers
-from tests.fakes import Time, eventually, function, turns
+from tests.fakes import Time, function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
