@@ -21,6 +21,7 @@ from sandbox.invocation import Invocation, Outcome
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.settings import Settings
+from tests.support.clock import EPOCH, LoopTime
 from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
@@ -33,45 +34,6 @@ if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.packages.package import Package
     from sandbox.records.record import LogChunk
-
-EPOCH = 1_700_000_000.0
-
-
-class Time:
-    """The running loop's time, which can be moved on; a Clock by the same time."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._ahead = 0.0
-        self._real = loop.time
-        self._start = loop.time()
-        cast("Any", loop).time = self.monotonic
-
-    def monotonic(self) -> float:
-        return self._real() + self._ahead
-
-    def now(self) -> float:
-        return EPOCH + self.monotonic() - self._start
-
-    async def advance(self, seconds: float) -> None:
-        """Move on at once; every timer that falls due runs."""
-        self._ahead += seconds
-        await turns()
-
-
-class StillClock:
-    """A Clock that only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.at = EPOCH
-
-    def now(self) -> float:
-        return self.at
-
-    monotonic = now
-
-    def tick(self, seconds: float) -> None:
-        self.at += seconds
 
 
 class FakeContainer:
@@ -262,7 +224,7 @@ class Heart:
 
     def __init__(self, budget_mb: int = 4096, **settings: Any) -> None:
         self.loop = asyncio.get_running_loop()
-        self.time = Time()
+        self.time = LoopTime()
         self.engine = FakeEngine()
         self.chunks: list[LogChunk] = []
         self.settings = Settings(**{"standby": 0, **settings})

@@ -20,7 +20,6 @@ from api.cloud.endpoint import CloudApi
 from api.cloud.wire.policy import Policy
 from api.cloud.wire.routes import cloud_route
 from api.downloads import Downloads
-from sandbox.clock import SystemClock
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
 from sandbox.functions.catalog import Catalog, CatalogTables
@@ -38,6 +37,7 @@ from sandbox.store.records import RecordRepository
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 from tests.contract.listed_codes import require_listed
+from tests.support.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -67,15 +67,6 @@ def zip_of(files: Mapping[str, str | bytes] | None = None) -> bytes:
 
 def zip_text(files: Mapping[str, str | bytes] | None = None) -> str:
     return base64.b64encode(zip_of(files)).decode()
-
-
-class ShiftedClock(SystemClock):
-    """The real time, and as many seconds more as a test likes."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
 
 
 class ReadyHost:
@@ -170,7 +161,7 @@ class Cloud:
     app: ASGIApp
     catalog: Catalog
     host: ReadyHost
-    clock: ShiftedClock
+    clock: FakeClock
     invoker: ScriptedInvoker
     records: RecordRepository
     api: CloudApi
@@ -217,7 +208,7 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
     records = RecordRepository(database)
     writer = RecordWriter(records, directory / "journal")
     packages = PackageStore(directory / "packages")
-    clock = ShiftedClock()
+    clock = FakeClock(running=True)
     configuration = Settings(**settings)
     tables = CatalogTables(
         FunctionRepository(database),

@@ -26,6 +26,7 @@ from sandbox.functions.model import (
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
+from tests.support.clock import EPOCH, FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
     from sandbox.records.query import RecordQuery
-
-NOW = 1_700_000_000.0
-
-
-class FixedClock:
-    def now(self) -> float:
-        return NOW
-
-    def monotonic(self) -> float:
-        return NOW
 
 
 class FakeFunctions:
@@ -67,14 +58,14 @@ class FakeFunctions:
             config=config,
             code=self._code(data),
             status=FunctionStatus.CREATING,
-            created_at=NOW,
-            modified_at=NOW,
+            created_at=EPOCH,
+            modified_at=EPOCH,
         )
         function = Function(
             namespace=namespace,
             name=name,
             function_id=f"lam-{name}",
-            created_at=NOW,
+            created_at=EPOCH,
             versions={LATEST: version},
         )
         self.functions[function.key] = function
@@ -235,7 +226,7 @@ class House:
             settings=Settings(),
             health=lambda: self.health,
             metrics=self.metrics,
-            clock=FixedClock(),
+            clock=FakeClock(),
         )
         self.app = FastAPI(title="scf-sandbox", version="1.0", docs_url=None, redoc_url=None)
         install_rest(self.app, self.services)
@@ -250,7 +241,7 @@ class House:
         return await self.functions.settled(namespace, name, 1)
 
 
-def record(request_id: str, started_at: float = NOW, **more: Any) -> InvocationRecord:
+def record(request_id: str, started_at: float = EPOCH, **more: Any) -> InvocationRecord:
     """A record of an invocation of ``hello`` that went well, a tenth of a second long."""
     fields: dict[str, Any] = {
         "namespace": "default",

@@ -15,7 +15,8 @@ from api.rest import Health
 from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo
 from sandbox.invocation import Outcome
-from tests.contract.rest_fakes import NOW, House
+from tests.contract.rest_fakes import House
+from tests.support.clock import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,8 +43,8 @@ def instance(**more: Any) -> dict[str, Any]:
         "request_id": "",
         "retired": False,
         "transitions": [
-            {"state": "starting", "at": NOW},
-            {"state": "standing by", "at": NOW + 0.3},
+            {"state": "starting", "at": EPOCH},
+            {"state": "standing by", "at": EPOCH + 0.3},
         ],
         **more,
     }

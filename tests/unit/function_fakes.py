@@ -11,6 +11,7 @@ from sandbox.functions.model import Function, FunctionConfig
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.packages.package import PackageStore
+from tests.support.clock import FakeClock
 from tests.support.waiting import DEADLINE_S
 from tests.unit.package_kit import BOOTSTRAP, file, make_zip
 
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 
 def package(text: str = "") -> bytes:
     return make_zip(BOOTSTRAP, file("text", text.encode()))
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        self.time += 1.0
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
 
 
 class FakeRepository:
@@ -126,7 +115,7 @@ class Bench:
         self.repository = FakeRepository()
         self.host = FakeHost()
         self.packages = PackageStore(directory / "packages")
-        self.clock = FakeClock()
+        self.clock = FakeClock(step_s=1.0)
         self.make()
 
     def make(self, functions_per_namespace: int = 50) -> None:

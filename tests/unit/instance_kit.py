@@ -10,7 +10,8 @@ from sandbox.engine.base import InstanceSpec
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
+from tests.fakes import FakeContainer, FakeEngine, function
+from tests.support.clock import FakeClock, LoopTime
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
@@ -26,8 +27,8 @@ class Bench:
     """
 
     def __init__(self, *, recycled_by_failure: bool = False) -> None:
-        self.time = Time()
-        self.clock = StillClock()
+        self.time = LoopTime()
+        self.clock = FakeClock()
         self.chunks: list[LogChunk] = []
         self.idle: list[Instance] = []
         self.stopping: list[Instance] = []

@@ -13,7 +13,7 @@ from sandbox.events.model import QueuedEvent
 from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import Bootstrap, EventInvokeConfig, FunctionStatus
 from sandbox.status import StatusCode
-from tests.fakes import EPOCH
+from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
 from tests.unit.event_kit import QUEUE, Bench
 
