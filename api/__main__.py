@@ -35,6 +35,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
         yield
 
 
@@ -73,6 +74,7 @@ def _spare_the_collector() -> None:
 
 
 def main() -> int:
+    """Run until a signal ends it. The exit code is 1 for a start that failed, else 0."""
     try:
         settings = read_settings()
     except SandboxError as error:

@@ -14,7 +14,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api.rest.errors import error_response
+from api.errors import error_response
 from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Guard:
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or pass it on to the application."""
         if scope["type"] == "http":
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             refusal = self._refusal(scope["path"], headers)

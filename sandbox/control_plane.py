@@ -41,14 +41,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    import sqlalchemy as sa
-
     from sandbox.clock import Clock
     from sandbox.engine.base import Engine
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import Outcome
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
+    from sandbox.store.database import Database
 
 log = structlog.get_logger()
 
@@ -172,13 +171,13 @@ class ControlPlane:
         self._retention = Retention(self._records, self.clock, settings.log_retention_days)
         parts.push_async_callback(self._retention.close)
 
-    def _open_database(self, parts: AsyncExitStack) -> sa.Engine:
+    def _open_database(self, parts: AsyncExitStack) -> Database:
         database = open_database(self.settings.resolved_database_url)
         parts.callback(database.dispose)
         migrate(database)
         return database
 
-    def _make_functions(self, database: sa.Engine, parts: AsyncExitStack) -> None:
+    def _make_functions(self, database: Database, parts: AsyncExitStack) -> None:
         tables = CatalogTables(
             FunctionRepository(database),
             CollectionStore(database, layers, Layer),
@@ -189,7 +188,7 @@ class ControlPlane:
         parts.push_async_callback(self.catalog.close)
 
     def _make_events(
-        self, database: sa.Engine, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
+        self, database: Database, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
     ) -> None:
         events = EventRepository(database)
         self.queue = EventQueue(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox import limits
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
     import asyncio
+    import signal
     from collections.abc import Callable
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.instance.instance import Instance
-    from sandbox.instance.logs import Tail
 
 
 class Cause(StrEnum):
@@ -27,6 +27,22 @@ class Cause(StrEnum):
     KILLED = "killed"
     #: The sandbox stops. An asynchronous event is run again by the next one.
     SHUTDOWN = "shutdown"
+
+
+class Tail:
+    """The last lines of one request, at most 4 KB of them, growing while it is the present one."""
+
+    def __init__(self) -> None:
+        self.lines: deque[tuple[float, str]] = deque()
+        self.count = 0
+        self._bytes = 0
+
+    def add(self, line: tuple[float, str]) -> None:
+        self.lines.append(line)
+        self.count += 1
+        self._bytes += len(line[1]) + 1
+        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
+            self._bytes -= len(self.lines.popleft()[1]) + 1
 
 
 @dataclass(slots=True)
@@ -61,6 +77,27 @@ class Outcome:
     def text(self) -> str:
         """The body as text; bytes that are not UTF-8 are replaced."""
         return self.body.decode("utf-8", "replace")
+
+
+class Worker(Protocol):
+    """The instance that works on an invocation, as the invocation and the invoker see it."""
+
+    @property
+    def instance_id(self) -> str:
+        """32 hex digits."""
+        ...
+
+    def works_on(self, invocation: Invocation) -> bool:
+        """Whether it was given the invocation and has not ended it."""
+        ...
+
+    def cancel(self, cause: Cause, message: str) -> None:
+        """End everything it works on with 499, and end the instance."""
+        ...
+
+    async def send_signal(self, number: signal.Signals) -> bool:
+        """Signal the bootstrap, and say in the log whether it was received. False if it was not."""
+        ...
 
 
 class Invocation:
@@ -118,7 +155,7 @@ class Invocation:
         #: How long it waits for an instance before it is refused, seconds.
         self.patience_s: float = limits.SYNC_WAIT_S
         #: The instance that was given it last, and who is told of that (the invoker).
-        self.instance: Instance | None = None
+        self.instance: Worker | None = None
         self.on_taken: Callable[[Invocation], None] | None = None
         #: An instance died before it fetched the event, which went to another one.
         self.redispatched = False
@@ -169,7 +206,7 @@ class Invocation:
         for watcher in watchers:
             watcher()
 
-    def taken_by(self, instance: Instance) -> None:
+    def taken_by(self, instance: Worker) -> None:
         """An instance begins to work on it; said again when it hands the event out."""
         if self.instance is instance:
             return
@@ -184,7 +221,7 @@ class Invocation:
         self.end(Outcome(self.request_id, int(status), body, memory_mb=memory_mb, cause=self.cause))
 
     def cancel(self, cause: Cause, message: str) -> None:
-        """End it with 499, where no instance works on it (else ``Instance.cancel``)."""
+        """End it with 499, where no instance works on it (else ``Worker.cancel``)."""
         if not self.over:
             self.cause = cause
             self.refuse(StatusCode.CANCELED, message)

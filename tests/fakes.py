@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
-from sandbox.functions.model import (
-    LATEST,
-    Bootstrap,
-    CodeRef,
-    Function,
-    FunctionConfig,
-    FunctionVersion,
-)
+from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
+from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.settings import Settings

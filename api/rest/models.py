@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.functions.model import Bootstrap
+from sandbox.packages.model import Bootstrap  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
@@ -15,15 +15,10 @@ if TYPE_CHECKING:
 #: How much of an instance's id is shown: all of it is the secret of its runtime address.
 INSTANCE_ID_SHOWN = 12
 
-WARNINGS = {
-    Bootstrap.MISSING: "there is no file named bootstrap at the root of the zip: invocations will"
-    " fail with 443; zip the files themselves, not the directory that holds them",
-    Bootstrap.NOT_EXECUTABLE: "bootstrap is not executable: invocations will fail with 443;"
-    " chmod 755 bootstrap and zip it again, on a system that keeps modes",
-}
-
 
 class CodeView(BaseModel):
+    """The package of a version. ``bootstrap`` says if the file to be run is there."""
+
     sha256: str
     zip_bytes: int
     unpacked_bytes: int
@@ -31,11 +26,15 @@ class CodeView(BaseModel):
 
 
 class ReasonView(BaseModel):
+    """Why a version has its status, with the platform's error code."""
+
     code: str
     message: str
 
 
 class LayerBinding(BaseModel):
+    """A version of a layer that a function uses."""
+
     name: str
     version: int
 
@@ -100,7 +99,6 @@ class FunctionView(BaseModel):
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
         """The view of one version: during an update, of what was asked for last."""
         config, code = version.wanted.config, version.wanted.code
-        warning = WARNINGS.get(code.bootstrap) if code else None
         return cls(
             namespace=function.namespace,
             name=function.name,
@@ -131,16 +129,20 @@ class FunctionView(BaseModel):
             else None,
             created_at=function.created_at,
             modified_at=version.modified_at,
-            warnings=[warning] if warning else [],
+            warnings=[finding.message for finding in code.findings] if code else [],
         )
 
 
 class FunctionList(BaseModel):
+    """A page of functions. ``total`` counts those of all pages."""
+
     total: int
     functions: list[FunctionView]
 
 
 class Accepted(BaseModel):
+    """The answer to an asynchronous invoke: the event is stored and runs later."""
+
     request_id: str
 
 
@@ -206,16 +208,22 @@ class InvocationLog(InvocationView):
 
 
 class InvocationList(BaseModel):
+    """A page of invocations, newest first. ``total`` counts those of all pages."""
+
     total: int
     invocations: list[InvocationView]
 
 
 class LogList(BaseModel):
+    """A page of invocations with their logs, newest first."""
+
     total: int
     invocations: list[InvocationLog]
 
 
 class TransitionView(BaseModel):
+    """A state of an instance, and when it was entered."""
+
     state: str
     at: float
 
@@ -240,6 +248,8 @@ class InstanceView(BaseModel):
 
 
 class InstanceList(BaseModel):
+    """Every instance that was asked for."""
+
     instances: list[InstanceView]
 
 

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
 
 
-class Instances(Protocol):
+class InstanceLookup(Protocol):
     """The pool, as the runtime API sees it: instances by ``runtime_host`` and by ``peer``."""
 
     @property
-    def by_host(self) -> Mapping[str, Instance]: ...
+    def by_host(self) -> Mapping[str, Instance]:
+        """Instances by the host name that each was given."""
+        ...
 
     @property
-    def by_peer(self) -> Mapping[str, Instance]: ...
+    def by_peer(self) -> Mapping[str, Instance]:
+        """Instances by their own address."""
+        ...
 
 
 class RuntimeServer:
@@ -34,7 +38,7 @@ class RuntimeServer:
     """
 
     def __init__(
-        self, pool: Instances, port: int, keep_awake: Callable[[], None] = lambda: None
+        self, pool: InstanceLookup, port: int, keep_awake: Callable[[], None] = lambda: None
     ) -> None:
         """``keep_awake`` is called whenever something comes in."""
         self._pool = pool
@@ -65,6 +69,7 @@ class RuntimeServer:
         return instance if container is not None and container.peer == peer else None
 
     async def close(self) -> None:
+        """Take no more connections."""
         for server in self._servers:
             server.close()
         self._servers.clear()

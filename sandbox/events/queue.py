@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
     from sandbox.events.ports import EventRepository, Runner
-    from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
@@ -56,7 +56,7 @@ class EventQueue:
     def __init__(
         self,
         repository: EventRepository,
-        functions: Functions,
+        functions: FunctionLookup,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
@@ -262,9 +262,11 @@ class EventQueue:
         await self._conclude(event, status, body)
 
     async def _read_bodies(self, lane: Lane) -> None:
-        for event in await self._bodies.read(lane.events.copy()):
-            self._end_unrun(event, *self._settlement.lost(event), final=True)
-        lane.loading = False
+        try:
+            for event in await self._bodies.read(lane.events.copy()):
+                self._end_unrun(event, *self._settlement.lost(event), final=True)
+        finally:  # a bug must not hold up the lane until a restart: the alarm looks at it again
+            lane.loading = False
         self._schedule()
 
     # ------------------------------------------------------------------ ending
@@ -279,7 +281,11 @@ class EventQueue:
         self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
     ) -> None:
         """Write what became of an event, then forget it or let it wait again."""
-        over = await self._settlement.conclude(event, status, error, final=final)
+        try:
+            over = await self._settlement.conclude(event, status, error, final=final)
+        except Exception:  # a task's boundary: who waits for the end must not wait for ever
+            log.exception("event_not_concluded", request_id=event.request_id)
+            over = True  # for this process; what is still on disk is run by the next one
         self._bodies.let_go(event)
         event.invocation = None
         if over:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sandbox.functions.aliases import AliasService
 from sandbox.functions.concurrency import ConcurrencyService
-from sandbox.functions.concurrency import Host as ProvisionHost
 from sandbox.functions.layers import Layers, LayerService
 from sandbox.functions.namespaces import Namespaces
+from sandbox.functions.ports import ConcurrencyHost, ServiceHost
 from sandbox.functions.quotas import Demands, Quotas
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.functions.timers import ProvisionTimers
 from sandbox.functions.versions import VersionService
-from sandbox.packages.keeper import CodeHost
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
@@ -34,7 +33,7 @@ class CatalogTables(NamedTuple):
     namespaces: CollectionTable[Namespace]
 
 
-class Host(CodeHost, ProvisionHost, Demands, Protocol):
+class CatalogHost(ServiceHost, ConcurrencyHost, Demands, Protocol):
     """What functions need of the pool and its engine."""
 
 
@@ -46,7 +45,7 @@ class Catalog:
         self,
         tables: CatalogTables,
         packages: PackageStore,
-        host: Host,
+        host: CatalogHost,
         clock: Clock,
         settings: Settings,
     ) -> None:

@@ -24,7 +24,8 @@ from sandbox.functions.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.functions.model import CodeRef, FunctionConfig, LayerRef
+    from sandbox.functions.model import FunctionConfig, LayerRef
+    from sandbox.packages.model import CodeRef
 
 FAILED = {
     FunctionStatus.CREATING: FunctionStatus.CREATE_FAILED,

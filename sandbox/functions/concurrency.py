@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sandbox import limits
 from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.model import Function, TimedProvision
     from sandbox.functions.namespaces import Namespaces
+    from sandbox.functions.ports import ConcurrencyHost
     from sandbox.functions.quotas import Quotas
     from sandbox.functions.registry import FunctionRegistry, Key
 
@@ -42,18 +43,6 @@ class Provision:
     timers: tuple[TimedProvision, ...] = ()
 
 
-class Host(Protocol):
-    """The part of the pool that keeps instances provisioned."""
-
-    def provision(self, function: Function) -> None:
-        """Keep as many instances of each version initialised as the function asks for."""
-        ...
-
-    def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
-        """How many instances of a version are initialised, and what keeps it from more."""
-        ...
-
-
 class ConcurrencyService:
     """Sets quotas and provisioned instances. Memory is in MB.
 
@@ -62,7 +51,11 @@ class ConcurrencyService:
     """
 
     def __init__(
-        self, registry: FunctionRegistry, namespaces: Namespaces, quotas: Quotas, host: Host
+        self,
+        registry: FunctionRegistry,
+        namespaces: Namespaces,
+        quotas: Quotas,
+        host: ConcurrencyHost,
     ) -> None:
         self._registry = registry
         self._namespaces = namespaces

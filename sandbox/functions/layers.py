@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.functions.collection import CollectionTable
-    from sandbox.functions.model import CodeRef, LayerRef
+    from sandbox.functions.model import LayerRef
     from sandbox.packages.keeper import CodeKeeper
+    from sandbox.packages.model import CodeRef
 
 NAME_MAX = 64
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")

@@ -6,10 +6,12 @@ import hashlib
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sandbox import limits
+from sandbox.frozen import FrozenRecord
 from sandbox.functions.routing import Alias
+from sandbox.packages.model import CodeRef  # noqa: TC001 - a field of a model
 
 LATEST = "$LATEST"
 DEFAULT_ALIAS = "$DEFAULT"
@@ -45,19 +47,7 @@ TRANSITIONAL = frozenset(
 DEPARTING = frozenset({FunctionStatus.DELETING, FunctionStatus.DELETE_FAILED})
 
 
-class Bootstrap(StrEnum):
-    """What the package holds at its root under the name ``bootstrap``."""
-
-    OK = "ok"
-    MISSING = "missing"
-    NOT_EXECUTABLE = "not_executable"
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LayerRef(_Record):
+class LayerRef(FrozenRecord):
     """A layer version bound to a function. ``digest`` and ``unpacked_bytes`` are those of its
     package, filled in when it is bound: a bound layer needs no look-up to be used."""
 
@@ -67,21 +57,12 @@ class LayerRef(_Record):
     unpacked_bytes: int = 0
 
 
-class CodeRef(_Record):
-    """An unpacked package. ``digest`` is the SHA-256 of the zip, in hex."""
-
-    digest: str
-    zip_bytes: int
-    unpacked_bytes: int
-    bootstrap: Bootstrap
-
-
-class StatusReason(_Record):
+class StatusReason(FrozenRecord):
     code: str
     message: str
 
 
-class FunctionConfig(_Record):
+class FunctionConfig(FrozenRecord):
     """Everything that a version snapshots besides its code.
 
     ``kept`` holds API fields that change nothing in the sandbox (``VpcConfig``, ``ClsTopicId``...),
@@ -118,14 +99,14 @@ class FunctionConfig(_Record):
         return queue if queue.get("Type") or queue.get("Name") else {}
 
 
-class EventInvokeConfig(_Record):
+class EventInvokeConfig(FrozenRecord):
     """How a function's asynchronous events are retried, and how long they are kept, seconds."""
 
     retry_num: int = limits.RETRY_NUM_DEFAULT
     msg_ttl_s: int = limits.MSG_TTL_DEFAULT_S
 
 
-class Candidate(_Record):
+class Candidate(FrozenRecord):
     """What an update is about to put in place: aside until it is ready to serve. ``publish``: it
     is then published as a new version."""
 
@@ -140,7 +121,7 @@ class Candidate(_Record):
         return frozenset(code | set(self.config.layer_digests))
 
 
-class FunctionVersion(_Record):
+class FunctionVersion(FrozenRecord):
     """One version: ``$LATEST``, or a published, immutable ``1``, ``2``...
 
     ``config`` and ``code`` are what serves; an update under way waits in ``candidate``, and a
@@ -169,7 +150,7 @@ class FunctionVersion(_Record):
         return self.candidate or Candidate(config=self.config, code=self.code)
 
 
-class TimedProvision(_Record):
+class TimedProvision(FrozenRecord):
     """A number of provisioned instances that is set whenever ``cron`` says so."""
 
     name: str
@@ -177,7 +158,7 @@ class TimedProvision(_Record):
     cron: str
 
 
-class Function(_Record):
+class Function(FrozenRecord):
     """A function with all its versions and aliases.
 
     ``epoch`` counts forced cold starts: it is part of the key under which instances are reused.

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
 
 
-class Functions(Protocol):
-    """The part of the registry that quotas need. ``generation`` grows with every change."""
+class FunctionIndex(Protocol):
+    """The part of the registry that quotas read. No method waits."""
 
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Grows with every change of any function."""
+        ...
 
-    def find(self, namespace: str, name: str) -> Function | None: ...
+    def find(self, namespace: str, name: str) -> Function | None:
+        """The function, or None."""
+        ...
 
-    def in_namespace(self, namespace: str) -> list[Function]: ...
+    def in_namespace(self, namespace: str) -> list[Function]:
+        """Every function of a namespace."""
+        ...
 
 
 class Demand(NamedTuple):
@@ -70,7 +76,7 @@ class Quotas:
     """
 
     def __init__(
-        self, functions: Functions, total_mb: Callable[[str], int], demands: Demands
+        self, functions: FunctionIndex, total_mb: Callable[[str], int], demands: Demands
     ) -> None:
         """``total_mb`` gives the total of a namespace."""
         self._functions = functions

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import ProvisionHost
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.packages.keeper import CodeHost, CodeKeeper
+    from sandbox.packages.keeper import CodeKeeper
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Rollout:
         self,
         registry: FunctionRegistry,
         code: CodeKeeper,
-        host: CodeHost,
+        host: ProvisionHost,
         clock: Clock,
         save_again_s: float,
     ) -> None:

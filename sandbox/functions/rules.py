@@ -15,7 +15,8 @@ from sandbox.functions.model import CUSTOM_RUNTIME, LayerRef
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sandbox.functions.model import CodeRef, EventInvokeConfig, FunctionConfig
+    from sandbox.functions.model import EventInvokeConfig, FunctionConfig
+    from sandbox.packages.model import CodeRef
 
 DEFAULT_HANDLER = "index.main_handler"
 MAX_LAYERS = 5

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
         FunctionVersion,
         LayerRef,
     )
+    from sandbox.functions.ports import ServiceHost
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.packages.keeper import CodeHost
     from sandbox.packages.package import PackageStore
 
 #: A finished step whose result cannot be saved is tried again this often, seconds.
@@ -65,7 +65,7 @@ class FunctionService:
         self,
         registry: FunctionRegistry,
         packages: PackageStore,
-        host: CodeHost,
+        host: ServiceHost,
         clock: Clock,
         *,
         functions_per_namespace: int = limits.FUNCTIONS_PER_NAMESPACE,

@@ -13,9 +13,9 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import ProvisionHost
     from sandbox.functions.registry import FunctionRegistry, Key
     from sandbox.functions.service import FunctionService
-    from sandbox.packages.keeper import CodeHost
 
 ORDER_KEYS = ("AddTime", "ModTime")
 
@@ -28,7 +28,7 @@ class VersionService:
         self,
         registry: FunctionRegistry,
         functions: FunctionService,
-        host: CodeHost,
+        host: ProvisionHost,
         clock: Clock,
     ) -> None:
         self._registry = registry

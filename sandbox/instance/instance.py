@@ -74,6 +74,13 @@ class Instance:
         self._held = False
         self._memory_limit = spec.memory_mb * MB
 
+    @property
+    def instance_id(self) -> str:
+        return self.spec.instance_id
+
+    def works_on(self, invocation: Invocation) -> bool:
+        return self.invocation is invocation
+
     # ------------------------------------------------------------------ the pool's side
 
     def attach(self, container: Container) -> None:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sandbox import limits
+from sandbox.invocation import Tail
 from sandbox.records.record import LogChunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-
-
-class Tail:
-    """The last lines of one request, at most 4 KB of them, growing while it is the present one."""
-
-    def __init__(self) -> None:
-        self.lines: deque[tuple[float, str]] = deque()
-        self.count = 0
-        self._bytes = 0
-
-    def add(self, line: tuple[float, str]) -> None:
-        self.lines.append(line)
-        self.count += 1
-        self._bytes += len(line[1]) + 1
-        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
-            self._bytes -= len(self.lines.popleft()[1]) + 1
 
 
 class LogBook:

@@ -22,7 +22,7 @@ from sandbox import limits
 from sandbox.errors import LimitError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_ENTRIES = 100_000
 MAX_NAME_BYTES = 255
@@ -144,7 +144,7 @@ def read_entries(archive: zipfile.ZipFile) -> dict[str, Entry]:
     return entries
 
 
-def follow(entries: dict[str, Entry], path: str) -> str | None:
+def follow(entries: Mapping[str, Entry], path: str) -> str | None:
     """The path that ``path`` leads to when all links are followed; None when it is in a layer.
 
     It need not exist. Refuses links that lead out of the package, or in a circle.

@@ -17,7 +17,7 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from sandbox.functions.model import CodeRef, Function, FunctionVersion
+    from sandbox.packages.model import CodeRef
     from sandbox.packages.package import Package, PackageStore
 
 log = structlog.get_logger()
@@ -28,39 +28,20 @@ FORGET_AGAIN_S = (0.2, 1.0, 5.0, 30.0, 120.0, 900.0)
 
 
 class CodeHost(Protocol):
-    """What functions need of the pool and its engine. Errors are ``EngineError``."""
+    """Makes packages ready to run, ahead of the instances that need them."""
 
     def expect_code(self, digest: str) -> None:
-        """A package is being checked that will be prepared if it is good. Never fails;
-        ``forget_code`` takes it back."""
+        """A package is being checked that is needed if it is good. Never fails; ``forget_code``
+        takes it back."""
         ...
 
     def take_code(self, package: Package) -> None:
-        """The package that was expected is good: begin to make it ready, which ``prepare`` then
-        waits for. Never fails; ``forget_code`` takes it back."""
-        ...
-
-    async def prepare(self, function: Function, version: FunctionVersion) -> None:
-        """Make the version's code ready to run and let instances stand by. Idempotent."""
-        ...
-
-    async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not in ``keep``; busy ones finish first.
-
-        Which ones those are must be decided before the first wait.
-        """
-        ...
-
-    def provision(self, function: Function) -> None:
-        """Keep as many instances of each version initialised as the function asks for."""
+        """The expected package is good: begin to make it ready. Never fails; ``forget_code``
+        takes it back."""
         ...
 
     async def forget_code(self, digest: str) -> None:
-        """Drop what was made ready for a package; refused while an instance uses it."""
-        ...
-
-    async def kill(self, namespace: str, name: str, version: str) -> None:
-        """End a version's instances now, the busy ones with their events."""
+        """Drop what was made ready for a package. ``EngineError`` while an instance uses it."""
         ...
 
 

@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
 from sandbox.errors import PlatformError, RequestError
-from sandbox.functions.model import Bootstrap, CodeRef
 from sandbox.packages.archive import (
     Entry,
     Kind,
@@ -27,16 +26,16 @@ from sandbox.packages.archive import (
     refusal,
     too_large,
 )
+from sandbox.packages.contents import ZipContents
+from sandbox.packages.model import CodeRef, bootstrap_of
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
+from scf_sandbox import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BOOTSTRAP = "bootstrap"
 #: Base64 text of the largest zip, without white space.
 BASE64_CHARS = -(-limits.ZIP_BYTES // 3) * 4
-#: Others may execute: code belongs to root in an instance, and runs as another user.
-OTHERS_EXECUTE = 0o001
 
 _HALF_SAVED = ".saving-"
 _WHITE_SPACE = b" \t\r\n\v\f"
@@ -129,9 +128,10 @@ class PackageStore:
             zip_bytes = path.stat().st_size
             with damage_refused("unreadable"), _open_zip(path) as archive:
                 entries = read_entries(archive)
+                ref = _ref(digest, zip_bytes, archive, entries)
         except (OSError, RequestError) as error:
             raise _unreadable(digest) from error
-        return Package(path, _ref(digest, zip_bytes, entries), entries)
+        return Package(path, ref, entries)
 
     def write_merged(
         self, digests: Iterable[str], target: BinaryIO, *, uid: int = 0, gid: int = 0
@@ -195,7 +195,8 @@ def inspect(data: bytes, digest: str = "") -> Package:
         # What the headers claim comes first, as it costs nothing; then what is really there.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
         _read_everything(archive, entries, len(data))
-    return Package(data, _ref(digest or digest_of(data), len(data), entries), entries)
+        ref = _ref(digest or digest_of(data), len(data), archive, entries)
+    return Package(data, ref, entries)
 
 
 def digest_of(data: bytes) -> str:
@@ -251,26 +252,15 @@ def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_by
             )
 
 
-def _ref(digest: str, zip_bytes: int, entries: dict[str, Entry]) -> CodeRef:
+def _ref(
+    digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
+) -> CodeRef:
     return CodeRef(
         digest=digest,
         zip_bytes=zip_bytes,
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
-        bootstrap=_bootstrap(entries),
+        bootstrap=bootstrap_of(preflight.inspect(ZipContents(archive, entries))),
     )
-
-
-def _bootstrap(entries: dict[str, Entry]) -> Bootstrap:
-    """What stands at the root under the name that the platform starts (contract 1.1)."""
-    if BOOTSTRAP not in entries:
-        return Bootstrap.MISSING
-    place = follow(entries, BOOTSTRAP)
-    if place is None:
-        return Bootstrap.OK  # a layer's file: it shows when it is started
-    entry = entries.get(place)
-    if entry is None or entry.kind is not Kind.FILE:
-        return Bootstrap.MISSING
-    return Bootstrap.OK if entry.mode & OTHERS_EXECUTE else Bootstrap.NOT_EXECUTABLE
 
 
 def _open_zip(source: bytes | Path) -> zipfile.ZipFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.engine.base import InstanceSpec
 from sandbox.instance.environment import instance_environment
@@ -88,6 +88,15 @@ class InstanceGroup:
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]
 
     @property
+    def initialising_ahead(self) -> list[Instance]:
+        """The instances that are being initialised without an event."""
+        return [
+            instance
+            for instance in self.instances
+            if instance.state is State.INITIALISING and instance.invocation is None
+        ]
+
+    @property
     def unclaimed(self) -> int:
         """How many started or starting instances nobody waits for."""
         return len(self.standby) + self.starting - len(self.waiting)
@@ -113,24 +122,6 @@ class InstanceGroup:
             environment=instance_environment(function, version, settings),
             layers=version.config.layer_digests,
         )
-
-    def view(self, instance: Instance) -> dict[str, Any]:
-        """One of the instances as plain data."""
-        container = instance.container
-        return {
-            "instance_id": instance.spec.instance_id[:12],
-            "container_id": container.container_id if container else "",
-            "namespace": instance.spec.namespace,
-            "function": instance.spec.function_name,
-            "version": instance.spec.version,
-            "state": instance.state.value,
-            "memory_mb": instance.spec.memory_mb,
-            "memory_peak": instance.memory_peak,
-            "served": instance.served,
-            "request_id": instance.invocation.request_id if instance.invocation else "",
-            "retired": self.retired,
-            "transitions": [{"state": s.value, "at": at} for s, at in instance.transitions],
-        }
 
     def _count(self, states: frozenset[State]) -> int:
         return sum(instance.state in states for instance in self.instances)

@@ -6,7 +6,7 @@ Decisions are made without awaiting; what they call for (engine calls) is done i
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,6 +17,7 @@ from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
+from sandbox.pool.snapshot import InstanceSnapshot
 from sandbox.status import StatusCode
 from sandbox.tasks import TaskOwner
 
@@ -43,6 +44,7 @@ REPLACE_AFTER_S = 0.25
 #: none has been stopped for a moment, and after the second figure in any case. Seconds.
 CALM_S = 0.02
 CALM_WITHIN_S = 0.2
+STOPPING = "the sandbox is stopping"
 
 
 class Pool:
@@ -78,6 +80,9 @@ class Pool:
 
     def submit(self, invocation: Invocation) -> None:
         """Give the event to an instance now, or as soon as there is one."""
+        if self._closed:
+            invocation.cancel(Cause.SHUTDOWN, STOPPING)
+            return
         group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
         if group.idle:
@@ -122,9 +127,12 @@ class Pool:
                 name = group.function.name
                 yield Demand(name, group.version.version, group.memory_mb, events)
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data, for the REST list and the metrics."""
-        return [group.view(instance) for instance, group in self._group_of.items()]
+        return [
+            InstanceSnapshot.of(instance, retired=group.retired)
+            for instance, group in self._group_of.items()
+        ]
 
     def expect_code(self, digest: str) -> None:
         self._engine.expect(digest)
@@ -154,24 +162,31 @@ class Pool:
         return (0, "") if group is None else (group.available, group.failure)
 
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not kept; busy ones finish first."""
+        """End the function's instances whose key is not kept; busy ones finish first.
+
+        An instance that is being initialised ahead ends too, unless an event waits for it.
+        """
         for group in self._groups.current():
             if group.function.key == (namespace, name) and group.key not in keep:
                 self._groups.retire(group)
-                for instance in (*group.standby, *group.idle):
+                ahead = group.initialising_ahead[len(group.waiting) :]
+                for instance in (*group.standby, *group.idle, *ahead):
                     instance.stop()
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
-        """End a version's instances now, the busy ones with their events."""
+        """End a version's instances now, the busy ones with their events. None is replaced."""
         message = f"version {version} of the function was deleted by force"
         for group in self._groups:
             if (*group.function.key, group.version.version) != (namespace, name, version):
                 continue
+            if not group.retired:
+                self._groups.retire(group)
             while group.waiting:
                 group.waiting.popleft().cancel(Cause.KILLED, message)
             for instance in list(group.instances):
                 if instance.state is not State.STARTING:  # those stop when they have started
                     instance.cancel(Cause.KILLED, message)
+            self._groups.forget_if_empty(group)
 
     async def forget_code(self, digest: str) -> None:
         await self._engine.forget(digest)
@@ -209,10 +224,10 @@ class Pool:
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
-                group.waiting.popleft().cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                group.waiting.popleft().cancel(Cause.SHUTDOWN, STOPPING)
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
-                instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                instance.cancel(Cause.SHUTDOWN, STOPPING)
         await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:

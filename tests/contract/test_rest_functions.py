@@ -9,7 +9,8 @@ import pytest
 
 from sandbox import limits
 from sandbox.errors import RequestError
-from sandbox.functions.model import Bootstrap, FunctionStatus, StatusReason
+from sandbox.functions.model import FunctionStatus, StatusReason
+from sandbox.packages.model import Bootstrap
 from tests.contract.rest_fakes import House
 
 if TYPE_CHECKING:

@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING
 from api.runtime.server import RuntimeServer
 from sandbox.clock import SystemClock
 from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
-from sandbox.functions.model import (
-    Bootstrap,
-    CodeRef,
-    Function,
-    FunctionConfig,
-    FunctionVersion,
-)
+from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
 from sandbox.instance.environment import FIXED
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
+from sandbox.packages.model import Bootstrap, CodeRef
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

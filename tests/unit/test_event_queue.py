@@ -289,6 +289,31 @@ async def test_bodies_that_cannot_be_read_are_read_later(
     assert bench.tries == [(b'{"n":1}', 0)]
 
 
+async def test_a_bug_while_bodies_are_read_does_not_hold_up_their_line_for_ever(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.events.bodies.KEPT_BYTES", 0)
+    bench: Bench = await make()
+    bench.function()
+    attempts: list[int] = []
+    read = bench.repository.bodies
+
+    def broken_once(seqs: list[int]) -> dict[int, bytes]:
+        attempts.extend(seqs)
+        if len(attempts) == 1:
+            raise RuntimeError("a bug")
+        return read(seqs)
+
+    monkeypatch.setattr(bench.repository, "bodies", broken_once)
+    await bench.send(b'{"n":1}')
+    await eventually(lambda: len(attempts) == 1)
+    [line] = bench.queue._lanes._lanes.values()
+    await eventually(lambda: not line.loading)
+    await bench.heart.time.advance(5.1)
+    await bench.over()
+    assert bench.tries == [(b'{"n":1}', 0)]
+
+
 @pytest.mark.parametrize("kept", [QUEUE, {}])
 async def test_an_event_whose_body_is_missing_on_disk_is_given_up_and_not_run(
     make: Make, monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]

@@ -11,7 +11,8 @@ from sandbox.errors import EngineError, NotFoundError, RequestError
 from sandbox.events.dead_letters import error_of
 from sandbox.events.model import QueuedEvent
 from sandbox.events.retry import Fault, fault_of, next_try
-from sandbox.functions.model import Bootstrap, EventInvokeConfig, FunctionStatus
+from sandbox.functions.model import EventInvokeConfig, FunctionStatus
+from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns

@@ -280,6 +280,24 @@ async def test_an_event_terminated_while_its_failure_is_being_stored_is_not_trie
     assert len(bench.tries) == 1
 
 
+async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_waiting(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench: Bench = await make()
+    bench.function()
+    bench.answer = lambda event: None
+    request_id = await bench.send()
+    await eventually(lambda: len(bench.tries) == 1)
+
+    async def broken(*_: Any, **__: Any) -> bool:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(bench.queue._settlement, "conclude", broken)
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    assert bench.queue.depth == 0
+    assert [event.request_id for event in bench.on_disk()] == [request_id]
+
+
 async def test_a_graceful_end_is_a_signal_to_the_bootstrap_which_decides(make: Make) -> None:
     bench: Bench = await make()
     bench.function(**TRACED)

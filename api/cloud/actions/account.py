@@ -44,6 +44,7 @@ class AccountActions:
         self._quotas = quotas
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {"GetAccount": modelled(GetAccountRequest, self.get_account)}
 
     async def get_account(self, _request: GetAccountRequest) -> Fields:

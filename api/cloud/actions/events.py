@@ -42,6 +42,7 @@ class EventActions:
         self._traces = traces
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "UpdateFunctionEventInvokeConfig": modelled(
                 UpdateFunctionEventInvokeConfigRequest, self.update_config

@@ -56,6 +56,7 @@ class FunctionActions:
         self._packages = packages
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "CreateFunction": rehearsable(CreateFunctionRequest, self.create),
             "GetFunction": modelled(GetFunctionRequest, self.get),
