@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.clients.client import as_json
-from tests.e2e.product import bash_runtime, make_zip
+from tests.e2e.product import bash_runtime
 from tests.support.waiting import wait_until
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from tests.clients.client import Client
@@ -24,11 +24,7 @@ WORD = '$(cat "${PYTHONPATH##*:}/word" 2>/dev/null)'
 def package(generation: str) -> str:
     """Code which tells its generation, its environment, its layer and its event."""
     handler = f'echo "at work" >&2; printf "%s" "{generation}|$GREETING|{WORD}|$1"'
-    return zipped({"bootstrap": bash_runtime(handler)})
-
-
-def zipped(files: dict[str, str | bytes]) -> str:
-    return base64.b64encode(make_zip(files)).decode()
+    return zip_text({"bootstrap": bash_runtime(handler)})
 
 
 class Life:
@@ -68,7 +64,7 @@ class Life:
             "PublishLayerVersion",
             LayerName=self.layer,
             CompatibleRuntimes=["CustomRuntime"],
-            Content={"ZipFile": zipped({"word": "from a layer"})},
+            Content={"ZipFile": zip_text({"word": "from a layer"})},
         )
         assert published["LayerVersion"] == 1
         self.call(

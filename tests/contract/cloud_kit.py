@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import json
 import socket
-import zipfile
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,9 +35,10 @@ from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 from tests.contract.listed_codes import require_listed
 from tests.support.clock import FakeClock
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -51,22 +49,6 @@ if TYPE_CHECKING:
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
     from sandbox.packages.package import Package
-
-
-def zip_of(files: Mapping[str, str | bytes] | None = None) -> bytes:
-    """A package; a bare bootstrap unless other files are given."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in (files or {"bootstrap": "#!/bin/bash\nexit 0\n"}).items():
-            info = zipfile.ZipInfo(name)
-            info.create_system = 3
-            info.external_attr = 0o100755 << 16
-            archive.writestr(info, text)
-    return buffer.getvalue()
-
-
-def zip_text(files: Mapping[str, str | bytes] | None = None) -> str:
-    return base64.b64encode(zip_of(files)).decode()
 
 
 class ReadyHost:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import EngineError
-from tests.contract.cloud_kit import running_cloud, zip_text
+from tests.contract.cloud_kit import running_cloud
 from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import Sdk, cloud_at_address
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from api.cloud import coverage_page as fields
 from api.cloud.coverage import FIELDS
 from api.cloud.models import REQUESTS
 from sandbox.errors import EngineError
-from tests.contract.cloud_kit import fields_of, running_cloud, zip_of, zip_text
+from tests.contract.cloud_kit import fields_of, running_cloud
 from tests.contract.coverage_kit import drives, sample_of
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import (
@@ -21,6 +21,7 @@ from tests.contract.sdk_kit import (
     require_complete,
     require_other_sources_refused,
 )
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from tencentcloud.scf.v20180416 import models
 
 from tests.contract.coverage_kit import ObservedClient, note_sent
 from tests.contract.listed_codes import require_listed
-from tests.e2e.product import make_zip
 from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -62,7 +62,7 @@ class Cloud:
 
     def create(self, name: str, bootstrap: str, **params: Any) -> None:
         """A function that is Active."""
-        code = base64.b64encode(make_zip({"bootstrap": bootstrap})).decode()
+        code = base64.b64encode(zip_of({"bootstrap": bootstrap})).decode()
         given = {"Runtime": "CustomRuntime", "Code": {"ZipFile": code}, **params}
         self.call("CreateFunction", FunctionName=name, **given)
         self.active(name, params.get("Namespace", "default"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
@@ -10,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,19 +41,6 @@ done
 def bash_runtime(handler: str = 'echo "$1"', init: str = ":") -> str:
     """A bootstrap whose handler is this piece of bash."""
     return BASH_RUNTIME % {"handler": handler, "init": init}
-
-
-def make_zip(files: Mapping[str, str | bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """A zip with Unix modes, 0755 unless ``modes`` says otherwise."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name)
-            entry.create_system = 3
-            entry.external_attr = (0o100000 | (modes or {}).get(name, 0o755)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-    return target.getvalue()
 
 
 def free_port() -> int:
@@ -169,7 +155,7 @@ class Product:
         response = self.http.post(
             "/functions",
             data={"name": name, **(fields or {}), **more},
-            files={"code": ("code.zip", make_zip(files, modes))},
+            files={"code": ("code.zip", zip_of(files, modes))},
         )
         assert response.status_code == 201, response.text
         view: dict[str, Any] = response.json()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import re
 import secrets
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,23 +19,12 @@ from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
 from tests.support.waiting import eventually
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from sandbox.packages.package import PackageStore
     from sandbox.records.record import LogChunk
     from sandbox.settings import Settings
-
-
-def make_zip(files: dict[str, tuple[str, int]]) -> bytes:
-    """A zip of ``{path: (text, mode)}``, as made on Unix."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, (text, mode) in files.items():
-            info = zipfile.ZipInfo(path)
-            info.create_system = 3
-            info.external_attr = (0o100000 | mode) << 16
-            archive.writestr(info, text)
-    return buffer.getvalue()
 
 
 #: What the static bash of the quick stand-in image has to say about its locale.
@@ -111,9 +98,8 @@ class Rig:
 
     def save(self, bootstrap: str, **files: str) -> str:
         """Keep a package of a bash bootstrap and other files; its digest."""
-        content = {"bootstrap": (f"#!/bin/bash\n{bootstrap}\n", 0o755)}
-        content.update({name: (text, 0o644) for name, text in files.items()})
-        return self.packages.save(make_zip(content)).digest
+        content = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
+        return self.packages.save(zip_of(content, dict.fromkeys(files, 0o644))).digest
 
     def spec(
         self,

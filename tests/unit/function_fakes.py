@@ -13,17 +13,13 @@ from sandbox.functions.service import FunctionService
 from sandbox.packages.package import PackageStore
 from tests.support.clock import FakeClock
 from tests.support.waiting import DEADLINE_S
-from tests.unit.package_kit import BOOTSTRAP, file, make_zip
+from tests.support.zips import package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.functions.model import FunctionVersion
     from sandbox.packages.package import Package
-
-
-def package(text: str = "") -> bytes:
-    return make_zip(BOOTSTRAP, file("text", text.encode()))
 
 
 class FakeRepository:

@@ -21,7 +21,7 @@ from sandbox.settings import Settings
 from sandbox.store.retention import Retention
 from tests.fakes import FakeEngine, echoing
 from tests.support.waiting import eventually
-from tests.unit.function_fakes import package
+from tests.support.zips import package
 
 if TYPE_CHECKING:
     from pathlib import Path

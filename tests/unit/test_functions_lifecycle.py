@@ -15,7 +15,8 @@ from sandbox.packages.keeper import CodeKeeper
 from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
 from tests.support.waiting import eventually
-from tests.unit.function_fakes import Bench, package
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

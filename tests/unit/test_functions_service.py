@@ -16,7 +16,8 @@ from sandbox.functions.model import (
 )
 from sandbox.packages.package import digest_of
 from tests.support.waiting import eventually
-from tests.unit.function_fakes import Bench, package
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -11,7 +11,8 @@ from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import FunctionStatus, instance_key
 from sandbox.functions.versions import VersionService
 from tests.support.waiting import eventually
-from tests.unit.function_fakes import Bench, package
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,9 @@ from sandbox.functions.namespaces import Namespace, Namespaces
 from sandbox.functions.service import FunctionService
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
+from tests.support.zips import package
 from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import Bench, package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from pathlib import Path
