@@ -10,8 +10,9 @@ from sandbox.engine.base import InstanceSpec
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from tests.fakes import FakeContainer, FakeEngine, function
 from tests.support.clock import FakeClock, LoopTime
+from tests.support.engine import FakeContainer, FakeEngine
+from tests.support.functions import function
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push

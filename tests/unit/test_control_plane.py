@@ -19,7 +19,7 @@ from sandbox.pool.pool import Pool
 from sandbox.records.query import RecordQuery
 from sandbox.settings import Settings
 from sandbox.store.retention import Retention
-from tests.fakes import FakeEngine, echoing
+from tests.support.engine import FakeEngine, echoing
 from tests.support.waiting import eventually
 from tests.support.zips import package
 

@@ -10,8 +10,8 @@ import pytest
 from sandbox.errors import ConflictError
 from sandbox.functions.model import Function, TimedProvision
 from sandbox.functions.timers import ProvisionTimers
-from tests.fakes import function
 from tests.support.clock import LoopTime
+from tests.support.functions import function
 from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:

@@ -1,22 +1,12 @@
-"""An engine that lives in memory, and the heart of the sandbox running on it."""
+"""An engine that lives in memory: its containers, and bootstraps in them."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
-from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
-from sandbox.instance.ports import InstanceContext
-from sandbox.invocation import Invocation, Outcome
-from sandbox.packages.model import Bootstrap, CodeRef
-from sandbox.pool.memory_budget import MemoryBudget
-from sandbox.pool.pool import Pool
-from sandbox.settings import Settings
-from tests.support.clock import EPOCH, LoopTime
-from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     import signal
@@ -27,7 +17,6 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.packages.package import Package
-    from sandbox.records.record import LogChunk
 
 
 class FakeContainer:
@@ -189,91 +178,3 @@ class Runtime:
 def echoing(container: FakeContainer) -> None:
     """For ``FakeEngine.on_release``: every instance is an echo."""
     Runtime(container).echo()
-
-
-def function(
-    name: str = "hello",
-    *,
-    digest: str = "c0de",
-    bootstrap: Bootstrap = Bootstrap.OK,
-    epoch: int = 0,
-    **config: Any,
-) -> Function:
-    """An active function with one version; ``config`` as in FunctionConfig."""
-    code = CodeRef(digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap)
-    version = FunctionVersion(
-        config=FunctionConfig(**config), code=code, created_at=EPOCH, modified_at=EPOCH
-    )
-    return Function(
-        name=name,
-        function_id=f"lam-{name}",
-        epoch=epoch,
-        created_at=EPOCH,
-        versions={LATEST: version},
-    )
-
-
-class Heart:
-    """A pool on a fake engine, in a time of its own."""
-
-    def __init__(self, budget_mb: int = 4096, **settings: Any) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.time = LoopTime()
-        self.engine = FakeEngine()
-        self.chunks: list[LogChunk] = []
-        self.settings = Settings(**{"standby": 0, **settings})
-        self.budget = MemoryBudget(budget_mb)
-        self.pool = Pool(
-            self.engine,
-            self.settings,
-            InstanceContext(self.loop, self.time, self.chunks.append),
-            self.budget,
-        )
-
-    def invocation(self, of: Function, event: bytes = b"{}", **more: Any) -> Invocation:
-        invocation = Invocation(of, of.latest, event, new_request_id(), self.loop, **more)
-        invocation.times["received"] = self.time.now()
-        return invocation
-
-    def submit(self, of: Function, event: bytes = b"{}", **more: Any) -> Invocation:
-        invocation = self.invocation(of, event, **more)
-        self.pool.submit(invocation)
-        return invocation
-
-    async def run(self, of: Function, event: bytes = b"{}") -> Outcome:
-        """Submit an event and wait for its outcome."""
-        return await asyncio.wait_for(self.submit(of, event).future, 5)
-
-    async def container(self, number: int) -> FakeContainer:
-        """The container started as number ``number``, once it waits to be released."""
-        await eventually(lambda: len(self.engine.containers) > number)
-        await turns()
-        return self.engine.containers[number]
-
-    async def runtime(self, number: int) -> Runtime:
-        """The bootstrap in that container, once it has been released."""
-        container = await self.container(number)
-        await eventually(lambda: container.released)
-        return Runtime(container)
-
-    def logged(self, request_id: str) -> list[str]:
-        """The lines given to a request."""
-        return [
-            text
-            for chunk in self.chunks
-            if chunk.request_id == request_id
-            for _, text in chunk.lines
-        ]
-
-    async def close(self) -> None:
-        """Stop, and see to it that nothing is left."""
-        await self.pool.close()
-        await turns()
-        assert self.engine.alive == []
-        assert self.pool.instances() == []
-        assert self.pool.by_host == {}
-        assert self.pool.by_peer == {}
-        assert self.budget.reserved_mb == 0
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        timers = cast("Any", self.loop)._scheduled
-        assert [timer for timer in timers if not timer.cancelled()] == []
