@@ -233,7 +233,7 @@ class InvokeOptions:
 
     ``qualifier`` is a version or alias. ``request_id`` is made by the caller of the invoker, so
     that it can be answered before the invocation ends. ``source`` is who sends an asynchronous
-    event, as ``InvokeType`` names it (``sandbox.events.model.SOURCES``).
+    event, as ``InvokeType`` names it (``sandbox.triggers.types.SOURCES``).
     """
 
     request_id: str
