@@ -103,7 +103,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
 async def test_what_is_wrong_about_a_copy_has_a_code_of_the_action(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await cloud.create("failed")
         for params, code in ERRORS:
             given = {"FunctionName": "echo", "NewFunctionName": "copy", **params}

@@ -116,7 +116,7 @@ async def test_a_function_gets_its_layers_in_the_order_in_which_they_are_bound(
         await cloud.create(Layers=bound(("second", 1), ("first", 1)))
         found = await cloud.call("GetFunction", FunctionName="echo")
     one, two = (digest_of({"lib/text": name}) for name in ("first", "second"))
-    assert cloud.host.prepared == [("echo", "$LATEST", (two, one))]
+    assert cloud.engine.prepared == [(hashlib.sha256(zip_of()).hexdigest(), (two, one))]
     assert [layer["LayerName"] for layer in found["Layers"]] == ["second", "first"]
     assert found["Layers"][0]["CompatibleRuntimes"] == RUNTIMES
 

@@ -79,7 +79,8 @@ class FakeContainer:
 class FakeEngine:
     """Starts containers at once, or when ``gate`` is set, or not at all.
 
-    ``failures`` are raised by the next launches, one each. ``on_launch`` is called with what is
+    ``failures`` are raised by the next launches, one each; ``prepare_error`` by each preparation,
+    which ``prepare_gate`` holds back. ``on_launch`` is called with what is
     being launched before the pool is given it; ``on_release`` with what was released.
     """
 
@@ -92,11 +93,14 @@ class FakeEngine:
         self.taken: list[str] = []
         self.forgotten: list[str] = []
         self.failures: list[SandboxError] = []
+        self.prepare_error: SandboxError | None = None
         self.destroy_error: Exception | None = None
         self.on_launch: Callable[[FakeContainer], None] | None = None
         self.on_release: Callable[[FakeContainer], None] | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.prepare_gate = asyncio.Event()
+        self.prepare_gate.set()
         self.destroy_gate = asyncio.Event()
         self.destroy_gate.set()
         self.launches = 0
@@ -116,6 +120,9 @@ class FakeEngine:
         self.taken.append(package.ref.digest)
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
+        await self.prepare_gate.wait()
+        if self.prepare_error is not None:
+            raise self.prepare_error
         self.prepared.append((code_digest, layers))
 
     async def forget(self, code_digest: str) -> None:
