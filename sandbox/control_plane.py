@@ -133,7 +133,7 @@ class ControlPlane:
         self._runtime = runtime
         await self.engine.open(runtime.listen)
         self.budget.total_mb = self.settings.memory_budget_mb or int(
-            self.engine.memory_total_mb * DEFAULT_MEMORY_SHARE
+            sum(self.engine.capacity().values()) * DEFAULT_MEMORY_SHARE
         )
         await self.catalog.open()
         await self.queue.open(self.invoker)

@@ -39,6 +39,13 @@ class LayerBinding(BaseModel):
     version: int
 
 
+class DeadLetterView(BaseModel):
+    """The queue of a ``DeadLetterConfig``."""
+
+    type: str
+    name: str
+
+
 class FunctionView(BaseModel):
     """One version of a function. ``memory`` is in MB, the timeouts in seconds."""
 
@@ -57,6 +64,8 @@ class FunctionView(BaseModel):
     init_timeout: int
     environment: dict[str, str]
     layers: list[LayerBinding] = Field(description="in the order in which they are merged")
+    traced: bool = Field(description="TraceEnable")
+    dead_letter: DeadLetterView | None = Field(description="where events go that are given up")
     kept: dict[str, Any] = Field(description="fields that change nothing here, as they were given")
     code: CodeView | None
     created_at: float
@@ -81,6 +90,8 @@ class FunctionView(BaseModel):
                 "init_timeout": 65,
                 "environment": {"GREETING": "hello"},
                 "layers": [],
+                "traced": False,
+                "dead_letter": None,
                 "kept": {},
                 "code": {
                     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -99,6 +110,7 @@ class FunctionView(BaseModel):
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
         """The view of one version: during an update, of what was asked for last."""
         config, code = version.wanted.config, version.wanted.code
+        queue = config.dead_letter
         return cls(
             namespace=function.namespace,
             name=function.name,
@@ -118,6 +130,8 @@ class FunctionView(BaseModel):
             init_timeout=config.init_timeout_s,
             environment=config.environment,
             layers=[LayerBinding(name=ref.name, version=ref.version) for ref in config.layers],
+            traced=config.traced,
+            dead_letter=DeadLetterView(type=queue.type, name=queue.name) if queue.exists else None,
             kept=config.kept,
             code=CodeView(
                 sha256=code.digest,

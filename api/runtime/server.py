@@ -31,10 +31,11 @@ class InstanceLookup(Protocol):
 class RuntimeServer:
     """Opens the runtime API on the addresses that the engine names, and finds instances.
 
-    An instance is known by the host name it was given, which is also its secret; the name counts
-    only from that instance's own address. A client that sends no such name (HTTP/1.0, a client
-    with an address built in) is known by its address. On loopback, where all callers have the
-    same address, the one that was called takes its place: each instance has its own there.
+    An instance is known by the host name it was given, which is also its secret. The name counts
+    only from that instance's own address, where the engine can tell that. A client that sends no
+    such name (HTTP/1.0, a client with an address built in) is known by its address. On loopback,
+    where all callers have the same address, the one that was called takes its place: each instance
+    has its own there.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class RuntimeServer:
         return server
 
     def find(self, host: str, peer: str) -> Instance | None:
-        """The instance that ``host`` names, if ``peer`` is its address."""
+        """The instance that ``host`` names, if ``peer`` is its address or it has none."""
         instance = self._pool.by_host.get(host)
         if instance is None:
             return None if host.endswith(".scf") else self._pool.by_peer.get(peer)
         container = instance.container
-        return instance if container is not None and container.peer == peer else None
+        return instance if container is not None and container.peer in (None, peer) else None
 
     async def close(self) -> None:
         """Take no more connections."""

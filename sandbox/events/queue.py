@@ -137,7 +137,7 @@ class EventQueue:
             source=options.source,
             routing_key=json.dumps(options.routing_key) if options.routing_key else "",
             accepted_at=self._clock.now(),
-            traced=version.config.traced,
+            traced=version.config.keeps_event_states,
             size=len(event),
             body=event,
         )
@@ -160,7 +160,7 @@ class EventQueue:
 
     async def _overflow(self, event: QueuedEvent, version: FunctionVersion) -> None:
         message = f"the queue of asynchronous events is at its limit of {self._limit}"
-        if not version.config.dead_letter_queue:
+        if not version.config.dead_letter.exists:
             raise LimitError(
                 f"{message}: send fewer, or give the function a DeadLetterConfig",
                 "LimitExceeded.Quota",

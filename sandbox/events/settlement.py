@@ -168,7 +168,7 @@ class Settlement:
 
     async def _give_up(self, event: QueuedEvent, status: int, target: Target) -> None:
         config = target.config
-        body = await self._bodies.of(event) if config and config.dead_letter_queue else b""
+        body = await self._bodies.of(event) if config and config.dead_letter.exists else b""
         policy = target.function.event_invoke if target.function else EventInvokeConfig()
         now = self._clock.now()
         letter = dead_letter(event, body, config, status, policy.msg_ttl_s, now, self._settings)

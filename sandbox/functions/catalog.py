@@ -1,4 +1,4 @@
-"""Functions and all that belongs to them, put together: each knows of the others what it needs."""
+"""Makes the services for functions and all that belongs to them, and connects them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CatalogTables(NamedTuple):
-    """Where everything is kept for good."""
+    """Where each kind of record is saved."""
 
     functions: FunctionRepository
     layers: CollectionTable[Layer]
@@ -34,7 +34,7 @@ class CatalogTables(NamedTuple):
 
 
 class CatalogHost(ServiceHost, ConcurrencyHost, Demands, Protocol):
-    """What functions need of the pool and its engine."""
+    """What the services need of the pool and its engine."""
 
 
 class Catalog:
@@ -49,6 +49,7 @@ class Catalog:
         clock: Clock,
         settings: Settings,
     ) -> None:
+        """Nothing is read before ``open``."""
         self.registry = FunctionRegistry(tables.functions)
         self.layers = Layers(tables.layers)
         self.namespaces = Namespaces(
@@ -74,14 +75,14 @@ class Catalog:
         )
 
     async def open(self) -> None:
-        """Load everything that was saved; go on with what was interrupted."""
+        """Load everything that was saved, and resume what was interrupted."""
         await self.namespaces.load()
         await self.layers.load()
         await self.functions.open()
         self.provision_timers.open()
 
     async def close(self) -> None:
-        """Stop what is under way; the next start takes it up again."""
+        """Stop what is under way. The next start resumes it."""
         await self.provision_timers.close()
         await self.concurrency.close()
         await self.versions.close()

@@ -1,4 +1,4 @@
-"""Creating, updating, deleting and finding functions."""
+"""Creates, updates, deletes and finds functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
-from sandbox.errors import ConflictError, DryRunDone, NotFoundError
+from sandbox.errors import (
+    ConflictError,
+    DryRunDone,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitExceeded,
+    NotFoundError,
+    ResourceNotFound,
+)
 from sandbox.functions import rules
 from sandbox.functions.changes import (
     ConfigChange,
@@ -44,21 +52,20 @@ if TYPE_CHECKING:
     from sandbox.functions.registry import FunctionRegistry, Key
     from sandbox.packages.package import PackageStore
 
-#: A finished step whose result cannot be saved is tried again this often, seconds.
+#: A result that cannot be saved is saved again this often, seconds.
 SAVE_AGAIN_S = 1.0
 
 
 def _no_layer(ref: LayerRef) -> LayerRef:
-    raise NotFoundError(f"there is no layer {ref.name}", "ResourceNotFound.Layer")
+    raise NotFoundError(f"there is no layer {ref.name}", ResourceNotFound.LAYER)
 
 
 class FunctionService:
-    """What the APIs and the invoker call. Errors carry the platform's codes.
+    """Changes and finds functions, for the APIs and the invoker. Errors carry the platform's codes.
 
-    Creating and updating answer as soon as the wish is durable; a background step, owned here,
-    makes it ready on the ``host`` and turns the status to Active or to a failure. A step that a
-    crash interrupted is taken up again by ``open``. What was begun is completed even when the
-    caller goes away.
+    ``create`` and the updates return as soon as the change is saved. A background step (see
+    ``Rollout``) then prepares it on the ``host``, and the status becomes Active or failed. ``open``
+    resumes the steps that a crash interrupted. A change is completed even if its caller goes away.
     """
 
     def __init__(
@@ -75,6 +82,8 @@ class FunctionService:
         draw: Callable[[], float] = random.random,
         save_again_s: float = SAVE_AGAIN_S,
     ) -> None:
+        """``bind_layer`` fills in a layer's package or raises. ``layer_packages`` are the packages
+        that layers need. ``draw`` gives random numbers from 0 up to 1 for shares of traffic."""
         self._registry = registry
         self._clock = clock
         self.code = CodeKeeper(packages, host, lambda: registry.digests() | layer_packages())
@@ -87,7 +96,7 @@ class FunctionService:
         self._tasks = TaskOwner()
 
     async def open(self) -> None:
-        """Load all functions, go on with what was interrupted, drop unused packages."""
+        """Load all functions, resume what was interrupted, drop unused packages."""
         await self._registry.load()
         await self.code.sweep()
         for function in self._registry.all():
@@ -96,7 +105,7 @@ class FunctionService:
                 self.rollout.bring_up(function, version)
 
     async def close(self) -> None:
-        """Stop the rollouts under way; the next start takes them up again."""
+        """Stop the rollouts under way. The next start resumes them."""
         await self.code.close()
         await self._tasks.cancel()
         await self.rollout.close()
@@ -115,14 +124,13 @@ class FunctionService:
         qualifier: str = LATEST,
         routing_key: Mapping[str, str] | None = None,
         *,
-        code: str = "ResourceNotFound.Qualifier",
+        code: str = ResourceNotFound.QUALIFIER,
     ) -> tuple[Function, FunctionVersion]:
         """The function and the version that ``qualifier`` names.
 
-        An alias leads to its main version; given the ``routing_key`` of an invocation (an empty
-        one counts), to where its shares or rules lead this one. ``ResourceNotFound.FunctionName``
-        without the one; error ``code`` without the other (GetFunction has
-        ``ResourceNotFound.Version`` for it).
+        Without ``routing_key`` an alias leads to its main version. With one, even an empty one, its
+        shares or rules decide. ``ResourceNotFound.FunctionName`` when there is no such function,
+        ``code`` when there is no such version or alias.
         """
         function = self._registry.get(namespace, name)
         version = function.versions.get(qualifier)
@@ -145,11 +153,11 @@ class FunctionService:
         advice = "update its code" if reasons else "wait until its Status is Active"
         raise ConflictError(
             f"the function is {version.status}{f' ({reasons})' if reasons else ''}: {advice}",
-            "FailedOperation.FunctionStatusError",
+            FailedOperation.FUNCTION_STATUS_ERROR,
         )
 
     def uses_layer(self, layer: str, number: int) -> bool:
-        """Whether a version of some function is bound to this version of a layer, or about to."""
+        """Whether a version of some function is bound, or about to be bound, to a layer version."""
         return any(
             (ref.name, ref.version) == (layer, number)
             for function in self._registry.all()
@@ -158,18 +166,15 @@ class FunctionService:
         )
 
     def list(self, namespace: str = DEFAULT_NAMESPACE, query: Query = ALL) -> Page:
-        """The functions of a namespace that ``query`` asks for.
-
-        ``ResourceNotFound.Namespace``, and the errors of ``Query``.
-        """
+        """The functions of a namespace that ``query`` asks for. ``ResourceNotFound.Namespace``."""
         self.require_namespace(namespace)
         return query.run(self._registry.in_namespace(namespace))
 
     async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
-        """Wait until no version of the function is Creating, Updating or Publishing, ``within_s``
-        seconds at most.
+        """Wait until no version of the function is Creating, Updating or Publishing.
 
-        Returns it as it then is; ``ResourceNotFound.FunctionName`` if it is deleted meanwhile.
+        Waits ``within_s`` seconds at most, and returns the function as it is then.
+        ``ResourceNotFound.FunctionName`` if it is deleted meanwhile.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -190,11 +195,11 @@ class FunctionService:
         kept: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Function:
-        """Make a function out of a zip. It is Creating when this returns, and durable.
+        """Make a function of a zip. It is saved, and Creating, when this returns.
 
         Errors: those of ``rules`` and ``package``, ``ResourceNotFound.{Namespace,Layer}``,
-        ``ResourceInUse.FunctionName``, ``LimitExceeded.Function``; with ``dry_run`` always one:
-        ``DryRunDone`` when there is no other.
+        ``ResourceInUse.FunctionName``, ``LimitExceeded.Function``. With ``dry_run`` it always
+        raises: ``DryRunDone`` when nothing else is wrong.
         """
         rules.check_names(namespace, name)
         rules.check_config(config)
@@ -212,11 +217,11 @@ class FunctionService:
         return await self._tasks.finish(create())
 
     async def place(self, function: Function, *, override: bool = False) -> Function:
-        """Save a new function whose packages are kept already, and make it ready.
+        """Save a new function whose packages are saved already, and prepare it.
 
-        With ``override`` it takes the place of one of the same name. Errors as in ``create``.
+        With ``override`` it replaces a function of the same name. Errors as in ``create``.
         """
-        with self.code.holding(function.digests):  # from now on, not from the task's first step on
+        with self.code.holding(function.digests):  # at once, not from the task's first step on
             return await self._tasks.finish(self._place(function, override))
 
     async def update_code(
@@ -231,11 +236,11 @@ class FunctionService:
     ) -> Function:
         """Replace the code of ``$LATEST``; the old code serves until the new one is ready.
 
-        ``change`` is made along with it, ``publish`` makes it a version once it is ready. Errors:
-        those of ``package``, ``FailedOperation.UpdateFunctionCode`` while it is being created or
-        updated; with ``dry_run`` always one, as in ``create``.
+        ``change`` is made with it. With ``publish`` it becomes a version once it is ready. Errors:
+        those of ``package``, ``FailedOperation.UpdateFunctionCode`` while the function is created
+        or updated. With ``dry_run`` it always raises, as ``create`` does.
         """
-        code = "FailedOperation.UpdateFunctionCode"
+        code = FailedOperation.UPDATE_FUNCTION_CODE
         require_settled(self.get(namespace, name), code)
         change = change or ConfigChange()
 
@@ -246,7 +251,7 @@ class FunctionService:
                     require_settled(function, code)
                     config = change.apply(function.latest.config)
                     rules.check_handler(config.handler)
-                    rules.check_total_size(ref, config.layers, "InvalidParameterValue.ZipFile")
+                    rules.check_total_size(ref, config.layers, InvalidParameterValue.ZIP_FILE)
                     return Candidate(config=config, code=ref, publish=publish)
 
                 return await self._update((namespace, name), wanted, dry_run)
@@ -265,15 +270,15 @@ class FunctionService:
         """Change the configuration of ``$LATEST``; the old one serves until the new one is ready.
 
         Errors: those of ``rules``, ``ResourceNotFound.Layer``,
-        ``FailedOperation.UpdateFunctionConfiguration`` while it is being created or updated; with
-        ``dry_run`` always one, as in ``create``.
+        ``FailedOperation.UpdateFunctionConfiguration`` while the function is created or updated.
+        With ``dry_run`` it always raises, as ``create`` does.
         """
 
         async def update() -> Function:
             with ExitStack() as held:
 
                 def wanted(function: Function) -> Candidate:
-                    require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
+                    require_settled(function, FailedOperation.UPDATE_FUNCTION_CONFIGURATION)
                     config = change.apply(function.latest.config)
                     rules.check_config(config)
                     config, code = self._bound(config), function.latest.code
@@ -289,24 +294,25 @@ class FunctionService:
     async def update_event_invoke(
         self, namespace: str, name: str, config: EventInvokeConfig
     ) -> Function:
-        """Change how asynchronous events are retried; it counts from the next failure on.
+        """Change how asynchronous events are retried, from the next failure on.
 
         Errors: ``LimitExceeded.{RetryNum,MsgTTL}``, ``InvalidParameterValue.AsyncTriggerConfig``,
-        ``FailedOperation.FunctionVersionStatusNotActive`` while it is being created or updated.
+        ``FailedOperation.FunctionVersionStatusNotActive`` while the function is created or updated.
         """
         rules.check_event_invoke(config)
 
         def changed(function: Function) -> Function:
-            require_settled(function, "FailedOperation.FunctionVersionStatusNotActive")
+            require_settled(function, FailedOperation.FUNCTION_VERSION_STATUS_NOT_ACTIVE)
             return function.model_copy(update={"event_invoke": config})
 
         return await self._tasks.finish(self._registry.change((namespace, name), changed))
 
     async def delete(self, namespace: str, name: str) -> None:
-        """Delete a function with all its versions, in whatever state it is.
+        """Delete a function with all its versions, whatever its state.
 
         It is gone when this returns. Its instances end in the background, busy ones after their
-        event; then its packages go, unless another function uses them.
+        event. Then its packages are dropped, unless another function uses them.
+        ``ResourceNotFound.FunctionName``.
         """
         await self._tasks.finish(self._delete((namespace, name)))
 
@@ -355,7 +361,7 @@ class FunctionService:
         def edit(before: Function) -> Function:
             candidate = wanted(before)
             if candidate.publish:
-                require_room_for_version(before, "LimitExceeded")
+                require_room_for_version(before, LimitExceeded.GENERAL)
             if dry_run:
                 raise DryRunDone
             return begun(before, candidate, self._clock.now())
@@ -383,14 +389,14 @@ class FunctionService:
         if not self._namespace_exists(namespace):
             raise NotFoundError(
                 f"there is no namespace {namespace}: use {DEFAULT_NAMESPACE}, or create it",
-                "ResourceNotFound.Namespace",
+                ResourceNotFound.NAMESPACE,
             )
 
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
-        """``config`` with its layers looked up, those that were not before.
+        """``config`` with every layer looked up that was not looked up before.
 
-        Hold their packages at once, and until the function that has them is saved: until then
-        nothing else keeps a layer version, and with it its package, from being deleted.
+        The caller must hold their packages at once, and until the function is saved. Until then
+        nothing else keeps a layer version, and its package, from being deleted.
         """
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})

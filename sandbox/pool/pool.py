@@ -1,6 +1,7 @@
-"""Which instance takes an event: a warm one, one standing by, a new one; else wait, or refuse.
+"""Gives each event to an instance: a warm one, one standing by, or a new one.
 
-Decisions are made without awaiting; what they call for (engine calls) is done in tasks after.
+An event for which there is none waits, and is refused in the end. Decisions never await. The
+engine calls that follow from them run in tasks.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: How often expiry and memory are looked at, seconds.
+#: How often the pool looks at expiry and memory. Seconds.
 TICK_S = 0.1
-#: A used standing-by instance is replaced this long after, so as not to slow the cold start.
+#: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
+#: Seconds.
 REPLACE_AFTER_S = 0.25
-#: To remove containers takes the engine most of a machine. While instances are stopped in close
-#: order (many timeouts at once), that would hold up the answers of the next ones: so it begins when
-#: none has been stopped for a moment, and after the second figure in any case. Seconds.
+#: Removing containers keeps the engine busy. When many instances stop at once (many timeouts), that
+#: would delay the answers of the last ones. So a removal waits until no instance has been stopped
+#: for the first figure, and never longer than the second. Seconds.
 CALM_S = 0.02
 CALM_WITHIN_S = 0.2
 STOPPING = "the sandbox is stopping"
@@ -50,24 +52,25 @@ STOPPING = "the sandbox is stopping"
 class Pool:
     """Owns every instance of the installation.
 
-    The invoker submits invocations; the engine starts what is missing; the runtime API finds
-    instances by the name or the address of their container.
+    The invoker submits invocations, and the engine starts what is missing. The runtime API finds
+    instances by the name of their container (``by_host``) or by its address (``by_peer``).
     """
 
     def __init__(
         self,
         engine: Engine,
         settings: Settings,
-        surroundings: InstanceContext,
+        context: InstanceContext,
         budget: MemoryBudget,
     ) -> None:
+        """``context`` is handed on to every instance. A ticker runs until ``close``."""
         self.budget = budget
         self.by_host: dict[str, Instance] = {}
         self.by_peer: dict[str, Instance] = {}
         self._engine = engine
         self._settings = settings
-        self._surroundings = surroundings
-        self._loop = surroundings.loop
+        self._context = context
+        self._loop = context.loop
         self._groups = GroupIndex()
         self._group_of = self._groups.group_of
         self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
@@ -85,8 +88,8 @@ class Pool:
             return
         group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
-        if group.idle:
-            group.idle.pop().dispatch(invocation)
+        if group.with_room:
+            group.dispatch(invocation)
         elif group.standby:
             self._release(group, group.standby.pop(), invocation)
         else:
@@ -98,26 +101,26 @@ class Pool:
             self._scaler.grow(group)
 
     def has_room(self, function: Function, version: FunctionVersion) -> bool:
-        """Whether an event would not have to wait for another to end: what the queue asks.
+        """Whether an event can begin before another one ends. The event queue asks this.
 
-        A function without any instance is let in: its event waits for memory in its turn.
+        A function without any instance is let in. Its event waits for memory in its turn.
         """
         group = self._groups.of(function, version)
-        if group.idle or group.standby:
+        if group.with_room or group.standby:
             return True
         if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
     def withdraw(self, invocation: Invocation) -> None:
-        """An invocation that no instance has taken yet is not to be run any more."""
+        """Do not run an invocation that no instance has taken yet."""
         for group in self._groups:
             if self._leave(group, invocation):
                 return
 
     @property
     def capacity_mb(self) -> int:
-        """The memory of all instances that could run at the same time."""
+        """The memory that all instances may have together, in MB."""
         return self.budget.total_mb
 
     def demands(self, namespace: str) -> Iterator[Demand]:
@@ -135,9 +138,11 @@ class Pool:
         ]
 
     def expect_code(self, digest: str) -> None:
+        """A package with this digest is being checked (``Engine.expect``)."""
         self._engine.expect(digest)
 
     def take_code(self, package: Package) -> None:
+        """An expected package is good (``Engine.take``)."""
         self._engine.take(package)
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
@@ -156,13 +161,13 @@ class Pool:
                 self._scaler.provision(self._groups.of(function, version), count)
 
     def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
-        """How many instances of a version are initialised; why there are not more, if that is not
-        just a matter of time."""
+        """How many instances of a version are initialised, and why there are no more. The reason
+        is empty where more are on their way."""
         group = self._groups.at(namespace, name, version)
         return (0, "") if group is None else (group.available, group.failure)
 
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not kept; busy ones finish first.
+        """End the function's instances whose key is not in ``keep``. Busy ones finish first.
 
         An instance that is being initialised ahead ends too, unless an event waits for it.
         """
@@ -189,24 +194,29 @@ class Pool:
             self._groups.forget_if_empty(group)
 
     async def forget_code(self, digest: str) -> None:
+        """No function uses this package any more (``Engine.forget``)."""
         await self._engine.forget(digest)
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
+        """Give it what waits, else keep it for the next event. A retired group's instance ends."""
         group = self._group_of[instance]
         while group.waiting:
             invocation = group.waiting.popleft()
             if not invocation.over:
                 instance.dispatch(invocation)
-                return
+                if not instance.has_room:
+                    return
         if group.retired or self._closed:
-            instance.stop()
+            if not instance.load:
+                instance.stop()
             return
-        group.idle.append(instance)
+        group.with_room[instance] = self._loop.time()
         if self._scaler.wants_memory:
             self._scaler.start_waiting()
         self.on_room()
 
     def instance_stopping(self, instance: Instance) -> None:
+        """Give it nothing any more, and destroy its container in a task."""
         group = self._group_of[instance]
         group.drop(instance)
         if instance.failure:
@@ -215,10 +225,11 @@ class Pool:
         self._tasks.start(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
+        """Give it to another instance."""
         self.submit(invocation)
 
     async def close(self) -> None:
-        """End every instance; invocations still under way end as canceled."""
+        """End every instance. Invocations under way and events that come later are cancelled."""
         self._closed = True
         self._ticker.cancel()
         self._scaler.close()
@@ -245,19 +256,19 @@ class Pool:
             timeout_s=config.timeout_s,
             init_timeout_s=config.init_timeout_s,
             owner=self,
-            surroundings=self._surroundings,
+            context=self._context,
             recycled_by_failure=config.async_run,
         )
         group.instances.add(instance)
         self._group_of[instance] = group
         try:
             await self._engine.prepare(spec.code_digest, spec.layers)
-            instance.prepared_at = self._surroundings.clock.now()
+            instance.prepared_at = self._context.clock.now()
             container = await self._engine.launch(spec, instance)
             if instance.state is not State.STARTING:
                 await container.destroy()
                 raise EngineError("the container ended as soon as it was started")
-        except Exception as error:  # a task's boundary: the memory is given back whatever it is
+        except Exception as error:  # a task's boundary: any failure gives the memory back
             if isinstance(error, SandboxError):
                 message = error.message
                 log.error("instance_not_started", function=spec.function_name, error=message)
@@ -273,7 +284,8 @@ class Pool:
             return
         group.starting -= 1
         self.by_host[container.runtime_host] = instance
-        self.by_peer[container.peer] = instance
+        if container.peer is not None:
+            self.by_peer[container.peer] = instance
         instance.attach(container)
         self._standing_by(group, instance)
         self.on_room()
@@ -296,13 +308,14 @@ class Pool:
     async def _destroy(self, instance: Instance) -> None:
         if instance.container is not None:
             self.by_host.pop(instance.container.runtime_host, None)
-            self.by_peer.pop(instance.container.peer, None)
+            if instance.container.peer is not None:
+                self.by_peer.pop(instance.container.peer, None)
             try:
                 await self._calm()
                 await instance.container.destroy()
             except SandboxError as error:
                 log.error("instance_not_destroyed", error=error.message)
-            except Exception:  # a task's boundary: the memory is given back whatever it is
+            except Exception:  # a task's boundary: any failure gives the memory back
                 log.exception("instance_not_destroyed")
         instance.removed()
         self._remove(instance)
@@ -319,7 +332,7 @@ class Pool:
     def _remove(self, instance: Instance) -> None:
         group = self._group_of.pop(instance, None)
         if group is None:
-            return  # it ended while it was being started: both ways lead here
+            return  # it ended while it started: the launch and the removal both come here
         group.instances.discard(instance)
         self.budget.give_back(instance.spec.memory_mb)
         self._groups.forget_if_empty(group)
@@ -331,7 +344,7 @@ class Pool:
         self, group: InstanceGroup, invocation: Invocation, patience: asyncio.TimerHandle
     ) -> None:
         patience.cancel()
-        self._leave(group, invocation)  # it is still there when its caller went away
+        self._leave(group, invocation)  # it still waits if its caller gave it up
 
     def _leave(self, group: InstanceGroup, invocation: Invocation) -> bool:
         """Take an invocation out of the queue, if it is there."""
@@ -357,7 +370,7 @@ class Pool:
                 instance.sample()
         for group in self._groups.current():
             for instance in group.spare:
-                if now - instance.idle_since > self._settings.idle_timeout:
+                if now - group.with_room[instance] > self._settings.idle_timeout:
                     instance.stop()
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
@@ -365,4 +378,4 @@ class Pool:
 
 
 def _nobody() -> None:
-    """Nobody waits for room."""
+    """Stands for a listener until one is set."""

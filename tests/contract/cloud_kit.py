@@ -133,7 +133,7 @@ class Cloud:
 @asynccontextmanager
 async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud]:
     """The cloud API of a control plane under ``directory``, on an engine in memory."""
-    engine, clock = echo_engine(memory_total_mb=2**20), FakeClock(running=True)
+    engine, clock = echo_engine(memory_mb=2**20), FakeClock(running=True)
     async with running_plane(directory, engine, clock, **settings) as plane:
         invoker = ScriptedInvoker(plane.functions)
         plane.invoker = cast("Any", invoker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import secrets
@@ -18,11 +19,13 @@ from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
+from sandbox.packages.package import PackageStore
 from tests.support.waiting import eventually
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from sandbox.packages.package import PackageStore
+    from collections.abc import AsyncIterator, Callable
+
     from sandbox.records.record import LogChunk
     from sandbox.settings import Settings
 
@@ -68,7 +71,7 @@ class Directory:
     by_peer: dict[str, Instance] = field(default_factory=dict)
     chunks: list[LogChunk] = field(default_factory=list)
 
-    def instance_idle(self, instance: Instance) -> None: ...
+    def instance_has_room(self, instance: Instance) -> None: ...
 
     def instance_stopping(self, instance: Instance) -> None: ...
 
@@ -151,17 +154,37 @@ class Rig:
     async def instance(self, bootstrap: str, function_name: str = "hello") -> Instance:
         """A real instance, standing by, that the runtime API knows."""
         spec = self.spec(self.save(bootstrap), function_name=function_name)
-        surroundings = InstanceContext(
+        context = InstanceContext(
             asyncio.get_running_loop(), SystemClock(), self.directory.chunks.append
         )
         instance = Instance(
-            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, surroundings=surroundings
+            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, context=context
         )
         container = await self.engine.launch(spec, instance)
         self.directory.by_host[container.runtime_host] = instance
-        self.directory.by_peer[container.peer] = instance
+        if container.peer is not None:
+            self.directory.by_peer[container.peer] = instance
         instance.attach(container)
         return instance
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    make: Callable[[Settings, PackageStore], Engine],
+    settings: Settings,
+    leftovers: Callable[[], list[str]],
+) -> AsyncIterator[Rig]:
+    """An engine around which a test can be run; closed then, and asked what it has left."""
+    packages = PackageStore(settings.data_dir / "packages")
+    engine = make(settings, packages)
+    rig = Rig(engine, settings, packages)
+    try:
+        await engine.open(rig.runtime.listen)
+        yield rig
+    finally:
+        await engine.close()
+        await rig.runtime.close()
+    assert leftovers() == []
 
 
 def invocation(event: bytes) -> Invocation:

@@ -38,10 +38,10 @@ def plane_of(
     return ControlPlane(Settings(**given), engine=engine, clock=clock)
 
 
-def echo_engine(memory_total_mb: int = 4096) -> FakeEngine:
+def echo_engine(memory_mb: int = 4096) -> FakeEngine:
     """An engine on which every bootstrap answers an event with the event."""
     engine = FakeEngine()
-    engine.memory_total_mb = memory_total_mb
+    engine.memory_mb = {"fake node": memory_mb}
     engine.on_release = echoing
     return engine
 

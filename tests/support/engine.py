@@ -25,7 +25,9 @@ class FakeContainer:
     def __init__(self, engine: FakeEngine, spec: InstanceSpec, sink: Sink, number: int) -> None:
         self.container_id = f"fake-{number}"
         self.runtime_host = f"{spec.instance_id}.scf"
-        self.peer = f"127.9.{number // 250}.{number % 250 + 1}"
+        self.address = f"127.9.{number // 250}.{number % 250 + 1}"
+        self.peer = None if engine.hides_peers else self.address
+        self.node = "fake node"
         self.port = 0
         self.spec = spec
         self.released = False
@@ -80,13 +82,15 @@ class FakeEngine:
     """Starts containers at once, or when ``gate`` is set, or not at all.
 
     ``failures`` are raised by the next launches, one each; ``prepare_error`` by each preparation,
-    which ``prepare_gate`` holds back. ``on_launch`` is called with what is
-    being launched before the pool is given it; ``on_release`` with what was released.
+    which ``prepare_gate`` holds back. ``on_launch`` is called with what is being launched before
+    the pool is given it; ``on_release`` with what was released. With ``hides_peers`` nobody can
+    tell an instance by its address. ``memory_mb`` is by node.
     """
 
     def __init__(self) -> None:
         self.info = EngineInfo("fake", "1", "no image", "no base", os_parity=False)
-        self.memory_total_mb = 4096
+        self.memory_mb = {"fake node": 4096}
+        self.hides_peers = False
         self.containers: list[FakeContainer] = []
         self.prepared: list[tuple[str, tuple[str, ...]]] = []
         self.expected: list[str] = []
@@ -113,6 +117,9 @@ class FakeEngine:
     async def open(self, listen: Listen) -> None:
         self._listen = listen
 
+    def capacity(self) -> dict[str, int]:
+        return self.memory_mb
+
     def expect(self, code_digest: str) -> None:
         self.expected.append(code_digest)
 
@@ -138,7 +145,7 @@ class FakeEngine:
         if self.failures:
             raise self.failures.pop(0)
         if self._listen is not None:
-            container.server = await self._listen(container.peer)
+            container.server = await self._listen(container.address)
             container.port = cast("Any", container.server).sockets[0].getsockname()[1]
         self.containers.append(container)
         return container

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 class Heart:
     """A pool on a fake engine, in a time of its own."""
 
-    def __init__(self, budget_mb: int = 4096, **settings: Any) -> None:
+    def __init__(
+        self, budget_mb: int = 4096, *, engine: FakeEngine | None = None, **settings: Any
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.time = LoopTime()
-        self.engine = FakeEngine()
+        self.engine = engine or FakeEngine()
         self.chunks: list[LogChunk] = []
         self.settings = Settings(**{"standby": 0, **settings})
         self.budget = MemoryBudget(budget_mb)

@@ -9,6 +9,7 @@ from sandbox.clock import new_request_id
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.store.database import migrate, open_database
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from sandbox.invocation import Outcome
     from sandbox.records.record import InvocationRecord
 
-QUEUE: dict[str, Any] = {"DeadLetterConfig": {"Type": "cmq-queue", "Name": "dead"}}
-TRACED: dict[str, Any] = {"async_run": True, "kept": {"TraceEnable": "TRUE"}}
+QUEUE: dict[str, Any] = {"dead_letter": DeadLetterQueue(type="cmq-queue", name="dead")}
+TRACED: dict[str, Any] = {"async_run": True, "traced": True}
 
 
 class WatchedRepository(EventRepository):

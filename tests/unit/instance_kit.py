@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
+from sandbox.instance.event_session import EventSession
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
@@ -16,6 +17,7 @@ from tests.support.functions import function
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
+    from sandbox.instance.session import SessionFactory
     from sandbox.records.record import LogChunk
 
 MB = 2**20
@@ -27,7 +29,9 @@ class Bench:
     ``time`` moves the timers, ``clock`` is what durations are measured with.
     """
 
-    def __init__(self, *, recycled_by_failure: bool = False) -> None:
+    def __init__(
+        self, *, recycled_by_failure: bool = False, session: SessionFactory = EventSession
+    ) -> None:
         self.time = LoopTime()
         self.clock = FakeClock()
         self.chunks: list[LogChunk] = []
@@ -42,15 +46,16 @@ class Bench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            surroundings=InstanceContext(loop, self.clock, self.chunks.append),
+            context=InstanceContext(loop, self.clock, self.chunks.append),
             recycled_by_failure=recycled_by_failure,
+            session=session,
         )
         self.container = FakeContainer(FakeEngine(), spec, self.instance, 1)
         self._made = 0
 
     # ---- the owner's part
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
         self.idle.append(instance)
 
     def instance_stopping(self, instance: Instance) -> None:

@@ -75,7 +75,7 @@ async def test_a_traced_event_is_running_from_its_acceptance_on(make: Make) -> N
 
 async def test_errors_are_not_retried_with_asynchronous_execution(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(async_run=True, kept={"TraceEnable": "TRUE", **QUEUE})
+    bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
     await bench.over()
@@ -391,7 +391,7 @@ async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> Non
 
 async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(async_run=True, kept={"TraceEnable": "TRUE", **QUEUE})
+    bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: None
     request_id = await bench.send()
     await eventually(lambda: len(bench.tries) == 1)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.allowed_hosts import AllowedHosts
 from api.cloud.wire.request import RawRequest
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
 from api.runtime.protocol import SMALL_BYTES, SMALL_DIGITS
@@ -47,6 +48,7 @@ class _Shared:
     instances: ipaddress.IPv4Network
     keep_awake: Callable[[], None]
     max_body_bytes: int
+    hosts: AllowedHosts
 
 
 class _Running:
@@ -115,6 +117,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._shared = shared
         self._keep_awake = shared.keep_awake
+        self._hosts = shared.hosts
         self._silence = Deadline(self.loop)
         self._body: _Body | None = None
 
@@ -183,7 +186,12 @@ class FastInvokeProtocol(HttpToolsProtocol):
     # ------------------------------------------------------------------ inside
 
     def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
-        if fields.get(b"x-tc-action") not in ACTIONS or b"origin" in fields:
+        if fields.get(b"x-tc-action") not in ACTIONS:
+            return False
+        # What the guard may refuse is left to it, and so is whatever says something twice.
+        if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(self.headers):
+            return False
+        if not self._hosts.allows(fields.get(b"host", b"")):
             return False
         if self.url != b"/" or self.parser.get_method() != b"POST":
             return False
@@ -223,14 +231,16 @@ def fast_invoke_protocol(
     instances: ipaddress.IPv4Network,
     keep_awake: Callable[[], None] = lambda: None,
     max_body_bytes: int = MAX_BODY_BYTES,
+    hosts: AllowedHosts | None = None,
 ) -> type[HttpToolsProtocol]:
     """What uvicorn's ``http`` setting takes: it is called once for every connection.
 
     ``instances`` is the instances' address range: connections that come from there, or arrive on
     it, are closed, because a function may reach the runtime API and not the control API.
-    ``keep_awake`` is called for every Invoke and for its answer.
+    ``keep_awake`` is called for every Invoke and for its answer. ``hosts`` are the names that the
+    sandbox may be called by.
     """
-    shared = _Shared(api, instances, keep_awake, max_body_bytes)
+    shared = _Shared(api, instances, keep_awake, max_body_bytes, hosts or AllowedHosts())
     return cast("type[HttpToolsProtocol]", partial(FastInvokeProtocol, shared))
 
 
