@@ -35,8 +35,8 @@ def record(request_id: str, status: int = 200, **changes: Any) -> InvocationReco
 
 
 def keep(cloud: Cloud, *records: InvocationRecord) -> None:
-    chunks = [
-        LogChunk(item.request_id, "i-1", number, [(item.started_at, f"line of {item.request_id}")])
-        for number, item in enumerate(records)
-    ]
-    cloud.records.insert(records, chunks)
+    """Put the records where the API finds them, with a log of one line each."""
+    for number, item in enumerate(records):
+        line = (item.started_at, f"line of {item.request_id}")
+        cloud.plane.writer.put(item)
+        cloud.plane.writer.put_log(LogChunk(item.request_id, "i-1", number, [line]))

@@ -10,7 +10,8 @@ from api.cloud import times
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
 from tests.e2e.async_kit import HANDLES_SIGTERM
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -49,9 +50,9 @@ def events(later: Cloud) -> Events:
     later.call("PublishVersion", **WHERE)
     later.active("several", "later", "1")
     finished = later.send("several", '"well"', Namespace="later")
-    eventually(lambda: later.status(finished) == ("FINISHED", 200))
+    wait_until(lambda: later.status(finished) == ("FINISHED", 200))
     failed = later.send("several", '"fail"', Namespace="later", Qualifier="1")
-    eventually(lambda: later.status(failed) == ("FAILED", 430))
+    wait_until(lambda: later.status(failed) == ("FAILED", 430))
     return Events(later, finished, failed)
 
 
@@ -134,12 +135,12 @@ def test_an_event_is_ended_where_it_is_and_nowhere_else(later: Cloud) -> None:
     later.create("ended", HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send("ended", Namespace="later")
     assert later.status(request_id) == ("RUNNING", 202)
-    eventually(lambda: "working" in log_of(later, "ended", request_id), within=20)
+    wait_until(lambda: "working" in log_of(later, "ended", request_id))
     which = {"FunctionName": "ended", "InvokeRequestId": request_id, "GraceShutdown": True}
     assert later.error("TerminateAsyncEvent", **which) == "ResourceNotFound.Function"
     assert later.status(request_id) == ("RUNNING", 202)
     later.call("TerminateAsyncEvent", **which, Namespace="later")
-    eventually(lambda: later.status(request_id) == ("FINISHED", 200))
+    wait_until(lambda: later.status(request_id) == ("FINISHED", 200))
     assert "Signal received successfully" in log_of(later, "ended", request_id)
 
 
@@ -148,7 +149,7 @@ def test_without_grace_an_event_is_aborted_at_once(later: Cloud, graceful: bool 
     name = f"aborted-{graceful}".lower()
     later.create(name, HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send(name, Namespace="later")
-    eventually(lambda: "working" in log_of(later, name, request_id), within=20)
+    wait_until(lambda: "working" in log_of(later, name, request_id))
     which = {"FunctionName": name, "InvokeRequestId": request_id, "Namespace": "later"}
     later.call("TerminateAsyncEvent", **which, GraceShutdown=graceful)
     assert later.status(request_id) == ("ABORTED", 499)
@@ -178,7 +179,7 @@ def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: Cl
 
     request_id = later.send("retried", '"fail"', Namespace="later")
     asked = {"namespace": "later", "function": "retried"}
-    [letter] = eventually(
+    [letter] = wait_until(
         lambda: later.product.http.get("/dead-letters", params=asked).json()["dead_letters"]
     )
     assert letter["request_id"] == request_id

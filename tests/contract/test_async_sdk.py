@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -20,7 +21,7 @@ EVENTS = {"RetryConfig": [{"RetryNum": 1}], "MsgTTL": 3600}
 
 
 def becomes(cloud: Cloud, request_id: str, status: str, code: int) -> None:
-    eventually(lambda: cloud.status(request_id) == (status, code))
+    wait_until(lambda: cloud.status(request_id) == (status, code))
 
 
 def test_an_event_is_answered_with_its_id_and_run_later(cloud: Cloud) -> None:
@@ -34,7 +35,7 @@ def test_a_failing_event_is_retried_under_its_id_and_becomes_a_dead_letter(cloud
     queue = {"Type": "cmq-queue", "Name": "dead"}
     cloud.create("failing", FAILING, DeadLetterConfig=queue)
     request_id = cloud.send("failing", '{"n": 1}')
-    [letter] = eventually(lambda: letters(cloud, "failing"))
+    [letter] = wait_until(lambda: letters(cloud, "failing"))
     assert letter["request_id"] == request_id
     assert (letter["queue_type"], letter["queue_name"]) == ("cmq-queue", "dead")
     assert letter["dropped"] is False
@@ -52,12 +53,12 @@ def test_a_dead_letter_can_be_redriven_and_deleted_by_rest(cloud: Cloud) -> None
         AsyncTriggerConfig={"RetryConfig": [{"RetryNum": 0}], "MsgTTL": 60},
     )
     first = cloud.send("redriven")
-    eventually(lambda: letters(cloud, "redriven"))
+    wait_until(lambda: letters(cloud, "redriven"))
     http = cloud.product.http
     answer = http.post(f"/dead-letters/{first}/redrive")
     assert answer.status_code == 202
     second = answer.json()["request_id"]
-    [letter] = eventually(lambda: letters(cloud, "redriven", second))
+    [letter] = wait_until(lambda: letters(cloud, "redriven", second))
     assert letter["message"]["Body"]["RetryNum"] == 0
     assert http.delete(f"/dead-letters/{second}").status_code == 204
     assert letters(cloud, "redriven") == []
@@ -192,7 +193,7 @@ def test_a_running_event_is_terminated_with_its_instance(cloud: Cloud) -> None:
     assert cloud.request_status("endless", request_id).RetCode == 1
     cloud.call("TerminateAsyncEvent", FunctionName="endless", InvokeRequestId=request_id)
     assert cloud.status(request_id) == ("ABORTED", 499)
-    eventually(lambda: cloud.product.instances("endless") == [])
+    wait_until(lambda: cloud.product.instances("endless") == [])
     [item] = cloud.call(
         "GetFunctionLogs", FunctionName="endless", FunctionRequestId=request_id
     ).Data

@@ -11,7 +11,7 @@ from api.cloud.wire.request import RawRequest
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.status import error_object
 from tests.contract.cloud_kit import Cloud, running_cloud
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

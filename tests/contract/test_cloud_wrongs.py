@@ -11,10 +11,11 @@ import pytest
 
 from api.cloud.coverage import FIELDS
 from sandbox.errors import NotFoundError
-from tests.contract.cloud_kit import Cloud, running_cloud, zip_text
+from tests.contract.cloud_kit import Cloud, running_cloud
 from tests.contract.coverage_kit import paths_of, sample_of, types_of
 from tests.contract.listed_codes import require_listed
 from tests.contract.record_kit import keep, record
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.coverage_kit import drives
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None
 
         runs = threading.Thread(target=first)
         runs.start()
-        eventually(lambda: any(i["state"] == "busy" for i in cloud.product.instances("narrow")))
+        wait_until(lambda: any(i["state"] == "busy" for i in cloud.product.instances("narrow")))
         message = "Function [ narrow ] concurrency exceeded reserved quota 128 MB"
         assert refused(cloud, "narrow", ClientContext=event) == message
         gate.listen()
@@ -114,9 +115,9 @@ def test_an_asynchronous_event_over_quota_is_tried_again_and_does_not_count_as_a
     cloud.create("later", bash_runtime())
     cloud.call("PutReservedConcurrencyConfig", FunctionName="later", ReservedConcurrencyMem=0)
     request_id = cloud.send("later", '{"n":1}')
-    eventually(lambda: (found := cloud.request_status("later", request_id)) and found.RetCode != 1)
+    wait_until(lambda: (found := cloud.request_status("later", request_id)) and found.RetCode != 1)
     cloud.call("DeleteReservedConcurrencyConfig", FunctionName="later")
-    eventually(lambda: cloud.request_status("later", request_id).RetCode == 0)
+    wait_until(lambda: cloud.request_status("later", request_id).RetCode == 0)
     assert cloud.request_status("later", request_id).RetryNum == 0
 
 
@@ -130,7 +131,7 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     assert cloud.product.instances("ready") == []
     room = cloud.call(PROVISIONED[1], **which).UnallocatedConcurrencyNum
     cloud.call(PROVISIONED[0], **put)
-    eventually(provisioned(cloud, "ready"))
+    wait_until(provisioned(cloud, "ready"))
     states = [(i["state"], i["version"]) for i in cloud.product.instances("ready")]
     assert states == [("idle", "1"), ("idle", "1")]
     found = cloud.call(PROVISIONED[1], **which)
@@ -147,7 +148,7 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
         "ProvisionedType": "Default",
     }
     cloud.call(PROVISIONED[0], **put, TriggerActions=[later])
-    eventually(lambda: allocated(cloud, "ready").AllocatedProvisionedConcurrencyNum == 1)
+    wait_until(lambda: allocated(cloud, "ready").AllocatedProvisionedConcurrencyNum == 1)
     [timer] = cloud.call(PROVISIONED[1], **which).Allocated[0].TriggerActions
     assert timer._serialize() == later
     cloud.call("Invoke", FunctionName="ready", Qualifier="1", LogType="Tail")
@@ -161,7 +162,7 @@ def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
     published(cloud, "crashing", bash_runtime("exit 3"))
     put = {"FunctionName": "crashing", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(provisioned(cloud, "crashing"))
+    wait_until(provisioned(cloud, "crashing"))
     [before] = cloud.product.instances("crashing")
     error = json.loads(invoke(cloud, "crashing", Qualifier="1").ErrMsg)
     assert error["statusCode"] == 439
@@ -170,7 +171,7 @@ def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
         ready = [i for i in cloud.product.instances("crashing") if i["state"] == "idle"]
         return bool(ready) and ready[0]["instance_id"] != before["instance_id"]
 
-    eventually(replaced)
+    wait_until(replaced)
     assert allocated(cloud, "crashing").Status == "Done"
 
 
@@ -178,7 +179,7 @@ def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(cloud
     published(cloud, "broken", "#!/bin/bash\necho no such thing\nexit 4\n")
     put = {"FunctionName": "broken", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(lambda: allocated(cloud, "broken").Status == "Failed")
+    wait_until(lambda: allocated(cloud, "broken").Status == "Failed")
     reason = allocated(cloud, "broken").StatusReason
     assert "ended with exit code 4" in reason
     assert "no such thing" in reason
@@ -196,7 +197,7 @@ def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: Clo
     which = {"FunctionName": "slow", "Qualifier": "1"}
     assert cloud.error("DeleteProvisionedConcurrencyConfig", **which) == code
     cloud.call("DeleteFunction", FunctionName="slow")
-    eventually(lambda: cloud.product.instances("slow") == [])
+    wait_until(lambda: cloud.product.instances("slow") == [])
 
 
 @drives("PutTotalConcurrencyConfig")
@@ -338,7 +339,7 @@ def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None
     assert cloud.error("PutProvisionedConcurrencyConfig", **put) == code
     cloud.call("PutReservedConcurrencyConfig", **which, ReservedConcurrencyMem=256)
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(provisioned(cloud, refusable))
+    wait_until(provisioned(cloud, refusable))
     too_little = {**which, "ReservedConcurrencyMem": 128}
     assert cloud.error("PutReservedConcurrencyConfig", **too_little) == code
     total = {"TotalConcurrencyMem": 128}

@@ -13,7 +13,9 @@ import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM
 from tests.e2e.interpreter_kit import create_in_python, publish_python
-from tests.e2e.product import bash_runtime, eventually, make_zip
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
 #: Tells what the platform and its configuration made of the function.
 SHOWS = bash_runtime('echo "$SCF_NAMESPACE $SCF_FUNCTIONVERSION $_HANDLER ${COLOUR:-none} $MARK"')
 SLOW = bash_runtime('read -r -t 1.5 _ <> <(:); echo "$1"')
-
-
-def zip_of(bootstrap: str) -> str:
-    return base64.b64encode(make_zip({"bootstrap": bootstrap})).decode()
 
 
 def coloured(colour: str) -> dict[str, Any]:
@@ -58,7 +56,13 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     cloud.active("shows")
     assert shown(cloud, "shows") == "default $LATEST a.b blue"
     new = SHOWS.replace("$MARK", "new")
-    cloud.call("UpdateFunctionCode", **where, Handler="c.d", ZipFile=zip_of(new), Publish="TRUE")
+    cloud.call(
+        "UpdateFunctionCode",
+        **where,
+        Handler="c.d",
+        ZipFile=zip_text({"bootstrap": new}),
+        Publish="TRUE",
+    )
     cloud.active("shows")
     assert shown(cloud, "shows") == "default $LATEST c.d blue new"
     assert shown(cloud, "shows", Qualifier="1") == "default 1 a.b red"
@@ -72,13 +76,13 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     address = cloud.call("GetFunctionAddress", **where, Qualifier="1")
     package = httpx.get(address.Url, trust_env=False).content
     assert hashlib.sha256(package).hexdigest() == address.CodeSha256
-    assert package == make_zip({"bootstrap": SHOWS})
+    assert package == zip_of({"bootstrap": SHOWS})
 
     cloud.call("DeleteFunctionVersion", **where, Qualifier="1")
     assert cloud.error("Invoke", **where, Qualifier="1") == "ResourceNotFound.Qualifier"
     cloud.call("DeleteFunction", **where)
     assert cloud.error("Invoke", **where) == "ResourceNotFound.FunctionName"
-    eventually(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
+    wait_until(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
     assert shown(cloud, "shows", Namespace="copies") == "copies $LATEST c.d blue new"
 
 
@@ -100,7 +104,7 @@ def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: Cl
     cloud.call("TerminateAsyncEvent", **where, InvokeRequestId=ids["2"], GraceShutdown=True)
     ended = cloud.ended("forced", ids["2"])
     assert (ended.RetCode, ended.RetMsg) == (0, "wound up")
-    eventually(lambda: cloud.product.instances("forced") == [])
+    wait_until(lambda: cloud.product.instances("forced") == [])
 
 
 def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: Cloud) -> None:
@@ -130,14 +134,14 @@ def test_a_role_brings_credentials_and_its_end_takes_them_away(cloud: Cloud) -> 
 def test_a_failed_update_leaves_the_old_code_serving_also_after_a_restart(cloud: Cloud) -> None:
     cloud.create("careful", bash_runtime("echo old"))
     assert shown(cloud, "careful") == "old"
-    package = make_zip({"bootstrap": bash_runtime("echo new")})
+    package = zip_of({"bootstrap": bash_runtime("echo new")})
     # Where the engine wants to unpack the new package there is something in its way.
     obstacle = cloud.product.data_dir / "process/packages" / hashlib.sha256(package).hexdigest()
     obstacle.write_text("")
     new = {"FunctionName": "careful", "ZipFile": base64.b64encode(package).decode()}
     cloud.call("UpdateFunctionCode", **new, Publish="TRUE")
     which = {"FunctionName": "careful"}
-    eventually(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
+    wait_until(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
     found = cloud.call("GetFunction", **which)
     assert "cannot unpack" in found.StatusReasons[0].ErrorMessage
     assert cloud.call("ListVersionByFunction", **which).FunctionVersion == ["$LATEST"]

@@ -10,7 +10,8 @@ import pytest
 
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -113,7 +114,7 @@ def test_the_routing_key_of_a_later_event_decides_as_well(
     told: Cloud, key: str, version: str
 ) -> None:
     request_id = told.send("told", Namespace="stage", Qualifier="live", RoutingKey=key)
-    ended = eventually(lambda: finished(told, request_id))
+    ended = wait_until(lambda: finished(told, request_id))
     assert ended.RetMsg.split()[0] == version
 
 

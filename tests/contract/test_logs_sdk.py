@@ -10,7 +10,8 @@ import pytest
 from tests.contract.coverage_kit import drives
 from tests.contract.record_kit import MIB, MOMENT, keep, record
 from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +133,7 @@ def test_a_real_request_is_told_in_each_action_s_own_units(cloud: Cloud) -> None
     cloud.create("seen", bash_runtime('echo "a line of log" >&2; echo "$1"'))
     result = cloud.call("Invoke", FunctionName="seen", ClientContext='{"n": 1}').Result
     which = {"FunctionName": "seen", "FunctionRequestId": result.FunctionRequestId}
-    item = eventually(lambda: logged(cloud, which, "a line of log"))
+    item = wait_until(lambda: logged(cloud, which, "a line of log"))
     assert (item.RetCode, item.InvokeFinished, item.RetMsg.strip()) == (0, 1, '{"n": 1}')
     assert (item.Duration, item.MemUsage) == (result.Duration, result.MemUsage)
     assert item.BillDuration == result.BillDuration

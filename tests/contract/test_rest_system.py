@@ -18,7 +18,8 @@ from sandbox.engine.base import EngineInfo
 from sandbox.instance.lifecycle import State
 from sandbox.invocation import Outcome
 from sandbox.pool.snapshot import InstanceSnapshot, Transition
-from tests.contract.rest_fakes import NOW, House
+from tests.contract.rest_fakes import House
+from tests.support.clock import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,8 +48,8 @@ def instance(
         request_id="",
         retired=False,
         transitions=(
-            Transition(State.STARTING, NOW),
-            Transition(State.STANDING_BY, NOW + 0.3),
+            Transition(State.STARTING, EPOCH),
+            Transition(State.STANDING_BY, EPOCH + 0.3),
         ),
     )
 
@@ -67,8 +68,8 @@ SHOWN = {
     "request_id": "",
     "retired": False,
     "transitions": [
-        {"state": "starting", "at": NOW},
-        {"state": "standing by", "at": NOW + 0.3},
+        {"state": "starting", "at": EPOCH},
+        {"state": "standing by", "at": EPOCH + 0.3},
     ],
 }
 

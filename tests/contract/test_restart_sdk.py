@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -39,7 +40,7 @@ class Sender:
                 self._stop.wait(0.02)
 
     def wait_for(self, count: int) -> None:
-        eventually(lambda: len(self.accepted) >= count, within=20)
+        wait_until(lambda: len(self.accepted) >= count)
 
     def __enter__(self) -> Sender:
         for thread in self._threads:

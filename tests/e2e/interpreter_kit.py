@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.product import make_zip
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.e2e.async_kit import Cloud
@@ -69,7 +69,7 @@ def python_layer() -> dict[str, str | bytes]:
 
 def publish_python(cloud: Cloud) -> int:
     """The layer ``python``; its version."""
-    content = base64.b64encode(make_zip(python_layer())).decode()
+    content = base64.b64encode(zip_of(python_layer())).decode()
     version: int = cloud.call(
         "PublishLayerVersion",
         LayerName="python",
@@ -81,7 +81,7 @@ def publish_python(cloud: Cloud) -> int:
 
 def create_in_python(cloud: Cloud, name: str, layer: dict[str, Any]) -> None:
     """A function that has no interpreter of its own."""
-    package = make_zip({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
+    package = zip_of({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
     cloud.call(
         "CreateFunction",
         FunctionName=name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, Cloud
-from tests.e2e.product import eventually
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -30,7 +30,7 @@ def test_sigterm_reaches_a_bootstrap_that_handles_it(product: Product) -> None:
     request_id = running(cloud, "graceful", HANDLES_SIGTERM)
     params = {"FunctionName": "graceful", "InvokeRequestId": request_id}
     cloud.call("TerminateAsyncEvent", **params, GraceShutdown=True)
-    eventually(lambda: cloud.status(request_id) == ("FINISHED", 200))
+    wait_until(lambda: cloud.status(request_id) == ("FINISHED", 200))
     log = cloud.log("graceful", request_id)
     assert "told\n" in log
     assert "[PLATFORM] Signal received successfully.\n" in log
@@ -42,7 +42,7 @@ def test_sigterm_ends_a_bootstrap_that_does_not_handle_it(product: Product) -> N
     request_id = running(cloud, "ignorant", IGNORANT_OF_SIGTERM)
     params = {"FunctionName": "ignorant", "InvokeRequestId": request_id}
     cloud.call("TerminateAsyncEvent", **params, GraceShutdown=True)
-    eventually(lambda: cloud.status(request_id) == ("FAILED", 439))
+    wait_until(lambda: cloud.status(request_id) == ("FAILED", 439))
     log = cloud.log("ignorant", request_id)
     assert "[PLATFORM] Signal received successfully.\n" in log
     assert "by signal 15" in log
@@ -56,7 +56,7 @@ def test_a_terminated_event_takes_its_container_with_it(product: Product) -> Non
     cloud.call("TerminateAsyncEvent", FunctionName="endless", InvokeRequestId=request_id)
     assert cloud.status(request_id) == ("ABORTED", 499)
     gone = busy[0]["instance_id"]
-    eventually(lambda: gone not in [i["instance_id"] for i in product.instances("endless")])
+    wait_until(lambda: gone not in [i["instance_id"] for i in product.instances("endless")])
 
 
 def test_events_survive_kill_9_of_the_control_plane(product: Product) -> None:
@@ -66,9 +66,9 @@ def test_events_survive_kill_9_of_the_control_plane(product: Product) -> None:
     product.start()
     cloud.working("survivor", request_id)
     params = {"FunctionName": "survivor", "InvokeRequestId": request_id}
-    eventually(lambda: busy_with(product, "survivor", request_id))
+    wait_until(lambda: busy_with(product, "survivor", request_id))
     cloud.call("TerminateAsyncEvent", **params, GraceShutdown=True)
-    eventually(lambda: cloud.status(request_id) == ("FINISHED", 200))
+    wait_until(lambda: cloud.status(request_id) == ("FINISHED", 200))
 
 
 def busy_with(product: Product, name: str, request_id: str) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.async_kit import Cloud
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -38,19 +39,19 @@ def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
         [found] = cloud.call("GetProvisionedConcurrencyConfig", **which).Allocated
         return bool(found.Status == "Done")
 
-    eventually(done, within=20)
+    wait_until(done)
     before = {i["container_id"] for i in idle(product, "ready")}
     assert len(before) == 2
     first = product.invoke("ready", qualifier="1")
     assert (first.status, first.cold) == (200, False)
     assert product.invoke("ready", "crash", qualifier="1").status == 439
-    eventually(lambda: len(idle(product, "ready")) == 2, within=20)
+    wait_until(lambda: len(idle(product, "ready")) == 2)
     after = {i["container_id"] for i in idle(product, "ready")}
     assert len(after & before) == 1
 
     product.stop()
     product.start()
-    eventually(done, within=20)
+    wait_until(done)
     cloud.call("DeleteProvisionedConcurrencyConfig", **which)
 
 

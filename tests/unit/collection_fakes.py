@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from tests.unit.function_fakes import DEADLINE_S
+from tests.support.waiting import DEADLINE_S
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -22,8 +22,8 @@ from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
-from tests.fakes import eventually, function
-from tests.unit.event_kit import Functions
+from tests.support.functions import FakeFunctions, function
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
@@ -73,7 +73,7 @@ async def main(directory: Path, stage: str, count: int) -> None:
     database = open_database(f"sqlite:///{directory / 'scf.db'}")
     migrate(database)
     repository = EventRepository(database)
-    functions = Functions()
+    functions = FakeFunctions()
     hello = functions.put(function())
     runner = Runner(stage)
     loop = asyncio.get_running_loop()

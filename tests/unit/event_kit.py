@@ -6,65 +6,32 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import new_request_id
-from sandbox.errors import ConflictError, NotFoundError
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
-from sandbox.functions.model import (
-    DEPARTING,
-    DeadLetterQueue,
-    EventInvokeConfig,
-    Function,
-    FunctionVersion,
-)
+from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository
-from tests.fakes import FakeContainer, Heart, Runtime, eventually, function, turns
+from tests.support.engine import FakeContainer, Runtime
+from tests.support.functions import FakeFunctions, function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sandbox.events.model import Change, DeadLetter, QueuedEvent
+    from sandbox.functions.model import Function
     from sandbox.instance.rendezvous import Event
     from sandbox.invocation import Outcome
     from sandbox.records.record import InvocationRecord
 
 QUEUE: dict[str, Any] = {"dead_letter": DeadLetterQueue(type="cmq-queue", name="dead")}
 TRACED: dict[str, Any] = {"async_run": True, "traced": True}
-
-
-class Functions:
-    """Functions in a dictionary."""
-
-    def __init__(self) -> None:
-        self.by_key: dict[tuple[str, str], Function] = {}
-
-    def put(self, of: Function, *, retry_num: int = 2, msg_ttl_s: int = 21_600) -> Function:
-        config = EventInvokeConfig(retry_num=retry_num, msg_ttl_s=msg_ttl_s)
-        of = of.model_copy(update={"event_invoke": config})
-        self.by_key[of.key] = of
-        return of
-
-    def get(self, namespace: str, name: str) -> Function:
-        if (namespace, name) not in self.by_key:
-            raise NotFoundError(f"no function {name}", "ResourceNotFound.FunctionName")
-        return self.by_key[namespace, name]
-
-    def resolve(
-        self, namespace: str, name: str, qualifier: str, routing_key: object = None
-    ) -> tuple[Function, FunctionVersion]:
-        of = self.get(namespace, name)
-        if qualifier not in of.versions:
-            raise NotFoundError(f"no version {qualifier}", "ResourceNotFound.Qualifier")
-        return of, of.versions[qualifier]
-
-    def require_invocable(self, version: FunctionVersion) -> None:
-        if version.status in DEPARTING:
-            raise ConflictError("it is being deleted", "FailedOperation.FunctionStatusError")
 
 
 class WatchedRepository(EventRepository):
@@ -91,7 +58,7 @@ class Bench:
         self.database = open_database(f"sqlite:///{directory / 'scf.db'}")
         migrate(self.database)
         self.repository = WatchedRepository(self.database)
-        self.functions = Functions()
+        self.functions = FakeFunctions()
         self.records: list[InvocationRecord] = []
         self.tries: list[tuple[bytes, int]] = []
         self.answer: Callable[[Event], bytes | str | None] = lambda event: event.body

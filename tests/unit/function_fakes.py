@@ -11,39 +11,15 @@ from sandbox.functions.model import Function, FunctionConfig
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.packages.package import PackageStore
-from tests.unit.package_kit import BOOTSTRAP, file, make_zip
+from tests.support.clock import FakeClock
+from tests.support.waiting import DEADLINE_S
+from tests.support.zips import package
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox.functions.model import FunctionVersion
     from sandbox.packages.package import Package
-
-DEADLINE_S = 5.0
-
-
-def package(text: str = "") -> bytes:
-    return make_zip(BOOTSTRAP, file("text", text.encode()))
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until ``holds()``; fail after a few seconds."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - what holds may come from a thread
-            await asyncio.sleep(0)
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        self.time += 1.0
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
 
 
 class FakeRepository:
@@ -135,7 +111,7 @@ class Bench:
         self.repository = FakeRepository()
         self.host = FakeHost()
         self.packages = PackageStore(directory / "packages")
-        self.clock = FakeClock()
+        self.clock = FakeClock(step_s=1.0)
         self.make()
 
     def make(self, functions_per_namespace: int = 50) -> None:

@@ -11,7 +11,9 @@ from sandbox.instance.event_session import EventSession
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
+from tests.support.clock import FakeClock, LoopTime
+from tests.support.engine import FakeContainer, FakeEngine
+from tests.support.functions import function
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
@@ -30,8 +32,8 @@ class Bench:
     def __init__(
         self, *, recycled_by_failure: bool = False, session: SessionFactory = EventSession
     ) -> None:
-        self.time = Time()
-        self.clock = StillClock()
+        self.time = LoopTime()
+        self.clock = FakeClock()
         self.chunks: list[LogChunk] = []
         self.idle: list[Instance] = []
         self.stopping: list[Instance] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
@@ -10,13 +9,11 @@ from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.records import RecordRepository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Engine
 
     from sandbox.store.rows import Row
-
-DEADLINE_S = 10.0
 
 
 def make_record(number: int, **fields: Any) -> InvocationRecord:
@@ -80,11 +77,3 @@ class FailingRepository(RecordRepository):
         if self.error:
             raise self.error
         super().insert_rows(record_rows, chunk_rows)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Return as soon as ``condition`` holds; fail if it does not before the deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come about in time"
-        time.sleep(0.002)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from api.process.busypoll import BusyPoll
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 
 async def test_the_loop_goes_on_for_the_time_that_was_asked_for_and_no_longer() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.instance.environment import instance_environment
 from sandbox.settings import Settings
-from tests.fakes import function
+from tests.support.functions import function
 
 
 def environment(**config: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from sandbox.clock import new_request_id
 from sandbox.errors import LimitError, PlatformError
 from sandbox.invocation import InvokeOptions
-from tests.fakes import eventually, turns
+from tests.support.waiting import eventually, turns
 from tests.unit.event_kit import QUEUE, Bench
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import EventInvokeConfig, FunctionStatus
 from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
-from tests.fakes import EPOCH, eventually, turns
+from tests.support.clock import EPOCH
+from tests.support.waiting import eventually, turns
 from tests.unit.event_kit import QUEUE, Bench
 
 if TYPE_CHECKING:

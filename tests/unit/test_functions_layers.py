@@ -12,9 +12,10 @@ from sandbox.functions.changes import ConfigChange
 from sandbox.functions.layers import Layer, LayerContents, Layers, LayerService
 from sandbox.functions.model import CUSTOM_RUNTIME, FunctionConfig, LayerRef
 from sandbox.functions.service import FunctionService
+from tests.support.waiting import eventually
+from tests.support.zips import file, make_zip, package
 from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import Bench, eventually, package
-from tests.unit.package_kit import file, make_zip
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

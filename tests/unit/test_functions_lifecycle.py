@@ -14,7 +14,9 @@ from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_key
 from sandbox.packages.keeper import CodeKeeper
 from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,8 @@ import pytest
 from sandbox.errors import ConflictError, LimitError, NotFoundError
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.functions.registry import FunctionRegistry
-from tests.unit.function_fakes import FakeRepository, eventually
+from tests.support.waiting import eventually
+from tests.unit.function_fakes import FakeRepository
 
 KEY = ("default", "f")
 

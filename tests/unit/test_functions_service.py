@@ -16,7 +16,9 @@ from sandbox.functions.model import (
     instance_keys,
 )
 from sandbox.packages.package import digest_of
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -10,7 +10,9 @@ from sandbox.errors import EngineError, SandboxError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import FunctionStatus, instance_key
 from sandbox.functions.versions import VersionService
-from tests.unit.function_fakes import Bench, eventually, package
+from tests.support.waiting import eventually
+from tests.support.zips import package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ import pytest
 from sandbox.instance.logs import LogBook
 from sandbox.invocation import Tail
 from sandbox.records.record import LogChunk
-from tests.fakes import StillClock
+from tests.support.clock import FakeClock
 
 LIMIT_NOTE = "[PLATFORM] log limit of 1 MB or 5000 lines per 5 s reached"
 
@@ -16,7 +16,7 @@ class Book:
     """A log book of an instance called ``i``, open at request ``a``."""
 
     def __init__(self) -> None:
-        self.clock = StillClock()
+        self.clock = FakeClock()
         self.chunks: list[LogChunk] = []
         self.book = LogBook("i", self.clock, self.chunks.append)
         self.book.begin("a")

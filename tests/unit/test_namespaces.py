@@ -11,8 +11,11 @@ from sandbox.errors import SandboxError
 from sandbox.functions.model import FunctionConfig
 from sandbox.functions.namespaces import Namespace, Namespaces
 from sandbox.functions.service import FunctionService
+from tests.support.clock import FakeClock
+from tests.support.waiting import eventually
+from tests.support.zips import package
 from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import Bench, FakeClock, eventually, package
+from tests.unit.function_fakes import Bench
 
 if TYPE_CHECKING:
     from pathlib import Path

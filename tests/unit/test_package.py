@@ -15,7 +15,7 @@ from sandbox.errors import LimitError, RequestError
 from sandbox.packages.archive import Kind
 from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import Package, decode_base64, digest_of, inspect
-from tests.unit.package_kit import BOOTSTRAP, WINDOWS, Item, file, folder, link, make_zip
+from tests.support.zips import BOOTSTRAP, WINDOWS, Item, file, folder, link, make_zip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from sandbox import limits
 from sandbox.errors import LimitError, RequestError
 from sandbox.packages import archive
 from sandbox.packages.package import Package, inspect
-from tests.unit.package_kit import (
+from tests.support.zips import (
     BOOTSTRAP,
     UNIX,
     WINDOWS,

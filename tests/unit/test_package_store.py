@@ -9,7 +9,7 @@ import pytest
 from sandbox.errors import PlatformError, RequestError
 from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import PackageStore, digest_of
-from tests.unit.package_kit import BOOTSTRAP, file, folder, link, make_zip
+from tests.support.zips import BOOTSTRAP, file, folder, link, make_zip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.engine.base import Exit
-from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
+from tests.support.engine import FakeContainer, Runtime, echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

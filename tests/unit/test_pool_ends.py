@@ -12,7 +12,10 @@ from sandbox.errors import EngineError
 from sandbox.functions.model import instance_key
 from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
-from tests.fakes import FakeContainer, Heart, Runtime, echoing, eventually, function, turns
+from tests.support.engine import FakeContainer, Runtime, echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     import pytest

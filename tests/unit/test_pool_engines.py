@@ -10,7 +10,10 @@ from sandbox.control_plane import DEFAULT_MEMORY_SHARE, ControlPlane
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
 from sandbox.settings import Settings
-from tests.fakes import FakeContainer, FakeEngine, Heart, echoing, eventually, function
+from tests.support.engine import FakeContainer, FakeEngine, echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     import asyncio

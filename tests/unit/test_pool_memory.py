@@ -6,7 +6,10 @@ import json
 
 from sandbox.engine.base import Exit
 from sandbox.pool.memory_budget import MemoryBudget
-from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
+from tests.support.engine import Runtime, echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 HELLO = function()
 OTHER = function("other")

@@ -8,7 +8,10 @@ import pytest
 
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
-from tests.fakes import FakeContainer, Heart, echoing, eventually, function, turns
+from tests.support.engine import FakeContainer, echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import inspect as inspect_zip
 from scf_sandbox import preflight
 from scf_sandbox.preflight import RELOAD_FAILURES, FileKind, FileStat, Finding, Level
-from tests.unit.package_kit import BOOTSTRAP, file, folder, link, make_zip
+from tests.support.zips import BOOTSTRAP, file, folder, link, make_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

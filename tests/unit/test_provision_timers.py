@@ -10,7 +10,9 @@ import pytest
 from sandbox.errors import ConflictError
 from sandbox.functions.model import Function, TimedProvision
 from sandbox.functions.timers import ProvisionTimers
-from tests.fakes import Time, eventually, function, turns
+from tests.support.clock import LoopTime
+from tests.support.functions import function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +24,7 @@ class Stage:
     """The registry and the service, and what they were told."""
 
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = LoopTime()
         self.functions: dict[str, Function] = {}
         self.fired: list[tuple[str, str, int]] = []
         self.error: Exception | None = None

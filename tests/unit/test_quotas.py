@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.functions.quotas import Demand, Quotas
-from tests.fakes import function
+from tests.support.functions import function
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion

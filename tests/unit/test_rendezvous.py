@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sandbox.instance.rendezvous import Event, Push, Rendezvous
-from tests.fakes import Time
+from tests.support.clock import LoopTime
 
 FIRST = Event("first", 128, 3000, b"1")
 SECOND = Event("second", 128, 3000, b"2")
@@ -17,7 +17,7 @@ class Meeting:
     """A rendezvous and the events that were handed out by it, in order."""
 
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = LoopTime()
         self.place = Rendezvous(asyncio.get_running_loop(), settle_s=0.1)
         self.got: list[Event] = []
 

@@ -12,7 +12,7 @@ from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Event, Push
 from sandbox.invocation import Cause
 from sandbox.pool.instance_group import InstanceGroup
-from tests.fakes import function
+from tests.support.functions import function
 from tests.unit.instance_kit import Bench, failure
 
 if TYPE_CHECKING:

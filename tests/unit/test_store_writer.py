@@ -15,7 +15,8 @@ from sandbox.store.database import migrate, open_database, write_transaction
 from sandbox.store.journal import MAPPED_BYTES
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.writer import RecordWriter
-from tests.unit.store_kit import FailingRepository, make_chunk, make_record, wait_until
+from tests.support.waiting import wait_until
+from tests.unit.store_kit import FailingRepository, make_chunk, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

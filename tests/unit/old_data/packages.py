@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import stat
+from zipfile import ZIP_STORED
+
+from tests.support.zips import Item, make_zip
 
 _LOOP = """#!/bin/bash
 api=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime
@@ -32,11 +34,10 @@ PACKAGES: dict[str, dict[str, tuple[int, str]]] = {
 
 def zip_of(name: str) -> bytes:
     """The zip of one package, always the same bytes."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path, (mode, text) in PACKAGES[name].items():
-            entry = zipfile.ZipInfo(path)
-            entry.create_system = 3
-            entry.external_attr = (0o100000 | mode) << 16
-            archive.writestr(entry, text)
-    return target.getvalue()
+    date = (1980, 1, 1, 0, 0, 0)
+    return make_zip(
+        *(
+            Item(path, text.encode(), stat.S_IFREG | mode, method=ZIP_STORED, date=date)
+            for path, (mode, text) in PACKAGES[name].items()
+        )
+    )

@@ -15,20 +15,16 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from tests.support.waiting import DEADLINE_S, wait_until
 from tests.unit.old_data.packages import zip_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 HERE = Path(__file__).parent
-DEADLINE_S = 60.0
 
 #: The server of the checkout; the second preparation of the function "updating" never ends.
 SERVER = """
@@ -44,15 +40,6 @@ async def held(self, function, version):
 Pool.prepare = held
 runpy.run_module("api", run_name="__main__")
 """
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Wait until ``holds`` gives something; returns it."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return found
 
 
 class Server:
@@ -72,7 +59,7 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER], cwd=checkout, env={**os.environ, **settings}
         )
-        until(self._healthy)
+        wait_until(self._healthy)
 
     def call(self, action: str, **params: Any) -> dict[str, Any]:
         """One request; fails unless it is answered well."""
@@ -90,7 +77,7 @@ class Server:
     def settled(self, name: str, namespace: str = "default", **params: Any) -> None:
         """Wait until a function is Active."""
         where = {"FunctionName": name, "Namespace": namespace, **params}
-        until(lambda: self.call("GetFunction", **where)["Status"] == "Active")
+        wait_until(lambda: self.call("GetFunction", **where)["Status"] == "Active")
 
     def invoke(self, name: str, namespace: str = "default", **params: Any) -> str:
         """Invoke a function; returns the request id."""
@@ -194,10 +181,10 @@ def use(server: Server, database: Path) -> None:
     for name in ("letters", "dropping", "waiting", "stuck"):
         server.invoke(name, ClientContext=f'{{"from":"{name}"}}', InvocationType="Event")
     server.invoke("stuck", ClientContext='{"second":true}', InvocationType="Event")
-    until(lambda: count(database, "dead_letters") == 2)
-    until(lambda: count(database, "event_states WHERE status = 'FINISHED'") == 1)
-    until(lambda: count(database, "events WHERE retry_num = 1") == 1)
-    until(lambda: count(database, "events") == 3)
+    wait_until(lambda: count(database, "dead_letters") == 2)
+    wait_until(lambda: count(database, "event_states WHERE status = 'FINISHED'") == 1)
+    wait_until(lambda: count(database, "events WHERE retry_num = 1") == 1)
+    wait_until(lambda: count(database, "events") == 3)
     server.call(
         "UpdateFunctionConfiguration",
         FunctionName="updating",
@@ -205,7 +192,7 @@ def use(server: Server, database: Path) -> None:
         DeadLetterConfig={"Type": "CMQ-TOPIC", "Name": "other", "FilterType": ""},
     )
     # So that what is invoked now is not in the database when the server is killed.
-    until(lambda: count(database, "invocations WHERE status_code = 202") > 0)
+    wait_until(lambda: count(database, "invocations WHERE status_code = 202") > 0)
     server.invoke("echo", ClientContext='{"n":5}')
 
 

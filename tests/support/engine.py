@@ -1,21 +1,12 @@
-"""An engine that lives in memory, and the heart of the sandbox running on it."""
+"""An engine that lives in memory: its containers, and bootstraps in them."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
-from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
-from sandbox.instance.ports import InstanceContext
-from sandbox.invocation import Invocation, Outcome
-from sandbox.packages.model import Bootstrap, CodeRef
-from sandbox.pool.memory_budget import MemoryBudget
-from sandbox.pool.pool import Pool
-from sandbox.settings import Settings
 
 if TYPE_CHECKING:
     import signal
@@ -26,60 +17,6 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.packages.package import Package
-    from sandbox.records.record import LogChunk
-
-EPOCH = 1_700_000_000.0
-
-
-async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Wait until ``condition`` holds, by real time; fail when it does not in ``within_s``."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.001)
-
-
-async def turns(count: int = 10) -> None:
-    """Let everything run that is ready to."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-class Time:
-    """The running loop's time, which can be moved on; a Clock by the same time."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._ahead = 0.0
-        self._real = loop.time
-        self._start = loop.time()
-        cast("Any", loop).time = self.monotonic
-
-    def monotonic(self) -> float:
-        return self._real() + self._ahead
-
-    def now(self) -> float:
-        return EPOCH + self.monotonic() - self._start
-
-    async def advance(self, seconds: float) -> None:
-        """Move on at once; every timer that falls due runs."""
-        self._ahead += seconds
-        await turns()
-
-
-class StillClock:
-    """A Clock that only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.at = EPOCH
-
-    def now(self) -> float:
-        return self.at
-
-    monotonic = now
-
-    def tick(self, seconds: float) -> None:
-        self.at += seconds
 
 
 class FakeContainer:
@@ -144,9 +81,10 @@ class FakeContainer:
 class FakeEngine:
     """Starts containers at once, or when ``gate`` is set, or not at all.
 
-    ``failures`` are raised by the next launches, one each. ``on_launch`` is called with what is
-    being launched before the pool is given it; ``on_release`` with what was released. With
-    ``hides_peers`` nobody can tell an instance by its address. ``memory_mb`` is by node.
+    ``failures`` are raised by the next launches, one each; ``prepare_error`` by each preparation,
+    which ``prepare_gate`` holds back. ``on_launch`` is called with what is being launched before
+    the pool is given it; ``on_release`` with what was released. With ``hides_peers`` nobody can
+    tell an instance by its address. ``memory_mb`` is by node.
     """
 
     def __init__(self) -> None:
@@ -159,11 +97,14 @@ class FakeEngine:
         self.taken: list[str] = []
         self.forgotten: list[str] = []
         self.failures: list[SandboxError] = []
+        self.prepare_error: SandboxError | None = None
         self.destroy_error: Exception | None = None
         self.on_launch: Callable[[FakeContainer], None] | None = None
         self.on_release: Callable[[FakeContainer], None] | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.prepare_gate = asyncio.Event()
+        self.prepare_gate.set()
         self.destroy_gate = asyncio.Event()
         self.destroy_gate.set()
         self.launches = 0
@@ -186,6 +127,9 @@ class FakeEngine:
         self.taken.append(package.ref.digest)
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
+        await self.prepare_gate.wait()
+        if self.prepare_error is not None:
+            raise self.prepare_error
         self.prepared.append((code_digest, layers))
 
     async def forget(self, code_digest: str) -> None:
@@ -248,93 +192,3 @@ class Runtime:
 def echoing(container: FakeContainer) -> None:
     """For ``FakeEngine.on_release``: every instance is an echo."""
     Runtime(container).echo()
-
-
-def function(
-    name: str = "hello",
-    *,
-    digest: str = "c0de",
-    bootstrap: Bootstrap = Bootstrap.OK,
-    epoch: int = 0,
-    **config: Any,
-) -> Function:
-    """An active function with one version; ``config`` as in FunctionConfig."""
-    code = CodeRef(digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap)
-    version = FunctionVersion(
-        config=FunctionConfig(**config), code=code, created_at=EPOCH, modified_at=EPOCH
-    )
-    return Function(
-        name=name,
-        function_id=f"lam-{name}",
-        epoch=epoch,
-        created_at=EPOCH,
-        versions={LATEST: version},
-    )
-
-
-class Heart:
-    """A pool on a fake engine, in a time of its own."""
-
-    def __init__(
-        self, budget_mb: int = 4096, *, engine: FakeEngine | None = None, **settings: Any
-    ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.time = Time()
-        self.engine = engine or FakeEngine()
-        self.chunks: list[LogChunk] = []
-        self.settings = Settings(**{"standby": 0, **settings})
-        self.budget = MemoryBudget(budget_mb)
-        self.pool = Pool(
-            self.engine,
-            self.settings,
-            InstanceContext(self.loop, self.time, self.chunks.append),
-            self.budget,
-        )
-
-    def invocation(self, of: Function, event: bytes = b"{}", **more: Any) -> Invocation:
-        invocation = Invocation(of, of.latest, event, new_request_id(), self.loop, **more)
-        invocation.times["received"] = self.time.now()
-        return invocation
-
-    def submit(self, of: Function, event: bytes = b"{}", **more: Any) -> Invocation:
-        invocation = self.invocation(of, event, **more)
-        self.pool.submit(invocation)
-        return invocation
-
-    async def run(self, of: Function, event: bytes = b"{}") -> Outcome:
-        """Submit an event and wait for its outcome."""
-        return await asyncio.wait_for(self.submit(of, event).future, 5)
-
-    async def container(self, number: int) -> FakeContainer:
-        """The container started as number ``number``, once it waits to be released."""
-        await eventually(lambda: len(self.engine.containers) > number)
-        await turns()
-        return self.engine.containers[number]
-
-    async def runtime(self, number: int) -> Runtime:
-        """The bootstrap in that container, once it has been released."""
-        container = await self.container(number)
-        await eventually(lambda: container.released)
-        return Runtime(container)
-
-    def logged(self, request_id: str) -> list[str]:
-        """The lines given to a request."""
-        return [
-            text
-            for chunk in self.chunks
-            if chunk.request_id == request_id
-            for _, text in chunk.lines
-        ]
-
-    async def close(self) -> None:
-        """Stop, and see to it that nothing is left."""
-        await self.pool.close()
-        await turns()
-        assert self.engine.alive == []
-        assert self.pool.instances() == []
-        assert self.pool.by_host == {}
-        assert self.pool.by_peer == {}
-        assert self.budget.reserved_mb == 0
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        timers = cast("Any", self.loop)._scheduled
-        assert [timer for timer in timers if not timer.cancelled()] == []

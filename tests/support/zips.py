@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import stat
 import struct
 import warnings
 import zipfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UNIX = 3
 WINDOWS = 0
@@ -41,6 +46,7 @@ BOOTSTRAP = file("bootstrap", b"#!/bin/bash\n", 0o755)
 
 
 def make_zip(*items: Item) -> bytes:
+    """A zip of these entries, as they are. Every zip of the tests is made here."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
         warnings.filterwarnings("ignore", "Duplicate name")
@@ -52,6 +58,39 @@ def make_zip(*items: Item) -> bytes:
             info.compress_type = item.method
             archive.writestr(info, item.data)
     return buffer.getvalue()
+
+
+def zip_of(
+    files: Mapping[str, str | bytes] | None = None,
+    modes: Mapping[str, int] | None = None,
+    *,
+    method: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
+    """A zip of ``{path: content}``, of mode 0755 but for ``modes``; a bare bootstrap by itself."""
+    modes = modes or {}
+    return make_zip(
+        *(
+            Item(
+                name,
+                content.encode() if isinstance(content, str) else content,
+                stat.S_IFREG | modes.get(name, 0o755),
+                method=method,
+            )
+            for name, content in (files or {"bootstrap": "#!/bin/bash\nexit 0\n"}).items()
+        )
+    )
+
+
+def zip_text(
+    files: Mapping[str, str | bytes] | None = None, *, method: int = zipfile.ZIP_DEFLATED
+) -> str:
+    """``zip_of`` in base64, as ``ZipFile`` of the cloud API has it."""
+    return base64.b64encode(zip_of(files, method=method)).decode()
+
+
+def package(text: str = "") -> bytes:
+    """A package that is another one with another ``text``."""
+    return make_zip(BOOTSTRAP, file("text", text.encode()))
 
 
 def patch_central(data: bytes, name: str, offset: int, value: bytes) -> bytes:
