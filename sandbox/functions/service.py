@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
 from sandbox.errors import (
-    ConflictError,
     DryRunDone,
     FailedOperation,
     InvalidParameterValue,
@@ -25,10 +23,9 @@ from sandbox.functions.changes import (
     require_room_for_version,
     require_settled,
 )
-from sandbox.functions.listing import ALL
+from sandbox.functions.lookup import FunctionFinder
 from sandbox.functions.model import (
     DEFAULT_NAMESPACE,
-    LATEST,
     Candidate,
 )
 from sandbox.functions.registry import in_use
@@ -40,12 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandbox.clock import Clock
-    from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import (
         EventInvokeConfig,
         Function,
         FunctionConfig,
-        FunctionVersion,
         LayerRef,
     )
     from sandbox.functions.ports import ServiceHost
@@ -60,7 +55,7 @@ def _no_layer(ref: LayerRef) -> LayerRef:
     raise NotFoundError(f"there is no layer {ref.name}", ResourceNotFound.LAYER)
 
 
-class FunctionService:
+class FunctionService(FunctionFinder):
     """Changes and finds functions, for the APIs and the invoker. Errors carry the platform's codes.
 
     ``create`` and the updates return as soon as the change is saved. A background step (see
@@ -84,13 +79,11 @@ class FunctionService:
     ) -> None:
         """``bind_layer`` fills in a layer's package or raises. ``layer_packages`` are the packages
         that layers need. ``draw`` gives random numbers from 0 up to 1 for shares of traffic."""
-        self._registry = registry
+        super().__init__(registry, namespace_exists, draw)
         self._clock = clock
         self.code = CodeKeeper(packages, host, lambda: registry.digests() | layer_packages())
         self._functions_per_namespace = functions_per_namespace
-        self._namespace_exists = namespace_exists
         self._bind_layer = bind_layer
-        self._draw = draw
         self._host = host
         self.rollout = Rollout(registry, self.code, host, clock, save_again_s)
         self._tasks = TaskOwner()
@@ -110,77 +103,6 @@ class FunctionService:
         await self._tasks.cancel()
         await self.rollout.close()
         await self._registry.close()
-
-    # ------------------------------------------------------------------ looking up
-
-    def get(self, namespace: str, name: str) -> Function:
-        """The function, or ``ResourceNotFound.FunctionName``."""
-        return self._registry.get(namespace, name)
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str = LATEST,
-        routing_key: Mapping[str, str] | None = None,
-        *,
-        code: str = ResourceNotFound.QUALIFIER,
-    ) -> tuple[Function, FunctionVersion]:
-        """The function and the version that ``qualifier`` names.
-
-        Without ``routing_key`` an alias leads to its main version. With one, even an empty one, its
-        shares or rules decide. ``ResourceNotFound.FunctionName`` when there is no such function,
-        ``code`` when there is no such version or alias.
-        """
-        function = self._registry.get(namespace, name)
-        version = function.versions.get(qualifier)
-        if version is None and (alias := function.alias(qualifier)) is not None:
-            version = function.versions.get(
-                alias.version if routing_key is None else alias.route(routing_key, self._draw)
-            )
-        if version is None:
-            raise NotFoundError(
-                f"function {name} has no version or alias {qualifier}: publish it, or use {LATEST}",
-                code,
-            )
-        return function, version
-
-    def require_invocable(self, version: FunctionVersion) -> None:
-        """``FailedOperation.FunctionStatusError`` unless the version can serve events."""
-        if version.invocable:
-            return
-        reasons = "; ".join(reason.message for reason in version.status_reasons)
-        advice = "update its code" if reasons else "wait until its Status is Active"
-        raise ConflictError(
-            f"the function is {version.status}{f' ({reasons})' if reasons else ''}: {advice}",
-            FailedOperation.FUNCTION_STATUS_ERROR,
-        )
-
-    def uses_layer(self, layer: str, number: int) -> bool:
-        """Whether a version of some function is bound, or about to be bound, to a layer version."""
-        return any(
-            (ref.name, ref.version) == (layer, number)
-            for function in self._registry.all()
-            for version in function.versions.values()
-            for ref in (*version.config.layers, *version.wanted.config.layers)
-        )
-
-    def list(self, namespace: str = DEFAULT_NAMESPACE, query: Query = ALL) -> Page:
-        """The functions of a namespace that ``query`` asks for. ``ResourceNotFound.Namespace``."""
-        self.require_namespace(namespace)
-        return query.run(self._registry.in_namespace(namespace))
-
-    async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
-        """Wait until no version of the function is Creating, Updating or Publishing.
-
-        Waits ``within_s`` seconds at most, and returns the function as it is then.
-        ``ResourceNotFound.FunctionName`` if it is deleted meanwhile.
-        """
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._registry.until((namespace, name), lambda f: not f.transitional)
-        except TimeoutError:
-            return self._registry.get(namespace, name)
 
     # ------------------------------------------------------------------ changing
 
@@ -384,19 +306,8 @@ class FunctionService:
         await self.rollout.retire(key)
         return function
 
-    def require_namespace(self, namespace: str) -> None:
-        """``ResourceNotFound.Namespace`` if there is no such namespace."""
-        if not self._namespace_exists(namespace):
-            raise NotFoundError(
-                f"there is no namespace {namespace}: use {DEFAULT_NAMESPACE}, or create it",
-                ResourceNotFound.NAMESPACE,
-            )
-
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
-        """``config`` with every layer looked up that was not looked up before.
-
-        The caller must hold their packages at once, and until the function is saved. Until then
-        nothing else keeps a layer version, and its package, from being deleted.
-        """
+        """``config`` with all its layers looked up. The caller holds their packages until the
+        function is saved: nothing else keeps them."""
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})
