@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.records.record import InvocationRecord, LogChunk
 
 if TYPE_CHECKING:
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 #: 2026-01-02 11:04:05 in Beijing.
 MOMENT = 1_767_323_045.0
@@ -34,7 +34,7 @@ def record(request_id: str, status: int = 200, **changes: Any) -> InvocationReco
     return InvocationRecord(**{**given, **changes})
 
 
-def keep(cloud: Cloud, *records: InvocationRecord) -> None:
+def keep(cloud: LocalCloud, *records: InvocationRecord) -> None:
     """Put the records where the API finds them, with a log of one line each."""
     for number, item in enumerate(records):
         line = (item.started_at, f"line of {item.request_id}")

@@ -47,7 +47,7 @@ class WatchedRepository(EventRepository):
         super().apply(changes)
 
 
-class Bench:
+class QueueBench:
     """A queue, and what its functions were given: ``tries`` are (event, retry number).
 
     Each event is answered by ``answer``: bytes are a result, a text an error, None is no answer.
@@ -68,7 +68,7 @@ class Bench:
         self.letters = DeadLetters(LetterRepository(self.database))
         self.traces = Traces(self.repository, self.heart.time)
 
-    async def open(self) -> Bench:
+    async def open(self) -> QueueBench:
         loop = self.heart.loop
         self.queue = EventQueue(
             self.repository,

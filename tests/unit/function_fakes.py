@@ -104,7 +104,7 @@ class FakeHost:
         self.forgotten.append(digest)
 
 
-class Bench:
+class FunctionBench:
     """A function service with everything around it faked, but for packages on disk."""
 
     def __init__(self, directory: Path) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MB = 2**20
 
 
-class Bench:
+class InstanceBench:
     """An instance of 128 MB, Timeout 3 s, InitTimeout 5 s, and what it told its owner.
 
     ``time`` moves the timers, ``clock`` is what durations are measured with.
@@ -73,7 +73,7 @@ class Bench:
         loop = asyncio.get_running_loop()
         return Invocation(of, of.latest, event, f"request-{self._made}", loop, **more)
 
-    def standing_by(self) -> Bench:
+    def standing_by(self) -> InstanceBench:
         self.instance.attach(self.container)
         return self
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.event_kit import Bench
+from tests.unit.event_kit import QueueBench
 
 ROOT = Path(__file__).parents[2]
 COUNT = 40
@@ -28,7 +28,7 @@ def killed_at(stage: str, directory: Path) -> list[tuple[str, int]]:
 async def test_accepted_events_are_run_by_the_next_process(tmp_path: Path, stage: str) -> None:
     accepted = killed_at(stage, tmp_path)
     assert accepted
-    bench = Bench(tmp_path)
+    bench = QueueBench(tmp_path)
     bench.function()
     ended: dict[str, bytes] = {}
     try:
@@ -47,7 +47,7 @@ async def test_accepted_events_are_run_by_the_next_process(tmp_path: Path, stage
 async def test_retries_are_counted_across_the_death_of_the_process(tmp_path: Path) -> None:
     accepted = killed_at("deferred", tmp_path)
     assert len(accepted) == COUNT
-    bench = Bench(tmp_path)
+    bench = QueueBench(tmp_path)
     bench.function()
     try:
         events = bench.on_disk()

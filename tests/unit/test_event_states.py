@@ -15,7 +15,7 @@ from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEv
 from sandbox.invocation import InvokeOptions
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
-from tests.unit.event_kit import QUEUE, TRACED, Bench
+from tests.unit.event_kit import QUEUE, TRACED, QueueBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[Bench] = []
+    made: list[QueueBench] = []
 
-    async def make(budget_mb: int = 4096, **settings: Any) -> Bench:
-        bench = await Bench(tmp_path, budget_mb, **settings).open()
+    async def make(budget_mb: int = 4096, **settings: Any) -> QueueBench:
+        bench = await QueueBench(tmp_path, budget_mb, **settings).open()
         made.append(bench)
         return bench
 
@@ -38,7 +38,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
         await bench.close()
 
 
-async def state(bench: Bench, request_id: str) -> tuple[str, int]:
+async def state(bench: QueueBench, request_id: str) -> tuple[str, int]:
     found = await bench.traces.get(request_id)
     assert found is not None
     return found.status, found.status_code
@@ -47,7 +47,7 @@ async def state(bench: Bench, request_id: str) -> tuple[str, int]:
 async def test_any_invoke_of_a_function_with_asynchronous_execution_only_accepts_the_event(
     make: Make,
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     options = InvokeOptions(new_request_id())
     outcome = await bench.invoker.invoke("hello", b'{"n":1}', options)
@@ -59,7 +59,7 @@ async def test_any_invoke_of_a_function_with_asynchronous_execution_only_accepts
 
 
 async def test_a_traced_event_is_running_from_its_acceptance_on(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -74,7 +74,7 @@ async def test_a_traced_event_is_running_from_its_acceptance_on(make: Make) -> N
 
 
 async def test_errors_are_not_retried_with_asynchronous_execution(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -88,7 +88,7 @@ async def test_errors_are_not_retried_with_asynchronous_execution(make: Make) ->
 async def test_any_failure_ends_the_instance_with_asynchronous_execution_only(
     make: Make, async_run: bool
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(async_run=async_run, retry_num=0)
     for failure in ("error", "too large"):
         if failure == "error":
@@ -106,7 +106,7 @@ async def test_any_failure_ends_the_instance_with_asynchronous_execution_only(
 
 
 async def test_a_success_keeps_the_instance_with_asynchronous_execution(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(async_run=True)
     for _ in range(3):
         await bench.send()
@@ -115,7 +115,7 @@ async def test_a_success_keeps_the_instance_with_asynchronous_execution(make: Ma
 
 
 async def test_states_are_kept_for_three_days_from_an_events_end(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -127,7 +127,7 @@ async def test_states_are_kept_for_three_days_from_an_events_end(make: Make) -> 
 
 
 async def test_states_that_are_too_old_are_deleted_every_hour(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -145,7 +145,7 @@ async def test_states_that_are_too_old_are_deleted_every_hour(make: Make) -> Non
 
 
 async def test_a_function_without_tracing_has_no_states(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(async_run=True)
     request_id = await bench.send()
     await bench.over()
@@ -153,9 +153,9 @@ async def test_a_function_without_tracing_has_no_states(make: Make) -> None:
 
 
 @pytest.fixture
-async def listed(make: Make) -> Bench:
+async def listed(make: Make) -> QueueBench:
     """Ten states: events 0-9 of version 0 or 1, begun and ended at 100, 110, ..."""
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     rows = [
         TracedEvent(
             f"id-{number}",
@@ -175,20 +175,20 @@ async def listed(make: Make) -> Bench:
     return bench
 
 
-async def ids(bench: Bench, **query: Any) -> list[int]:
+async def ids(bench: QueueBench, **query: Any) -> list[int]:
     total, events = await bench.traces.find("default", "hello", TraceQuery(**query))
     assert total >= len(events)
     return [int(event.request_id.removeprefix("id-")) for event in events]
 
 
-async def test_states_are_listed_newest_first_by_start_or_by_end(listed: Bench) -> None:
+async def test_states_are_listed_newest_first_by_start_or_by_end(listed: QueueBench) -> None:
     assert await ids(listed) == [8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert await ids(listed, descending=False) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert await ids(listed, by_end=True) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert await ids(listed, by_end=True, descending=False) == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
-async def test_states_are_listed_by_every_filter(listed: Bench) -> None:
+async def test_states_are_listed_by_every_filter(listed: QueueBench) -> None:
     assert await ids(listed, version="1") == [7, 5, 3, 1]
     assert await ids(listed, request_id="id-3") == [3]
     assert await ids(listed, invoke_types=("API",)) == [6, 3, 0]
@@ -199,7 +199,7 @@ async def test_states_are_listed_by_every_filter(listed: Bench) -> None:
     assert await ids(listed, ended=(0, EPOCH + 10_000)) == [7, 6, 5, 4, 3, 2, 1, 0]
 
 
-async def test_states_are_listed_by_page_with_the_total(listed: Bench) -> None:
+async def test_states_are_listed_by_page_with_the_total(listed: QueueBench) -> None:
     total, page = await listed.traces.find("default", "hello", TraceQuery(offset=7, limit=5))
     assert total == 9
     assert [event.request_id for event in page] == ["id-1", "id-0"]
@@ -209,7 +209,7 @@ async def test_states_are_listed_by_page_with_the_total(listed: Bench) -> None:
 
 
 async def test_a_running_event_is_ended_with_its_instance(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -223,7 +223,7 @@ async def test_a_running_event_is_ended_with_its_instance(make: Make) -> None:
 
 
 async def test_an_event_that_waits_for_its_turn_is_ended(make: Make) -> None:
-    bench: Bench = await make(128)
+    bench: QueueBench = await make(128)
     bench.function(**TRACED)
     bench.answer = lambda event: None
     await bench.send(b'"busy"')
@@ -241,7 +241,7 @@ async def test_an_event_that_waits_for_its_turn_is_ended(make: Make) -> None:
 
 @pytest.mark.parametrize("graceful", [True, False])
 async def test_an_event_that_waits_for_an_instance_is_ended(make: Make, graceful: bool) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -254,7 +254,7 @@ async def test_an_event_that_waits_for_an_instance_is_ended(make: Make, graceful
 
 
 async def test_an_event_that_waits_to_be_tried_again_is_ended(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -269,7 +269,7 @@ async def test_an_event_that_waits_to_be_tried_again_is_ended(make: Make) -> Non
 async def test_an_event_terminated_while_its_failure_is_being_stored_is_not_tried_again(
     make: Make,
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -283,7 +283,7 @@ async def test_an_event_terminated_while_its_failure_is_being_stored_is_not_trie
 async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_waiting(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -299,7 +299,7 @@ async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_wait
 
 
 async def test_a_graceful_end_is_a_signal_to_the_bootstrap_which_decides(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -315,7 +315,7 @@ async def test_a_graceful_end_is_a_signal_to_the_bootstrap_which_decides(make: M
 
 
 async def test_a_bootstrap_that_a_signal_ends_fails_the_event_with_439(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -328,7 +328,7 @@ async def test_a_bootstrap_that_a_signal_ends_fails_the_event_with_439(make: Mak
 
 
 async def test_a_signal_that_does_not_arrive_is_in_the_log(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -341,7 +341,7 @@ async def test_a_signal_that_does_not_arrive_is_in_the_log(make: Make) -> None:
 
 
 async def test_the_word_of_a_signal_stays_in_its_events_log(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     first, second = await bench.send(b"1"), None
     await bench.over()
@@ -354,7 +354,7 @@ async def test_the_word_of_a_signal_stays_in_its_events_log(make: Make) -> None:
 
 
 async def test_what_has_ended_cannot_be_terminated(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -364,7 +364,7 @@ async def test_what_has_ended_cannot_be_terminated(make: Make) -> None:
 
 
 async def test_what_is_not_there_or_anothers_cannot_be_terminated(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -376,7 +376,7 @@ async def test_what_is_not_there_or_anothers_cannot_be_terminated(make: Make) ->
 
 
 async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -390,7 +390,7 @@ async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> Non
 
 
 async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -407,7 +407,7 @@ async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) ->
 async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force_is_over(
     make: Make,
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -421,7 +421,7 @@ async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force
 async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_making(
     make: Make,
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -434,7 +434,7 @@ async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_makin
 async def test_an_event_that_a_stopping_pool_ends_is_run_again_by_the_next_process(
     make: Make,
 ) -> None:
-    bench: Bench = await make()
+    bench: QueueBench = await make()
     bench.function()
     bench.answer = lambda event: None
     request_id = await bench.send()

@@ -15,7 +15,7 @@ from sandbox.functions.service import FunctionService
 from tests.support.waiting import eventually
 from tests.support.zips import file, make_zip, package
 from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import Bench
+from tests.unit.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOUND = (LayerRef(name="tools", version=1),)
 
 
-class LayerBench(Bench):
+class LayerBench(FunctionBench):
     """Functions with layers, of which version 1 of ``tools`` is published."""
 
     digest: str

@@ -16,7 +16,7 @@ from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import Bench
+from tests.unit.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[FunctionBench]:
+    bench = FunctionBench(tmp_path)
     await bench.service.open()
     yield bench
     bench.host.gate.set()
@@ -36,7 +36,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 # ---------------------------------------------------------------- deleting
 
 
-async def test_a_deleted_function_is_gone_with_its_instances_and_code(bench: Bench) -> None:
+async def test_a_deleted_function_is_gone_with_its_instances_and_code(bench: FunctionBench) -> None:
     await bench.active()
     await bench.service.delete("default", "fn")
     with pytest.raises(NotFoundError):
@@ -47,7 +47,7 @@ async def test_a_deleted_function_is_gone_with_its_instances_and_code(bench: Ben
     assert bench.host.forgotten == [digest_of(package())]
 
 
-async def test_of_deletions_at_once_one_wins(bench: Bench) -> None:
+async def test_of_deletions_at_once_one_wins(bench: FunctionBench) -> None:
     await bench.active()
     results = await asyncio.gather(
         *(bench.service.delete("default", "fn") for _ in range(4)), return_exceptions=True
@@ -57,7 +57,7 @@ async def test_of_deletions_at_once_one_wins(bench: Bench) -> None:
 
 @pytest.mark.parametrize("status", [FunctionStatus.CREATING, FunctionStatus.UPDATING])
 async def test_a_function_in_transition_can_be_deleted(
-    bench: Bench, status: FunctionStatus
+    bench: FunctionBench, status: FunctionStatus
 ) -> None:
     if status is FunctionStatus.UPDATING:
         await bench.active()
@@ -76,7 +76,7 @@ async def test_a_function_in_transition_can_be_deleted(
     assert bench.host.retired[-1] == ("default", "fn", frozenset())
 
 
-async def test_a_function_made_anew_is_not_mistaken_for_the_old_one(bench: Bench) -> None:
+async def test_a_function_made_anew_is_not_mistaken_for_the_old_one(bench: FunctionBench) -> None:
     bench.host.gate.clear()
     old = await bench.create()
     await bench.service.delete("default", "fn")
@@ -92,7 +92,7 @@ async def test_a_function_made_anew_is_not_mistaken_for_the_old_one(bench: Bench
     assert bench.packages.digests() == {digest_of(package())}
 
 
-async def test_code_that_another_function_uses_stays(bench: Bench) -> None:
+async def test_code_that_another_function_uses_stays(bench: FunctionBench) -> None:
     await bench.active("f1")
     await bench.active("f2")
     await bench.service.delete("default", "f1")
@@ -103,7 +103,7 @@ async def test_code_that_another_function_uses_stays(bench: Bench) -> None:
 
 
 async def test_a_function_whose_instances_cannot_be_ended_is_deleted_all_the_same(
-    bench: Bench,
+    bench: FunctionBench,
 ) -> None:
     await bench.active()
     bench.host.retire_errors.append(EngineError("no answer"))
@@ -114,12 +114,14 @@ async def test_a_function_whose_instances_cannot_be_ended_is_deleted_all_the_sam
 # ---------------------------------------------------------------- packages
 
 
-async def test_the_host_hears_of_code_before_it_is_checked(bench: Bench) -> None:
+async def test_the_host_hears_of_code_before_it_is_checked(bench: FunctionBench) -> None:
     await bench.active()
     assert bench.host.expected == bench.host.taken == [digest_of(package())]
 
 
-async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(bench: Bench) -> None:
+async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(
+    bench: FunctionBench,
+) -> None:
     with pytest.raises(RequestError):
         await bench.service.create("default", "fn", b"not a zip", FunctionConfig())
     assert bench.host.expected == [digest_of(b"not a zip")]
@@ -127,7 +129,7 @@ async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(bench:
     await eventually(lambda: bench.host.forgotten == [digest_of(b"not a zip")])
 
 
-async def test_code_still_in_use_by_an_instance_is_dropped_later(bench: Bench) -> None:
+async def test_code_still_in_use_by_an_instance_is_dropped_later(bench: FunctionBench) -> None:
     digest = bench.packages.save(package()).digest
     bench.host.in_use.add(digest)
     keeper = CodeKeeper(bench.packages, bench.host, frozenset, [0.0] * 1000)
@@ -139,7 +141,9 @@ async def test_code_still_in_use_by_an_instance_is_dropped_later(bench: Bench) -
     await keeper.close()
 
 
-async def test_code_that_is_saved_again_while_it_is_to_be_dropped_stays(bench: Bench) -> None:
+async def test_code_that_is_saved_again_while_it_is_to_be_dropped_stays(
+    bench: FunctionBench,
+) -> None:
     digest = bench.packages.save(package()).digest
     bench.host.in_use.add(digest)
     used: set[str] = set()
@@ -153,7 +157,9 @@ async def test_code_that_is_saved_again_while_it_is_to_be_dropped_stays(bench: B
     assert bench.packages.digests() == {digest}
 
 
-async def test_code_that_the_engine_never_lets_go_is_left_to_the_next_start(bench: Bench) -> None:
+async def test_code_that_the_engine_never_lets_go_is_left_to_the_next_start(
+    bench: FunctionBench,
+) -> None:
     digest = bench.packages.save(package()).digest
     bench.host.in_use.add(digest)
     keeper = CodeKeeper(bench.packages, bench.host, frozenset, [0.0])
@@ -166,7 +172,7 @@ async def test_code_that_the_engine_never_lets_go_is_left_to_the_next_start(benc
     await eventually(lambda: bench.packages.digests() == frozenset())
 
 
-async def test_code_that_somebody_holds_is_not_dropped(bench: Bench) -> None:
+async def test_code_that_somebody_holds_is_not_dropped(bench: FunctionBench) -> None:
     digest = bench.packages.save(package()).digest
     keeper = CodeKeeper(bench.packages, bench.host, frozenset)
     with keeper.holding([digest]), keeper.holding([digest]):
@@ -190,7 +196,7 @@ async def test_an_unforeseen_error_in_the_background_is_logged() -> None:
     assert logs[0]["event"] == "background_task_failed"
 
 
-async def test_refused_code_is_dropped_again(bench: Bench) -> None:
+async def test_refused_code_is_dropped_again(bench: FunctionBench) -> None:
     keeper = CodeKeeper(bench.packages, bench.host, frozenset)
     with pytest.raises(RequestError):
         async with keeper.admit(package()):
@@ -202,7 +208,7 @@ async def test_refused_code_is_dropped_again(bench: Bench) -> None:
 # ---------------------------------------------------------------- restarting
 
 
-async def test_a_restart_goes_on_with_what_was_interrupted(bench: Bench) -> None:
+async def test_a_restart_goes_on_with_what_was_interrupted(bench: FunctionBench) -> None:
     await bench.active("done")
     await bench.active("updated", "old")
     bench.host.gate.clear()
@@ -220,14 +226,14 @@ async def test_a_restart_goes_on_with_what_was_interrupted(bench: Bench) -> None
     assert code.digest == digest_of(package("new"))
 
 
-async def test_a_restart_drops_packages_that_nobody_uses(bench: Bench) -> None:
+async def test_a_restart_drops_packages_that_nobody_uses(bench: FunctionBench) -> None:
     await bench.active("fn", "used")
     bench.packages.save(package("left behind"))
     await bench.restart()
     await eventually(lambda: bench.packages.digests() == {digest_of(package("used"))})
 
 
-async def test_closing_waits_for_what_is_being_saved(bench: Bench) -> None:
+async def test_closing_waits_for_what_is_being_saved(bench: FunctionBench) -> None:
     bench.repository.gate.clear()
     creating = asyncio.create_task(bench.create())
     await eventually(lambda: bench.repository.begun == 1)
@@ -241,7 +247,7 @@ async def test_closing_waits_for_what_is_being_saved(bench: Bench) -> None:
     assert stored.digests <= bench.packages.digests()
 
 
-async def test_a_lost_package_shows_as_a_platform_error(bench: Bench) -> None:
+async def test_a_lost_package_shows_as_a_platform_error(bench: FunctionBench) -> None:
     function = await bench.active()
     (digest,) = function.digests
     bench.packages.remove(digest)
@@ -252,7 +258,7 @@ async def test_a_lost_package_shows_as_a_platform_error(bench: Bench) -> None:
 # ---------------------------------------------------------------- listing
 
 
-async def test_functions_are_listed_newest_first_page_by_page(bench: Bench) -> None:
+async def test_functions_are_listed_newest_first_page_by_page(bench: FunctionBench) -> None:
     for name in ("beta", "alpha", "gamma", "alphabet"):
         await bench.active(name)
     listed = bench.service.list()
@@ -268,7 +274,7 @@ async def test_functions_are_listed_newest_first_page_by_page(bench: Bench) -> N
     assert [f.name for f in recent.functions] == ["beta"]
 
 
-async def test_an_unknown_namespace_cannot_be_listed(bench: Bench) -> None:
+async def test_an_unknown_namespace_cannot_be_listed(bench: FunctionBench) -> None:
     with pytest.raises(NotFoundError) as caught:
         bench.service.list("other")
     assert caught.value.code == "ResourceNotFound.Namespace"

@@ -18,7 +18,7 @@ from sandbox.functions.model import (
 from sandbox.packages.package import digest_of
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import Bench
+from tests.unit.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[FunctionBench]:
+    bench = FunctionBench(tmp_path)
     await bench.service.open()
     yield bench
     bench.host.gate.set()
@@ -44,7 +44,7 @@ async def refused(attempt: Awaitable[Any]) -> str:
 # ---------------------------------------------------------------- creating
 
 
-async def test_a_new_function_is_creating_then_active(bench: Bench) -> None:
+async def test_a_new_function_is_creating_then_active(bench: FunctionBench) -> None:
     bench.host.gate.clear()
     function = await bench.create()
     assert function.latest.status is FunctionStatus.CREATING
@@ -64,14 +64,14 @@ async def test_a_new_function_is_creating_then_active(bench: Bench) -> None:
     assert instance_key(prepared, version) == instance_key(active, active.latest)
 
 
-async def test_function_ids_look_like_the_platforms(bench: Bench) -> None:
+async def test_function_ids_look_like_the_platforms(bench: FunctionBench) -> None:
     first, second = await bench.create("f1"), await bench.create("f2")
     assert first.function_id.startswith("lam-")
     assert len(first.function_id) == 12
     assert first.function_id != second.function_id
 
 
-async def test_a_function_that_cannot_be_prepared_says_why(bench: Bench) -> None:
+async def test_a_function_that_cannot_be_prepared_says_why(bench: FunctionBench) -> None:
     bench.host.errors.append(EngineError("no engine"))
     await bench.create()
     failed = (await bench.settled()).latest
@@ -83,7 +83,7 @@ async def test_a_function_that_cannot_be_prepared_says_why(bench: Bench) -> None
         bench.service.require_invocable(failed)
 
 
-async def test_a_bug_in_the_host_ends_in_a_failed_status(bench: Bench) -> None:
+async def test_a_bug_in_the_host_ends_in_a_failed_status(bench: FunctionBench) -> None:
     bench.host.errors.append(TypeError("oops"))
     await bench.create()
     failed = (await bench.settled()).latest
@@ -91,7 +91,7 @@ async def test_a_bug_in_the_host_ends_in_a_failed_status(bench: Bench) -> None:
     assert "oops" in failed.status_reasons[0].message
 
 
-async def test_of_equal_names_created_at_once_one_is_created(bench: Bench) -> None:
+async def test_of_equal_names_created_at_once_one_is_created(bench: FunctionBench) -> None:
     attempts = [bench.create("fn", f"{i}") for i in range(5)]
     results = await asyncio.gather(*attempts, return_exceptions=True)
     errors = [result.code for result in results if isinstance(result, SandboxError)]
@@ -101,7 +101,7 @@ async def test_of_equal_names_created_at_once_one_is_created(bench: Bench) -> No
     await eventually(lambda: bench.packages.digests() == {winner.digest})
 
 
-async def test_a_name_that_is_taken_is_refused_before_the_zip_is_read(bench: Bench) -> None:
+async def test_a_name_that_is_taken_is_refused_before_the_zip_is_read(bench: FunctionBench) -> None:
     await bench.active()
     attempt = bench.service.create("default", "fn", b"no zip", FunctionConfig())
     assert await refused(attempt) == "ResourceInUse.FunctionName"
@@ -122,14 +122,14 @@ async def test_a_name_that_is_taken_is_refused_before_the_zip_is_read(bench: Ben
     ],
 )
 async def test_what_is_wrong_leaves_nothing_behind(
-    bench: Bench, arguments: tuple[str, str, bytes, FunctionConfig], code: str
+    bench: FunctionBench, arguments: tuple[str, str, bytes, FunctionConfig], code: str
 ) -> None:
     assert await refused(bench.service.create(*arguments)) == code
     assert bench.repository.rows == {}
     assert bench.packages.digests() == frozenset()
 
 
-async def test_a_namespace_has_room_for_so_many_functions(bench: Bench) -> None:
+async def test_a_namespace_has_room_for_so_many_functions(bench: FunctionBench) -> None:
     bench.make(functions_per_namespace=2)
     await bench.active("f1", "1")
     await bench.active("f2", "2")
@@ -139,7 +139,9 @@ async def test_a_namespace_has_room_for_so_many_functions(bench: Bench) -> None:
     await eventually(lambda: len(bench.packages.digests()) == 2)
 
 
-async def test_a_store_that_fails_refuses_the_function_and_drops_its_package(bench: Bench) -> None:
+async def test_a_store_that_fails_refuses_the_function_and_drops_its_package(
+    bench: FunctionBench,
+) -> None:
     bench.repository.errors.append(RuntimeError("disk full"))
     with pytest.raises(RuntimeError, match="disk full"):
         await bench.create()
@@ -147,7 +149,7 @@ async def test_a_store_that_fails_refuses_the_function_and_drops_its_package(ben
     await eventually(lambda: bench.packages.digests() == frozenset())
 
 
-async def test_a_result_that_cannot_be_saved_is_saved_later(bench: Bench) -> None:
+async def test_a_result_that_cannot_be_saved_is_saved_later(bench: FunctionBench) -> None:
     bench.host.gate.clear()
     await bench.create()
     bench.repository.errors += [RuntimeError("locked"), RuntimeError("locked")]
@@ -156,7 +158,7 @@ async def test_a_result_that_cannot_be_saved_is_saved_later(bench: Bench) -> Non
     assert bench.repository.errors == []
 
 
-async def test_a_creation_is_completed_though_its_caller_goes_away(bench: Bench) -> None:
+async def test_a_creation_is_completed_though_its_caller_goes_away(bench: FunctionBench) -> None:
     bench.repository.gate.clear()
     creating = asyncio.create_task(bench.create())
     await eventually(lambda: bench.repository.begun == 1)
@@ -172,14 +174,14 @@ async def test_a_creation_is_completed_though_its_caller_goes_away(bench: Bench)
 # ---------------------------------------------------------------- finding
 
 
-async def test_qualifiers_lead_to_the_latest_version(bench: Bench) -> None:
+async def test_qualifiers_lead_to_the_latest_version(bench: FunctionBench) -> None:
     function = await bench.active()
     for qualifier in ("$LATEST", "$DEFAULT"):
         found = bench.service.resolve("default", "fn", qualifier)
         assert found == (function, function.latest)
 
 
-async def test_what_is_not_there_is_not_found(bench: Bench) -> None:
+async def test_what_is_not_there_is_not_found(bench: FunctionBench) -> None:
     await bench.active()
     for namespace, name, qualifier, code in [
         ("default", "g", "$LATEST", "ResourceNotFound.FunctionName"),
@@ -196,7 +198,7 @@ async def test_what_is_not_there_is_not_found(bench: Bench) -> None:
     assert caught.value.code == "ResourceNotFound.Version"
 
 
-async def test_waiting_for_a_function_ends_with_its_time(bench: Bench) -> None:
+async def test_waiting_for_a_function_ends_with_its_time(bench: FunctionBench) -> None:
     bench.host.gate.clear()
     await bench.create()
     waited = await bench.service.settled("default", "fn", within_s=0.01)
@@ -206,7 +208,7 @@ async def test_waiting_for_a_function_ends_with_its_time(bench: Bench) -> None:
 # ---------------------------------------------------------------- updating
 
 
-async def test_old_code_serves_until_new_code_is_ready(bench: Bench) -> None:
+async def test_old_code_serves_until_new_code_is_ready(bench: FunctionBench) -> None:
     old = (await bench.active()).latest
     bench.host.gate.clear()
     updating = await bench.service.update_code(
@@ -228,7 +230,7 @@ async def test_old_code_serves_until_new_code_is_ready(bench: Bench) -> None:
     assert new.created_at == old.created_at
 
 
-async def test_after_an_update_old_instances_end_and_old_code_goes(bench: Bench) -> None:
+async def test_after_an_update_old_instances_end_and_old_code_goes(bench: FunctionBench) -> None:
     old = await bench.active()
     await bench.service.update_code("default", "fn", package("new"))
     new = await bench.settled()
@@ -238,7 +240,7 @@ async def test_after_an_update_old_instances_end_and_old_code_goes(bench: Bench)
     assert not instance_keys(old) & instance_keys(new)
 
 
-async def test_a_failed_update_leaves_the_old_code_serving(bench: Bench) -> None:
+async def test_a_failed_update_leaves_the_old_code_serving(bench: FunctionBench) -> None:
     old = (await bench.active()).latest
     bench.host.errors.append(EngineError("no space"))
     await bench.service.update_code("default", "fn", package("new"))
@@ -255,7 +257,9 @@ async def test_a_failed_update_leaves_the_old_code_serving(bench: Bench) -> None
     assert mended.status_reasons == ()
 
 
-async def test_a_function_that_was_never_ready_can_be_mended_by_an_update(bench: Bench) -> None:
+async def test_a_function_that_was_never_ready_can_be_mended_by_an_update(
+    bench: FunctionBench,
+) -> None:
     bench.host.errors += [EngineError("first"), EngineError("second")]
     await bench.active()
     await bench.service.update_code("default", "fn", package("new"))
@@ -269,7 +273,7 @@ async def test_a_function_that_was_never_ready_can_be_mended_by_an_update(bench:
     bench.service.require_invocable(mended)
 
 
-async def test_only_given_fields_of_the_configuration_change(bench: Bench) -> None:
+async def test_only_given_fields_of_the_configuration_change(bench: FunctionBench) -> None:
     config = FunctionConfig(
         memory_mb=256, environment={"A": "1"}, role="r", kept={"ClsTopicId": "t", "Vpc": {}}
     )
@@ -298,7 +302,7 @@ async def test_only_given_fields_of_the_configuration_change(bench: Bench) -> No
     ],
 )
 async def test_a_change_that_instances_do_not_feel_is_active_at_once(
-    bench: Bench, field: str, value: Any
+    bench: FunctionBench, field: str, value: Any
 ) -> None:
     before = await bench.active()
     prepared = len(bench.host.prepared)
@@ -309,7 +313,7 @@ async def test_a_change_that_instances_do_not_feel_is_active_at_once(
     assert len(bench.host.prepared) == prepared
 
 
-async def test_a_configuration_out_of_bounds_changes_nothing(bench: Bench) -> None:
+async def test_a_configuration_out_of_bounds_changes_nothing(bench: FunctionBench) -> None:
     before = await bench.active()
     attempt = bench.service.update_config("default", "fn", ConfigChange(timeout_s=901))
     assert await refused(attempt) == "LimitExceeded.Timeout"
@@ -319,7 +323,7 @@ async def test_a_configuration_out_of_bounds_changes_nothing(bench: Bench) -> No
     assert bench.service.get("default", "fn") == before
 
 
-async def test_a_function_in_transition_is_not_updated(bench: Bench) -> None:
+async def test_a_function_in_transition_is_not_updated(bench: FunctionBench) -> None:
     bench.host.gate.clear()
     await bench.create()
     update_code = bench.service.update_code("default", "fn", package("new"))
@@ -329,7 +333,7 @@ async def test_a_function_in_transition_is_not_updated(bench: Bench) -> None:
     assert bench.packages.digests() == {digest_of(package())}
 
 
-async def test_of_updates_at_once_one_wins(bench: Bench) -> None:
+async def test_of_updates_at_once_one_wins(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.gate.clear()
     attempts = [bench.service.update_code("default", "fn", package(f"{i}")) for i in range(4)]
@@ -346,7 +350,7 @@ async def test_of_updates_at_once_one_wins(bench: Bench) -> None:
     await eventually(lambda: bench.packages.digests() == {code.digest})
 
 
-async def test_updating_what_is_not_there_is_refused(bench: Bench) -> None:
+async def test_updating_what_is_not_there_is_refused(bench: FunctionBench) -> None:
     for attempt in (
         bench.service.update_code("default", "fn", package()),
         bench.service.update_config("default", "fn", ConfigChange()),
@@ -356,7 +360,7 @@ async def test_updating_what_is_not_there_is_refused(bench: Bench) -> None:
         assert await refused(attempt) == "ResourceNotFound.FunctionName"
 
 
-async def test_forcing_a_cold_start_ends_every_instance(bench: Bench) -> None:
+async def test_forcing_a_cold_start_ends_every_instance(bench: FunctionBench) -> None:
     before = await bench.active()
     after = await bench.service.force_cold("default", "fn")
     assert after.epoch == before.epoch + 1
@@ -364,7 +368,7 @@ async def test_forcing_a_cold_start_ends_every_instance(bench: Bench) -> None:
     assert not instance_keys(before) & instance_keys(after)
 
 
-async def test_a_cold_start_forced_during_an_update_is_not_lost(bench: Bench) -> None:
+async def test_a_cold_start_forced_during_an_update_is_not_lost(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.gate.clear()
     await bench.service.update_code("default", "fn", package("new"))
@@ -378,7 +382,9 @@ async def test_a_cold_start_forced_during_an_update_is_not_lost(bench: Bench) ->
     assert stored.epoch == 1
 
 
-async def test_instances_of_a_coming_update_outlive_a_forced_cold_start(bench: Bench) -> None:
+async def test_instances_of_a_coming_update_outlive_a_forced_cold_start(
+    bench: FunctionBench,
+) -> None:
     await bench.active()
     bench.host.gate.clear()
     await bench.service.update_code("default", "fn", package("new"))

@@ -12,7 +12,7 @@ from sandbox.functions.model import FunctionStatus, instance_key
 from sandbox.functions.versions import VersionService
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import Bench
+from tests.unit.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[FunctionBench]:
+    bench = FunctionBench(tmp_path)
     yield bench
     bench.host.gate.set()
     await bench.service.close()
 
 
-def versions_of(bench: Bench) -> VersionService:
+def versions_of(bench: FunctionBench) -> VersionService:
     return VersionService(bench.registry, bench.service, bench.host, bench.clock)
 
 
-async def test_a_version_whose_publishing_a_crash_interrupted_becomes_active(bench: Bench) -> None:
+async def test_a_version_whose_publishing_a_crash_interrupted_becomes_active(
+    bench: FunctionBench,
+) -> None:
     await bench.active()
     bench.host.gate.clear()
     version = await versions_of(bench).publish("default", "fn")
@@ -43,7 +45,7 @@ async def test_a_version_whose_publishing_a_crash_interrupted_becomes_active(ben
     assert function.versions["1"].invocable
 
 
-async def test_a_crash_during_an_update_with_publish_loses_neither(bench: Bench) -> None:
+async def test_a_crash_during_an_update_with_publish_loses_neither(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.gate.clear()
     await bench.service.update_code("default", "fn", package("new"), publish=True)
@@ -56,7 +58,7 @@ async def test_a_crash_during_an_update_with_publish_loses_neither(bench: Bench)
 
 
 async def test_instances_and_code_of_a_published_version_are_kept_through_updates(
-    bench: Bench,
+    bench: FunctionBench,
 ) -> None:
     old = await bench.active(text="old")
     await versions_of(bench).publish("default", "fn")
@@ -75,7 +77,7 @@ async def test_instances_and_code_of_a_published_version_are_kept_through_update
     assert bench.host.killed == []
 
 
-async def test_only_what_is_active_is_published(bench: Bench) -> None:
+async def test_only_what_is_active_is_published(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.errors = [EngineError("no space left")]
     await bench.service.update_config("default", "fn", ConfigChange(timeout_s=9))
@@ -85,7 +87,7 @@ async def test_only_what_is_active_is_published(bench: Bench) -> None:
     assert caught.value.code == "FailedOperation.PublishVersion"
 
 
-async def test_latest_can_change_while_a_version_is_published(bench: Bench) -> None:
+async def test_latest_can_change_while_a_version_is_published(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.gate.clear()
     await versions_of(bench).publish("default", "fn")
@@ -96,7 +98,7 @@ async def test_latest_can_change_while_a_version_is_published(bench: Bench) -> N
     assert (function.latest.config.timeout_s, function.versions["1"].config.timeout_s) == (9, 3)
 
 
-async def test_a_version_that_is_deleted_by_force_is_killed(bench: Bench) -> None:
+async def test_a_version_that_is_deleted_by_force_is_killed(bench: FunctionBench) -> None:
     await bench.active()
     await versions_of(bench).publish("default", "fn")
     await bench.settled()
@@ -104,7 +106,7 @@ async def test_a_version_that_is_deleted_by_force_is_killed(bench: Bench) -> Non
     assert bench.host.killed == [("default", "fn", "1")]
 
 
-async def test_a_version_that_is_being_published_is_not_deleted(bench: Bench) -> None:
+async def test_a_version_that_is_being_published_is_not_deleted(bench: FunctionBench) -> None:
     await bench.active()
     bench.host.gate.clear()
     versions = versions_of(bench)

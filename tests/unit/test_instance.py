@@ -9,15 +9,15 @@ from sandbox.errors import IllegalTransitionError
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
 from sandbox.invocation import Cause
-from tests.unit.instance_kit import MB, Bench, failure
+from tests.unit.instance_kit import MB, InstanceBench, failure
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def bench() -> InstanceBench:
+    return InstanceBench()
 
 
-async def test_a_started_container_waits_to_be_released(bench: Bench) -> None:
+async def test_a_started_container_waits_to_be_released(bench: InstanceBench) -> None:
     states = [bench.instance.state]
     bench.standing_by()
     states.append(bench.instance.state)
@@ -28,7 +28,9 @@ async def test_a_started_container_waits_to_be_released(bench: Bench) -> None:
     assert (released_before, bench.container.released) == (False, True)
 
 
-async def test_ready_dispatches_the_event_that_the_instance_was_started_for(bench: Bench) -> None:
+async def test_ready_dispatches_the_event_that_the_instance_was_started_for(
+    bench: InstanceBench,
+) -> None:
     bench.initialising()
     bench.poll()
     assert bench.got == []
@@ -38,7 +40,7 @@ async def test_ready_dispatches_the_event_that_the_instance_was_started_for(benc
     assert event == ("request-1", 128, 3000, b"{}")
 
 
-async def test_only_the_first_report_of_ready_counts(bench: Bench) -> None:
+async def test_only_the_first_report_of_ready_counts(bench: InstanceBench) -> None:
     bench.instance.ready()
     bench.initialising()
     bench.clock.tick(0.5)
@@ -54,7 +56,7 @@ async def test_only_the_first_report_of_ready_counts(bench: Bench) -> None:
     assert bench.instance.state is State.IDLE
 
 
-async def test_a_result_is_the_pushed_bytes_and_frees_the_instance(bench: Bench) -> None:
+async def test_a_result_is_the_pushed_bytes_and_frees_the_instance(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.clock.tick(0.0123456)
@@ -71,7 +73,7 @@ async def test_a_result_is_the_pushed_bytes_and_frees_the_instance(bench: Bench)
     assert bench.stopping == []
 
 
-async def test_init_time_is_told_apart_from_duration(bench: Bench) -> None:
+async def test_init_time_is_told_apart_from_duration(bench: InstanceBench) -> None:
     invocation = bench.initialising()
     bench.clock.tick(2)
     bench.instance.ready()
@@ -82,7 +84,7 @@ async def test_init_time_is_told_apart_from_duration(bench: Bench) -> None:
     assert (outcome.init_ms, outcome.duration_ms, outcome.cold_start) == (2000, 1000, True)
 
 
-async def test_the_second_event_is_no_cold_start(bench: Bench) -> None:
+async def test_the_second_event_is_no_cold_start(bench: InstanceBench) -> None:
     bench.warm()
     invocation = bench.dispatch()
     bench.poll()
@@ -92,7 +94,9 @@ async def test_the_second_event_is_no_cold_start(bench: Bench) -> None:
     assert bench.instance.served == 2
 
 
-async def test_an_instance_released_for_nobody_is_idle_when_it_is_ready(bench: Bench) -> None:
+async def test_an_instance_released_for_nobody_is_idle_when_it_is_ready(
+    bench: InstanceBench,
+) -> None:
     bench.standing_by()
     bench.instance.release(None)
     bench.instance.ready()
@@ -100,7 +104,7 @@ async def test_an_instance_released_for_nobody_is_idle_when_it_is_ready(bench: B
     assert bench.instance.state is State.IDLE
 
 
-async def test_memory_use_is_the_peak_the_container_saw(bench: Bench) -> None:
+async def test_memory_use_is_the_peak_the_container_saw(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.container.peak = 30 * MB
     bench.instance.sample()
@@ -110,7 +114,7 @@ async def test_memory_use_is_the_peak_the_container_saw(bench: Bench) -> None:
     assert invocation.future.result().mem_usage == 30 * MB
 
 
-async def test_the_timeline_of_a_cold_start_names_every_stage(bench: Bench) -> None:
+async def test_the_timeline_of_a_cold_start_names_every_stage(bench: InstanceBench) -> None:
     bench.standing_by()
     bench.instance.prepared_at = bench.clock.now()
     invocation = bench.invocation()
@@ -136,14 +140,16 @@ async def test_the_timeline_of_a_cold_start_names_every_stage(bench: Bench) -> N
     assert states == [State.STARTING, State.STANDING_BY, State.INITIALISING, State.IDLE]
 
 
-async def test_an_event_handed_to_a_parked_poll_is_fetched_at_dispatch(bench: Bench) -> None:
+async def test_an_event_handed_to_a_parked_poll_is_fetched_at_dispatch(
+    bench: InstanceBench,
+) -> None:
     bench.warm()
     bench.poll()
     invocation = bench.dispatch()
     assert invocation.times["fetched"] == invocation.times["dispatched"]
 
 
-async def test_only_the_first_fetch_is_in_the_timeline(bench: Bench) -> None:
+async def test_only_the_first_fetch_is_in_the_timeline(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     fetched = invocation.times["fetched"]
@@ -152,7 +158,7 @@ async def test_only_the_first_fetch_is_in_the_timeline(bench: Bench) -> None:
     assert invocation.times["fetched"] == fetched
 
 
-async def test_a_poll_whose_connection_is_gone_is_forgotten(bench: Bench) -> None:
+async def test_a_poll_whose_connection_is_gone_is_forgotten(bench: InstanceBench) -> None:
     bench.warm()
     bench.got.clear()
     bench.poll()
@@ -162,7 +168,7 @@ async def test_a_poll_whose_connection_is_gone_is_forgotten(bench: Bench) -> Non
     assert "fetched" not in invocation.times
 
 
-async def test_a_late_push_is_noted_in_the_log_and_changes_nothing(bench: Bench) -> None:
+async def test_a_late_push_is_noted_in_the_log_and_changes_nothing(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll(2)
     assert bench.push(b"first") is Push.ACCEPTED
@@ -175,7 +181,7 @@ async def test_a_late_push_is_noted_in_the_log_and_changes_nothing(bench: Bench)
     ]
 
 
-async def test_a_surplus_push_does_not_end_the_next_event(bench: Bench) -> None:
+async def test_a_surplus_push_does_not_end_the_next_event(bench: InstanceBench) -> None:
     bench.busy()
     bench.poll(2)
     bench.push()
@@ -187,7 +193,7 @@ async def test_a_surplus_push_does_not_end_the_next_event(bench: Bench) -> None:
     assert second.future.result().body == b"mine"
 
 
-async def test_timeout_starts_when_a_held_event_is_handed_out(bench: Bench) -> None:
+async def test_timeout_starts_when_a_held_event_is_handed_out(bench: InstanceBench) -> None:
     bench.busy()
     bench.poll(2)
     bench.push()
@@ -200,7 +206,9 @@ async def test_timeout_starts_when_a_held_event_is_handed_out(bench: Bench) -> N
     assert second.future.result().duration_ms == 500
 
 
-async def test_lines_of_the_initialisation_belong_to_the_first_request(bench: Bench) -> None:
+async def test_lines_of_the_initialisation_belong_to_the_first_request(
+    bench: InstanceBench,
+) -> None:
     bench.initialising()
     bench.container.write("starting up\n")
     bench.instance.ready()
@@ -210,7 +218,9 @@ async def test_lines_of_the_initialisation_belong_to_the_first_request(bench: Be
     assert bench.lines("request-1") == ["starting up", "got it"]
 
 
-async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(bench: Bench) -> None:
+async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(
+    bench: InstanceBench,
+) -> None:
     bench.warm()
     bench.container.write("OK\n")
     bench.dispatch()
@@ -223,7 +233,7 @@ async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(bench: 
 
 
 async def test_lines_that_come_after_the_result_do_not_belong_to_the_next_event(
-    bench: Bench,
+    bench: InstanceBench,
 ) -> None:
     bench.warm()
     bench.dispatch()
@@ -242,7 +252,7 @@ async def test_lines_that_come_after_the_result_do_not_belong_to_the_next_event(
 
 
 async def test_an_instance_that_never_stops_writing_gets_its_next_event_nevertheless(
-    bench: Bench,
+    bench: InstanceBench,
 ) -> None:
     bench.warm()
     bench.container.write("again\n")
@@ -255,7 +265,7 @@ async def test_an_instance_that_never_stops_writing_gets_its_next_event_neverthe
 
 
 async def test_a_runtime_that_takes_its_time_gets_its_next_event_as_soon_as_it_asks(
-    bench: Bench,
+    bench: InstanceBench,
 ) -> None:
     bench.warm()
     bench.container.write("OK\n")
@@ -268,7 +278,9 @@ async def test_a_runtime_that_takes_its_time_gets_its_next_event_as_soon_as_it_a
     assert invocation.future.result().duration_ms == 503
 
 
-async def test_an_event_that_is_held_back_times_out_if_nobody_asks_for_it(bench: Bench) -> None:
+async def test_an_event_that_is_held_back_times_out_if_nobody_asks_for_it(
+    bench: InstanceBench,
+) -> None:
     bench.warm()
     bench.container.write("OK\n")
     invocation = bench.dispatch()
@@ -276,7 +288,7 @@ async def test_an_event_that_is_held_back_times_out_if_nobody_asks_for_it(bench:
     assert "did not fetch" in failure(invocation)["errorMessage"]
 
 
-async def test_a_silent_instance_gets_its_next_event_at_once(bench: Bench) -> None:
+async def test_a_silent_instance_gets_its_next_event_at_once(bench: InstanceBench) -> None:
     bench.initialising()
     bench.container.write("starting\n")
     bench.instance.ready()
@@ -287,7 +299,7 @@ async def test_a_silent_instance_gets_its_next_event_at_once(bench: Bench) -> No
     assert len(bench.got) == 2
 
 
-async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: Bench) -> None:
+async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: InstanceBench) -> None:
     bench.warm()
     with_tail = bench.dispatch(tail=True)
     bench.poll()
@@ -303,7 +315,7 @@ async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: Bench) -> None:
     assert without.future.result().tail is None
 
 
-async def test_a_caller_who_went_away_does_not_disturb_the_instance(bench: Bench) -> None:
+async def test_a_caller_who_went_away_does_not_disturb_the_instance(bench: InstanceBench) -> None:
     invocation = bench.busy()
     invocation.future.cancel()
     bench.poll()
@@ -311,7 +323,7 @@ async def test_a_caller_who_went_away_does_not_disturb_the_instance(bench: Bench
     assert bench.idle == [bench.instance]
 
 
-async def test_an_idle_instance_stops_once(bench: Bench) -> None:
+async def test_an_idle_instance_stops_once(bench: InstanceBench) -> None:
     bench.warm()
     bench.instance.stop()
     bench.instance.stop()
@@ -323,13 +335,13 @@ async def test_an_idle_instance_stops_once(bench: Bench) -> None:
     assert bench.stopping == [bench.instance]
 
 
-async def test_an_instance_takes_one_event_at_a_time(bench: Bench) -> None:
+async def test_an_instance_takes_one_event_at_a_time(bench: InstanceBench) -> None:
     bench.busy()
     with pytest.raises(IllegalTransitionError):
         bench.dispatch()
 
 
-async def test_cancel_ends_the_event_and_the_instance(bench: Bench) -> None:
+async def test_cancel_ends_the_event_and_the_instance(bench: InstanceBench) -> None:
     bench.warm()
     bench.clock.tick(10)
     invocation = bench.dispatch()
@@ -341,7 +353,7 @@ async def test_cancel_ends_the_event_and_the_instance(bench: Bench) -> None:
 
 
 async def test_an_event_canceled_while_it_is_held_has_taken_no_time_of_the_one_before(
-    bench: Bench,
+    bench: InstanceBench,
 ) -> None:
     bench.busy()
     bench.poll(2)

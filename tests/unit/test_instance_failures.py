@@ -9,21 +9,21 @@ import pytest
 from sandbox.engine.base import Exit
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
-from tests.unit.instance_kit import MB, Bench, failure
+from tests.unit.instance_kit import MB, InstanceBench, failure
 
 OOM = Exit(137, oom_killed=True)
 OOM_TEXT = "Task memory exceeded 128 MB"
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def bench() -> InstanceBench:
+    return InstanceBench()
 
 
 # ---------------------------------------------------------------- 433, Timeout
 
 
-async def test_a_fetched_event_without_a_result_times_out(bench: Bench) -> None:
+async def test_a_fetched_event_without_a_result_times_out(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     await bench.time.advance(2.9)
@@ -40,7 +40,9 @@ async def test_a_fetched_event_without_a_result_times_out(bench: Bench) -> None:
     assert bench.stopping == [bench.instance]
 
 
-async def test_an_event_that_nobody_fetched_times_out_with_a_text_of_its_own(bench: Bench) -> None:
+async def test_an_event_that_nobody_fetched_times_out_with_a_text_of_its_own(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.busy()
     await bench.time.advance(3.1)
     assert failure(invocation)["errorMessage"] == (
@@ -51,7 +53,7 @@ async def test_an_event_that_nobody_fetched_times_out_with_a_text_of_its_own(ben
     assert bench.stopping == [bench.instance]
 
 
-async def test_a_result_in_time_leaves_no_timer_behind(bench: Bench) -> None:
+async def test_a_result_in_time_leaves_no_timer_behind(bench: InstanceBench) -> None:
     bench.busy()
     bench.poll()
     bench.push()
@@ -60,7 +62,7 @@ async def test_a_result_in_time_leaves_no_timer_behind(bench: Bench) -> None:
     assert bench.stopping == []
 
 
-async def test_a_push_after_the_timeout_is_an_orphan(bench: Bench) -> None:
+async def test_a_push_after_the_timeout_is_an_orphan(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     await bench.time.advance(3.1)
@@ -71,7 +73,9 @@ async def test_a_push_after_the_timeout_is_an_orphan(bench: Bench) -> None:
 # ---------------------------------------------------------------- initialisation
 
 
-async def test_a_bootstrap_that_is_never_ready_runs_into_the_init_timeout(bench: Bench) -> None:
+async def test_a_bootstrap_that_is_never_ready_runs_into_the_init_timeout(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.initialising()
     bench.container.write("waiting for nothing\n")
     bench.clock.tick(5)
@@ -90,14 +94,14 @@ async def test_a_bootstrap_that_is_never_ready_runs_into_the_init_timeout(bench:
     assert bench.stopping == [bench.instance]
 
 
-async def test_an_instance_released_for_nobody_can_time_out_too(bench: Bench) -> None:
+async def test_an_instance_released_for_nobody_can_time_out_too(bench: InstanceBench) -> None:
     bench.standing_by()
     bench.instance.release(None)
     await bench.time.advance(5.1)
     assert bench.stopping == [bench.instance]
 
 
-async def test_ready_in_time_leaves_only_the_timeout_of_the_event(bench: Bench) -> None:
+async def test_ready_in_time_leaves_only_the_timeout_of_the_event(bench: InstanceBench) -> None:
     invocation = bench.initialising()
     await bench.time.advance(4)
     bench.instance.ready()
@@ -106,7 +110,7 @@ async def test_ready_in_time_leaves_only_the_timeout_of_the_event(bench: Bench) 
     assert not invocation.future.done()
 
 
-async def test_an_exit_before_ready_is_told_with_the_last_line(bench: Bench) -> None:
+async def test_an_exit_before_ready_is_told_with_the_last_line(bench: InstanceBench) -> None:
     invocation = bench.initialising()
     bench.container.write("loading\nImportError: no module")
     bench.clock.tick(0.25)
@@ -133,7 +137,7 @@ async def test_an_exit_before_ready_is_told_with_the_last_line(bench: Bench) -> 
     ],
 )
 async def test_an_exit_before_ready_without_output_says_how_it_ended(
-    bench: Bench, exit: Exit, words: str
+    bench: InstanceBench, exit: Exit, words: str
 ) -> None:
     invocation = bench.initialising()
     bench.container.end(exit)
@@ -146,7 +150,9 @@ async def test_an_exit_before_ready_without_output_says_how_it_ended(
 # ---------------------------------------------------------------- 434, memory
 
 
-async def test_running_out_of_memory_while_initialising_ends_the_invocation(bench: Bench) -> None:
+async def test_running_out_of_memory_while_initialising_ends_the_invocation(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.initialising()
     bench.container.end(OOM)
     assert failure(invocation) == {"errorCode": -1, "errorMessage": OOM_TEXT, "statusCode": 434}
@@ -154,7 +160,7 @@ async def test_running_out_of_memory_while_initialising_ends_the_invocation(benc
     assert bench.stopping == [bench.instance]
 
 
-async def test_a_bootstrap_killed_for_memory_while_busy_ends_with_434(bench: Bench) -> None:
+async def test_a_bootstrap_killed_for_memory_while_busy_ends_with_434(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.container.end(OOM)
@@ -162,7 +168,7 @@ async def test_a_bootstrap_killed_for_memory_while_busy_ends_with_434(bench: Ben
     assert bench.stopping == [bench.instance]
 
 
-async def test_a_bootstrap_killed_for_memory_while_idle_only_stops(bench: Bench) -> None:
+async def test_a_bootstrap_killed_for_memory_while_idle_only_stops(bench: InstanceBench) -> None:
     bench.warm()
     bench.container.end(OOM)
     assert bench.stopping == [bench.instance]
@@ -170,7 +176,9 @@ async def test_a_bootstrap_killed_for_memory_while_idle_only_stops(bench: Bench)
 
 
 @pytest.mark.parametrize("phase", ["initialising", "busy"])
-async def test_a_child_killed_for_memory_is_noticed_by_looking(bench: Bench, phase: str) -> None:
+async def test_a_child_killed_for_memory_is_noticed_by_looking(
+    bench: InstanceBench, phase: str
+) -> None:
     invocation = getattr(bench, phase)()
     bench.container.peak, bench.container.kills = 128 * MB, 1
     bench.instance.sample()
@@ -178,7 +186,9 @@ async def test_a_child_killed_for_memory_is_noticed_by_looking(bench: Bench, pha
     assert bench.stopping == [bench.instance]
 
 
-async def test_a_result_after_a_child_was_killed_for_memory_is_not_taken(bench: Bench) -> None:
+async def test_a_result_after_a_child_was_killed_for_memory_is_not_taken(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.container.peak, bench.container.kills = 127 * MB, 1
@@ -187,14 +197,14 @@ async def test_a_result_after_a_child_was_killed_for_memory_is_not_taken(bench: 
     assert bench.stopping == [bench.instance]
 
 
-async def test_an_idle_instance_is_not_ended_by_looking(bench: Bench) -> None:
+async def test_an_idle_instance_is_not_ended_by_looking(bench: InstanceBench) -> None:
     bench.warm()
     bench.container.peak, bench.container.kills = 128 * MB, 1
     bench.instance.sample()
     assert bench.instance.state is State.IDLE
 
 
-async def test_much_memory_without_a_kill_is_no_failure(bench: Bench) -> None:
+async def test_much_memory_without_a_kill_is_no_failure(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.container.peak = 128 * MB
@@ -202,7 +212,9 @@ async def test_much_memory_without_a_kill_is_no_failure(bench: Bench) -> None:
     assert invocation.future.result().ok
 
 
-async def test_an_instance_without_a_container_has_no_memory_to_look_at(bench: Bench) -> None:
+async def test_an_instance_without_a_container_has_no_memory_to_look_at(
+    bench: InstanceBench,
+) -> None:
     bench.instance.sample()
     assert bench.instance.memory_peak == 0
 
@@ -210,7 +222,7 @@ async def test_an_instance_without_a_container_has_no_memory_to_look_at(bench: B
 # ---------------------------------------------------------------- 439, process exit
 
 
-async def test_an_exit_during_an_event_ends_it_at_once(bench: Bench) -> None:
+async def test_an_exit_during_an_event_ends_it_at_once(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.container.end(Exit(3))
@@ -223,7 +235,9 @@ async def test_an_exit_during_an_event_ends_it_at_once(bench: Bench) -> None:
     assert bench.stopping == [bench.instance]
 
 
-async def test_the_end_of_an_event_that_nobody_fetched_is_in_its_own_log(bench: Bench) -> None:
+async def test_the_end_of_an_event_that_nobody_fetched_is_in_its_own_log(
+    bench: InstanceBench,
+) -> None:
     bench.warm()
     invocation = bench.invocation(tail=True)
     invocation.redispatched = True
@@ -237,7 +251,7 @@ async def test_the_end_of_an_event_that_nobody_fetched_is_in_its_own_log(bench: 
     assert len(tail.lines) == 1
 
 
-async def test_an_exit_while_idle_only_stops(bench: Bench) -> None:
+async def test_an_exit_while_idle_only_stops(bench: InstanceBench) -> None:
     bench.warm()
     bench.container.end(Exit(0))
     assert bench.stopping == [bench.instance]
@@ -245,7 +259,7 @@ async def test_an_exit_while_idle_only_stops(bench: Bench) -> None:
 
 
 async def test_an_event_nobody_fetched_is_given_back_by_an_instance_that_died_warm(
-    bench: Bench,
+    bench: InstanceBench,
 ) -> None:
     bench.warm()
     invocation = bench.dispatch()
@@ -255,14 +269,14 @@ async def test_an_event_nobody_fetched_is_given_back_by_an_instance_that_died_wa
     assert bench.stopping == [bench.instance]
 
 
-async def test_it_is_given_back_also_when_the_instance_died_of_memory(bench: Bench) -> None:
+async def test_it_is_given_back_also_when_the_instance_died_of_memory(bench: InstanceBench) -> None:
     bench.warm()
     invocation = bench.dispatch()
     bench.container.end(OOM)
     assert bench.unserved == [invocation]
 
 
-async def test_an_event_is_given_back_only_once(bench: Bench) -> None:
+async def test_an_event_is_given_back_only_once(bench: InstanceBench) -> None:
     bench.warm()
     invocation = bench.invocation()
     invocation.redispatched = True
@@ -272,7 +286,7 @@ async def test_an_event_is_given_back_only_once(bench: Bench) -> None:
     assert failure(invocation)["statusCode"] == 439
 
 
-async def test_an_event_that_was_fetched_is_never_given_back(bench: Bench) -> None:
+async def test_an_event_that_was_fetched_is_never_given_back(bench: InstanceBench) -> None:
     bench.warm()
     invocation = bench.dispatch()
     bench.poll()
@@ -281,7 +295,7 @@ async def test_an_event_that_was_fetched_is_never_given_back(bench: Bench) -> No
     assert failure(invocation)["statusCode"] == 439
 
 
-async def test_the_first_event_of_an_instance_is_never_given_back(bench: Bench) -> None:
+async def test_the_first_event_of_an_instance_is_never_given_back(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.container.end(Exit(0))
     assert bench.unserved == []
@@ -291,7 +305,9 @@ async def test_the_first_event_of_an_instance_is_never_given_back(bench: Bench) 
 # ---------------------------------------------------------------- 430 and 407
 
 
-async def test_a_pushed_error_is_the_message_of_a_430_and_keeps_the_instance(bench: Bench) -> None:
+async def test_a_pushed_error_is_the_message_of_a_430_and_keeps_the_instance(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.busy()
     bench.poll()
     assert bench.push('{"msg":"bö\n"}'.encode() + b"\xff", error=True) is Push.ACCEPTED
@@ -304,7 +320,7 @@ async def test_a_pushed_error_is_the_message_of_a_430_and_keeps_the_instance(ben
     assert bench.stopping == []
 
 
-async def test_the_first_push_wins_be_it_error_or_result(bench: Bench) -> None:
+async def test_the_first_push_wins_be_it_error_or_result(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.push(b"went wrong", error=True)
@@ -312,7 +328,9 @@ async def test_the_first_push_wins_be_it_error_or_result(bench: Bench) -> None:
     assert invocation.future.result().status_code == 430
 
 
-async def test_a_result_over_the_limit_is_a_407_and_keeps_the_instance(bench: Bench) -> None:
+async def test_a_result_over_the_limit_is_a_407_and_keeps_the_instance(
+    bench: InstanceBench,
+) -> None:
     invocation = bench.busy()
     bench.poll()
     assert bench.instance.push_too_large() is Push.ACCEPTED
@@ -324,7 +342,7 @@ async def test_a_result_over_the_limit_is_a_407_and_keeps_the_instance(bench: Be
     assert bench.idle == [bench.instance]
 
 
-async def test_a_result_over_the_limit_that_nobody_waits_for_is_noted(bench: Bench) -> None:
+async def test_a_result_over_the_limit_that_nobody_waits_for_is_noted(bench: InstanceBench) -> None:
     bench.warm()
     assert bench.instance.push_too_large() is Push.IGNORED_ORPHAN
     assert bench.lines("request-1") == ["[PLATFORM] push ignored: there is no event outstanding"]
@@ -335,7 +353,7 @@ async def test_a_result_over_the_limit_that_nobody_waits_for_is_noted(bench: Ben
 
 @pytest.mark.parametrize("status", [430, 407])
 async def test_with_asynchronous_execution_any_failure_recycles_the_instance(status: int) -> None:
-    bench = Bench(recycled_by_failure=True)
+    bench = InstanceBench(recycled_by_failure=True)
     invocation = bench.busy()
     bench.poll()
     if status == 430:
@@ -348,7 +366,7 @@ async def test_with_asynchronous_execution_any_failure_recycles_the_instance(sta
 
 
 async def test_with_asynchronous_execution_a_success_keeps_the_instance() -> None:
-    bench = Bench(recycled_by_failure=True)
+    bench = InstanceBench(recycled_by_failure=True)
     bench.warm()
     assert bench.idle == [bench.instance]
 
@@ -356,14 +374,14 @@ async def test_with_asynchronous_execution_a_success_keeps_the_instance() -> Non
 # ---------------------------------------------------------------- signals
 
 
-async def test_a_signal_is_noted_in_the_log_of_the_event(bench: Bench) -> None:
+async def test_a_signal_is_noted_in_the_log_of_the_event(bench: InstanceBench) -> None:
     bench.busy()
     assert await bench.instance.send_signal(signal.SIGTERM)
     assert bench.container.signals == [signal.SIGTERM]
     assert bench.lines("request-1") == ["[PLATFORM] Signal received successfully."]
 
 
-async def test_a_signal_that_finds_no_bootstrap_is_noted_too(bench: Bench) -> None:
+async def test_a_signal_that_finds_no_bootstrap_is_noted_too(bench: InstanceBench) -> None:
     bench.busy()
     bench.container.alive = False
     assert not await bench.instance.send_signal(signal.SIGTERM)
@@ -373,7 +391,7 @@ async def test_a_signal_that_finds_no_bootstrap_is_noted_too(bench: Bench) -> No
 # ---------------------------------------------------------------- refusal
 
 
-async def test_an_invocation_that_has_ended_cannot_be_refused(bench: Bench) -> None:
+async def test_an_invocation_that_has_ended_cannot_be_refused(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.poll()
     bench.push()

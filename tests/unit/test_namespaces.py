@@ -15,7 +15,7 @@ from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 from tests.support.zips import package
 from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import Bench
+from tests.unit.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def table() -> FakeTable[Namespace]:
     return FakeTable(Namespace)
 
 
-def service(bench: Bench, namespaces: Namespaces) -> FunctionService:
+def service(bench: FunctionBench, namespaces: Namespaces) -> FunctionService:
     return FunctionService(
         bench.registry,
         bench.packages,
@@ -48,7 +48,7 @@ async def test_default_is_made_once_and_keeps_its_description(table: FakeTable[N
 async def test_no_function_gets_into_a_namespace_that_is_being_deleted(
     tmp_path: Path, table: FakeTable[Namespace]
 ) -> None:
-    bench = Bench(tmp_path)
+    bench = FunctionBench(tmp_path)
     namespaces = Namespaces(table, bench.clock, bench.registry.occupied)
     functions = service(bench, namespaces)
     await namespaces.load()
@@ -68,7 +68,7 @@ async def test_no_function_gets_into_a_namespace_that_is_being_deleted(
 async def test_a_namespace_is_not_deleted_while_a_function_is_on_its_way_into_it(
     tmp_path: Path, table: FakeTable[Namespace]
 ) -> None:
-    bench = Bench(tmp_path)
+    bench = FunctionBench(tmp_path)
     namespaces = Namespaces(table, bench.clock, bench.registry.occupied)
     functions = service(bench, namespaces)
     await namespaces.load()

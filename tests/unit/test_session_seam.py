@@ -13,7 +13,7 @@ from sandbox.instance.rendezvous import Event, Push
 from sandbox.invocation import Cause
 from sandbox.pool.instance_group import InstanceGroup
 from tests.support.functions import function
-from tests.unit.instance_kit import Bench, failure
+from tests.unit.instance_kit import InstanceBench, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class ThreeAtOnce:
         return Push.IGNORED_ORPHAN
 
 
-class Stage(Bench):
+class Stage(InstanceBench):
     """A bench whose instance has such a session, and three invocations under way."""
 
     def __init__(self) -> None:
