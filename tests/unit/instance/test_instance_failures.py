@@ -9,7 +9,7 @@ import pytest
 from sandbox.engine.base import Exit
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
-from tests.unit.instance_kit import MB, InstanceBench, failure
+from tests.unit.instance.instance_kit import MB, InstanceBench, failure
 
 OOM = Exit(137, oom_killed=True)
 OOM_TEXT = "Task memory exceeded 128 MB"

@@ -8,7 +8,7 @@ from sandbox.errors import ConflictError, LimitError, NotFoundError
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.functions.registry import FunctionRegistry
 from tests.support.waiting import eventually
-from tests.unit.function_fakes import FakeRepository
+from tests.unit.functions.function_fakes import FakeRepository
 
 KEY = ("default", "f")
 

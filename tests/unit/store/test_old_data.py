@@ -22,7 +22,7 @@ from tests.support.clock import FakeClock
 from tests.support.control_plane import NoPort, plane_of
 from tests.support.engine import FakeContainer, FakeEngine, Runtime
 from tests.support.waiting import eventually
-from tests.unit.old_data.packages import PACKAGES, zip_of
+from tests.unit.store.old_data.packages import PACKAGES, zip_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

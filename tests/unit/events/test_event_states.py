@@ -15,7 +15,7 @@ from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEv
 from sandbox.invocation import InvokeOptions
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
-from tests.unit.event_kit import QUEUE, TRACED, QueueBench
+from tests.unit.events.event_kit import QUEUE, TRACED, QueueBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -16,7 +16,7 @@ from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import FunctionBench
+from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -122,7 +122,7 @@ def test_a_zip_shows_the_checks_where_its_links_lead() -> None:
         assert view.head("layer", 2) == b""
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(

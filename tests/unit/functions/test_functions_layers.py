@@ -14,8 +14,8 @@ from sandbox.functions.model import CUSTOM_RUNTIME, FunctionConfig, LayerRef
 from sandbox.functions.service import FunctionService
 from tests.support.waiting import eventually
 from tests.support.zips import file, make_zip, package
-from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import FunctionBench
+from tests.unit.functions.collection_fakes import FakeTable
+from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Makes the data of this directory: ``python -m tests.unit.old_data.write CHECKOUT``.
+"""Makes the data of this directory: ``python -m tests.unit.store.old_data.write CHECKOUT``.
 
 ``CHECKOUT`` is a work tree of the commit that is to write it. Its server is started on the process
 engine, used over HTTP, and killed while events run, wait and are tried again, and a function is
@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from tests.support.waiting import DEADLINE_S, wait_until
-from tests.unit.old_data.packages import zip_of
+from tests.unit.store.old_data.packages import zip_of
 
 HERE = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from sandbox.clock import new_request_id
 from sandbox.errors import LimitError, PlatformError
 from sandbox.invocation import InvokeOptions
 from tests.support.waiting import eventually, turns
-from tests.unit.event_kit import QUEUE, QueueBench
+from tests.unit.events.event_kit import QUEUE, QueueBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -16,7 +16,7 @@ from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
-from tests.unit.event_kit import QUEUE, QueueBench
+from tests.unit.events.event_kit import QUEUE, QueueBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -18,7 +18,7 @@ from sandbox.errors import PlatformError
 from sandbox.store.database import HEAD, _upgrade, migrate, open_database, write_transaction
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.tables import metadata
-from tests.unit.store_kit import make_function
+from tests.unit.store.store_kit import make_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from sandbox.store.journal import MAPPED_BYTES, RECORD, Segment, decode, encode,
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.rows import record_row
 from sandbox.store.writer import RecordWriter
-from tests.unit.store_kit import FailingRepository, make_chunk, make_function, make_record
+from tests.unit.store.store_kit import FailingRepository, make_chunk, make_function, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.unit.store_kit import make_chunk, make_function, make_record
+from tests.unit.store.store_kit import make_chunk, make_function, make_record
 from sandbox.store.database import migrate, open_database
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.records import RecordRepository
@@ -84,7 +84,7 @@ def recover(engine: Engine, journal: Path) -> int:
 def test_nothing_is_lost_when_the_process_is_killed(
     tmp_path: Path, url: str, journal: Path, interval: str
 ) -> None:
-    kit, root = Path(__file__).parent, Path(__file__).parents[2]
+    kit, root = Path(__file__).parent, Path(__file__).parents[3]
     child = subprocess.run(
         [sys.executable, "-c", CHILD, url, str(journal), interval],
         env={"PYTHONPATH": f"{root}:{kit}"},

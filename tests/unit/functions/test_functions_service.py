@@ -18,7 +18,7 @@ from sandbox.functions.model import (
 from sandbox.packages.package import digest_of
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import FunctionBench
+from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

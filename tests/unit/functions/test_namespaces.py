@@ -14,8 +14,8 @@ from sandbox.functions.service import FunctionService
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.collection_fakes import FakeTable
-from tests.unit.function_fakes import FunctionBench
+from tests.unit.functions.collection_fakes import FakeTable
+from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.event_kit import QueueBench
+from tests.unit.events.event_kit import QueueBench
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COUNT = 40
 
 
 def killed_at(stage: str, directory: Path) -> list[tuple[str, int]]:
     """Id and number of each event that the killed process said it had accepted."""
-    command = [sys.executable, "-m", "tests.unit.event_child", str(directory), stage, str(COUNT)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.unit.events.event_child",
+        str(directory),
+        stage,
+        str(COUNT),
+    ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     lines = (line.split() for line in ended.stdout.splitlines())

@@ -12,7 +12,7 @@ from sandbox.functions.model import FunctionStatus, instance_key
 from sandbox.functions.versions import VersionService
 from tests.support.waiting import eventually
 from tests.support.zips import package
-from tests.unit.function_fakes import FunctionBench
+from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

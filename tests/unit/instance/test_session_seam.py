@@ -13,7 +13,7 @@ from sandbox.instance.rendezvous import Event, Push
 from sandbox.invocation import Cause
 from sandbox.pool.instance_group import InstanceGroup
 from tests.support.functions import function
-from tests.unit.instance_kit import InstanceBench, failure
+from tests.unit.instance.instance_kit import InstanceBench, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

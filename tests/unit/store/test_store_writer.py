@@ -16,7 +16,7 @@ from sandbox.store.journal import MAPPED_BYTES
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.writer import RecordWriter
 from tests.support.waiting import wait_until
-from tests.unit.store_kit import FailingRepository, make_chunk, make_record
+from tests.unit.store.store_kit import FailingRepository, make_chunk, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from sandbox.errors import IllegalTransitionError
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
 from sandbox.invocation import Cause
-from tests.unit.instance_kit import MB, InstanceBench, failure
+from tests.unit.instance.instance_kit import MB, InstanceBench, failure
 
 
 @pytest.fixture

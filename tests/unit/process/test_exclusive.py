@@ -13,7 +13,7 @@ import pytest
 from api.process.exclusive import claim_directory, claim_port
 from sandbox.errors import PlatformError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:

@@ -16,7 +16,7 @@ from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
-from tests.unit.store_kit import make_chunk, make_record
+from tests.unit.store.store_kit import make_chunk, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
