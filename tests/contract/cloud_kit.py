@@ -134,6 +134,7 @@ class LocalCloud:
 async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[LocalCloud]:
     """The cloud API of a control plane under ``directory``, on an engine in memory."""
     engine, clock = echo_engine(memory_mb=2**20), FakeClock(running=True)
+    settings.setdefault("log_retention_days", 36_500)  # the records that tests keep are old
     async with running_plane(directory, engine, clock, **settings) as plane:
         invoker = ScriptedInvoker(plane.functions)
         plane.invoker = cast("Any", invoker)

@@ -13,6 +13,7 @@ from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
 from sandbox.store.records import RecordRepository
 from sandbox.store.writer import RecordWriter
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def record(request_id: str) -> InvocationRecord:
-    return InvocationRecord(
-        request_id, "default", "echo", "$LATEST", "$LATEST", status_code=200, instance_id="i-1"
-    )
+    return make_record(request_id, function_name="echo")
 
 
 @contextmanager

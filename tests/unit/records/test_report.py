@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.records.record import InvocationRecord
 from sandbox.records.report import init_report, render_log, render_tail, report
+from tests.support.records import make_record
+
+if TYPE_CHECKING:
+    from sandbox.records.record import InvocationRecord
 
 ID = "9b0cc2e4-3b5c-4d0c-8c0e-0a4a2f1f7f4a"
 RECEIVED = 1_700_000_000.0
@@ -20,16 +23,13 @@ TIMEOUT = (
 def record(**more: Any) -> InvocationRecord:
     """A warm invocation of 1 ms that answered ``Hello World``."""
     fields: dict[str, Any] = {
-        "started_at": RECEIVED,
-        "status_code": 200,
         "ret_msg": "Hello World",
         "duration_ms": 1.2,
         "memory_mb": 128,
         "mem_usage": 31178752,
-        "instance_id": "i",
         "timeline": {"received": RECEIVED},
     }
-    return InvocationRecord(ID, "default", "hello", "$LATEST", "$LATEST", **{**fields, **more})
+    return make_record(ID, **{"started_at": RECEIVED, **fields, **more})
 
 
 def cold(**more: Any) -> InvocationRecord:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.records import RecordRepository
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,17 +17,11 @@ if TYPE_CHECKING:
     from sandbox.store.rows import Row
 
 
-def make_record(number: int, **fields: Any) -> InvocationRecord:
-    """An ended invocation of ``hello``, started ``number`` seconds after second 1000."""
+def numbered_record(number: int, **fields: Any) -> InvocationRecord:
+    """Half a second of ``hello``, started ``number`` seconds after second 1000."""
     values: dict[str, Any] = {
-        "request_id": f"request-{number}",
-        "namespace": "default",
-        "function_name": "hello",
-        "version": "$LATEST",
-        "qualifier": "$LATEST",
         "started_at": 1000.0 + number,
         "ended_at": 1000.5 + number,
-        "status_code": 200,
         "ret_msg": '{"ok":true}',
         "duration_ms": 12.345,
         "bill_ms": 13,
@@ -37,7 +32,7 @@ def make_record(number: int, **fields: Any) -> InvocationRecord:
         "instance_id": "i-1",
         "timeline": {"received": 1000.0 + number, "finished": 1000.5 + number},
     }
-    return InvocationRecord(**(values | fields))
+    return make_record(f"request-{number}", **(values | fields))
 
 
 def make_chunk(number: int, *texts: str, **fields: Any) -> LogChunk:

@@ -20,7 +20,7 @@ from sandbox.store.journal import MAPPED_BYTES, RECORD, Segment, decode, encode,
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.rows import record_row
 from sandbox.store.writer import RecordWriter
-from tests.unit.store.store_kit import FailingRepository, make_chunk, make_function, make_record
+from tests.unit.store.store_kit import FailingRepository, make_chunk, make_function, numbered_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.unit.store.store_kit import make_chunk, make_function, make_record
+from tests.unit.store.store_kit import make_chunk, make_function, numbered_record
 from sandbox.store.database import migrate, open_database
 from sandbox.store.functions import FunctionRepository
 from sandbox.store.records import RecordRepository
@@ -41,9 +41,9 @@ engine = open_database(url)
 migrate(engine)
 writer = RecordWriter(RecordRepository(engine), Path(journal), interval_s=float(interval), batch=50)
 for number in range(500):
-    writer.put(make_record(number, status_code=202))
+    writer.put(numbered_record(number, status_code=202))
     writer.put_log(make_chunk(number, f"line of {number}"))
-    writer.put(make_record(number))
+    writer.put(numbered_record(number))
     if number % 100 == 0:
         FunctionRepository(engine).save(make_function(f"f{number}"))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -69,7 +69,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 def line_of(number: int) -> bytes:
-    return encode(RECORD, record_row(make_record(number)))
+    return encode(RECORD, record_row(numbered_record(number)))
 
 
 def recover(engine: Engine, journal: Path) -> int:
@@ -98,7 +98,7 @@ def test_nothing_is_lost_when_the_process_is_killed(
     repository = RecordRepository(engine)
     assert repository.counts() == StoreCounts(500, 500)
     for number in range(500):
-        assert repository.get(f"request-{number}") == make_record(number)
+        assert repository.get(f"request-{number}") == numbered_record(number)
     assert repository.log_lines("request-499") == [(1499.0, "line of 499")]
     assert FunctionRepository(engine).load_all() == [
         make_function(f"f{number}") for number in range(0, 500, 100)
@@ -117,7 +117,7 @@ def test_recovering_twice_changes_nothing(engine: Engine, journal: Path) -> None
 
 def test_segments_are_recovered_oldest_first(engine: Engine, journal: Path) -> None:
     for number, status in ((9, 202), (10, 200)):
-        row = record_row(make_record(1, status_code=status))
+        row = record_row(numbered_record(1, status_code=status))
         journal.with_name(f"journal.{number}").write_bytes(encode(RECORD, row))
     recover(engine, journal)
     record = RecordRepository(engine).get("request-1")
@@ -167,7 +167,7 @@ def test_what_was_not_written_to_is_no_line(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_into_the_mapped_part_is_written_behind_it(tmp_path: Path) -> None:
     segment = Segment(tmp_path / "journal.1")
-    large = encode(RECORD, record_row(make_record(1, ret_msg="x" * (MAPPED_BYTES - 1000))))
+    large = encode(RECORD, record_row(numbered_record(1, ret_msg="x" * (MAPPED_BYTES - 1000))))
     segment.append(large)
     for number in range(2, 30):
         segment.append(line_of(number))
@@ -238,7 +238,7 @@ def test_a_write_that_takes_only_part_is_completed(
 
 
 def test_an_encoded_row_is_decoded_exactly() -> None:
-    row = record_row(make_record(1, ret_msg='é\n"\0', started_at=1700000000.1234567))
+    row = record_row(numbered_record(1, ret_msg='é\n"\0', started_at=1700000000.1234567))
     item = decode(encode(RECORD, row))
     assert item is not None
     assert item.row == row
@@ -258,7 +258,7 @@ def test_a_journal_that_cannot_be_stored_is_kept(engine: Engine, journal: Path) 
 
 def test_what_is_put_during_a_recovery_stays_out_of_it(engine: Engine, journal: Path) -> None:
     writer = RecordWriter(RecordRepository(engine), journal, interval_s=3600)
-    writer.put(make_record(1))
+    writer.put(numbered_record(1))
     writer.put_log(make_chunk(1))
     assert writer.recover() == 0
     writer.close()

@@ -16,7 +16,7 @@ from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
-from tests.unit.store.store_kit import make_chunk, make_record
+from tests.unit.store.store_kit import make_chunk, numbered_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,31 +43,33 @@ def ids(found: tuple[int, list[Any]]) -> list[int]:
 
 
 def test_a_record_comes_back_as_it_was_stored(repository: RecordRepository) -> None:
-    record = make_record(1, ret_msg="你好 'quoted' \0 \n")
+    record = numbered_record(1, ret_msg="你好 'quoted' \0 \n")
     repository.insert([record], [])
     assert repository.get("request-1") == record
     assert repository.get("request-2") is None
 
 
 def test_an_ended_record_replaces_the_running_one(repository: RecordRepository) -> None:
-    running = make_record(1, status_code=202, ended_at=0.0)
+    running = numbered_record(1, status_code=202, ended_at=0.0)
     repository.insert([running], [])
-    repository.insert([make_record(1)], [])
+    repository.insert([numbered_record(1)], [])
     assert repository.counts().invocations == 1
-    assert repository.get("request-1") == make_record(1)
+    assert repository.get("request-1") == numbered_record(1)
 
 
 def test_of_two_with_the_same_id_in_one_batch_the_last_one_stays(
     repository: RecordRepository,
 ) -> None:
-    repository.insert([make_record(1, status_code=202), make_record(1, status_code=433)], [])
+    repository.insert(
+        [numbered_record(1, status_code=202), numbered_record(1, status_code=433)], []
+    )
     record = repository.get("request-1")
     assert record is not None
     assert record.status_code == 433
 
 
 def test_storing_again_changes_nothing(repository: RecordRepository) -> None:
-    records, chunks = [make_record(n) for n in range(250)], [make_chunk(n) for n in range(250)]
+    records, chunks = [numbered_record(n) for n in range(250)], [make_chunk(n) for n in range(250)]
     repository.insert(records, chunks)
     repository.insert(records, chunks)
     assert repository.counts() == StoreCounts(250, 250)
@@ -82,7 +84,7 @@ def test_storing_nothing_is_allowed(repository: RecordRepository) -> None:
 def test_a_batch_is_stored_whole_or_not_at_all(repository: RecordRepository) -> None:
     broken = LogChunk("request-1", "i-1", 2**70, [])
     with pytest.raises(OverflowError):
-        repository.insert([make_record(1)], [make_chunk(1), broken])
+        repository.insert([numbered_record(1)], [make_chunk(1), broken])
     assert repository.counts() == StoreCounts(0, 0)
 
 
@@ -110,15 +112,15 @@ def test_lines_of_more_requests_than_one_query_takes(repository: RecordRepositor
 
 
 def test_a_function_s_invocations_are_found_latest_first(repository: RecordRepository) -> None:
-    others = [make_record(8, function_name="bye"), make_record(9, namespace="prod")]
-    repository.insert([make_record(n) for n in (2, 1, 3)] + others, [])
+    others = [numbered_record(8, function_name="bye"), numbered_record(9, namespace="prod")]
+    repository.insert([numbered_record(n) for n in (2, 1, 3)] + others, [])
     assert ids(repository.find(RecordQuery("default", "hello"))) == [3, 2, 1]
     assert ids(repository.find(RecordQuery("default", "hello", descending=False))) == [1, 2, 3]
     assert ids(repository.find(RecordQuery("default"))) == [8, 3, 2, 1]
 
 
 def test_pages_count_all_that_match(repository: RecordRepository) -> None:
-    repository.insert([make_record(n) for n in range(10)], [])
+    repository.insert([numbered_record(n) for n in range(10)], [])
     total, page = repository.find(RecordQuery("default", "hello", offset=3, limit=2))
     assert (total, ids((total, page))) == (10, [6, 5])
     assert repository.find(RecordQuery("default", "hello", offset=10)) == (10, [])
@@ -140,10 +142,10 @@ def test_filters_narrow_what_is_found(
 ) -> None:
     repository.insert(
         [
-            make_record(1),
-            make_record(2, version="2", qualifier="2"),
-            make_record(3),
-            make_record(4, version="2", qualifier="stable"),
+            numbered_record(1),
+            numbered_record(2, version="2", qualifier="2"),
+            numbered_record(3),
+            numbered_record(4, version="2", qualifier="stable"),
         ],
         [],
     )
@@ -167,7 +169,7 @@ def test_results_are_filtered_by_kind(
     repository: RecordRepository, result: ResultFilter, statuses: set[int]
 ) -> None:
     known = (200, 202, 400, 406, 407, 430, 432, 433, 434, 438, 439, 443, 449, 450, 499, 500)
-    repository.insert([make_record(code, status_code=code) for code in known], [])
+    repository.insert([numbered_record(code, status_code=code) for code in known], [])
     assert set(ids(repository.find(RecordQuery("default", "hello", result=result)))) == statuses
 
 
@@ -185,9 +187,9 @@ def test_invocations_are_ordered_as_asked(
 ) -> None:
     repository.insert(
         [
-            make_record(1, duration_ms=9.0, mem_usage=1),
-            make_record(2, duration_ms=1.0, mem_usage=9),
-            make_record(3, duration_ms=1.0, mem_usage=1),
+            numbered_record(1, duration_ms=9.0, mem_usage=1),
+            numbered_record(2, duration_ms=1.0, mem_usage=9),
+            numbered_record(3, duration_ms=1.0, mem_usage=1),
         ],
         [],
     )
@@ -195,7 +197,7 @@ def test_invocations_are_ordered_as_asked(
 
 
 def test_pruning_deletes_what_is_old_and_nothing_else(repository: RecordRepository) -> None:
-    repository.insert([make_record(n) for n in range(5)], [make_chunk(n) for n in range(5)])
+    repository.insert([numbered_record(n) for n in range(5)], [make_chunk(n) for n in range(5)])
     assert repository.prune(1003.0) == 6
     assert ids(repository.find(RecordQuery("default"))) == [4, 3]
     assert repository.log_lines("request-2") == []
@@ -206,13 +208,15 @@ def test_pruning_goes_on_after_its_first_portion(
     repository: RecordRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.store.records._PRUNED_AT_ONCE", 10)
-    repository.insert([make_record(n) for n in range(25)], [])
+    repository.insert([numbered_record(n) for n in range(25)], [])
     assert repository.prune(5000.0) == 25
     assert repository.counts() == StoreCounts(0, 0)
 
 
 def test_what_an_earlier_process_left_running_is_ended(repository: RecordRepository) -> None:
-    repository.insert([make_record(n, status_code=202) for n in (1, 9)] + [make_record(2)], [])
+    repository.insert(
+        [numbered_record(n, status_code=202) for n in (1, 9)] + [numbered_record(2)], []
+    )
     assert repository.end_interrupted(1005.0, "the sandbox was stopped") == 1
     record = repository.get("request-1")
     assert record is not None
@@ -223,7 +227,7 @@ def test_what_an_earlier_process_left_running_is_ended(repository: RecordReposit
 def test_an_event_that_will_be_run_again_is_not_ended(
     repository: RecordRepository, engine: sa.Engine
 ) -> None:
-    repository.insert([make_record(1, status_code=202)], [])
+    repository.insert([numbered_record(1, status_code=202)], [])
     which = ("request-1", "default", "hello", "lam-1", "$LATEST", "$LATEST")
     event = QueuedEvent(1, *which, "Event", "API", "", 1001.0, traced=False, body=b"{}")
     EventRepository(engine).apply([Change(accept=event)])
@@ -233,7 +237,7 @@ def test_an_event_that_will_be_run_again_is_not_ended(
 def test_reading_goes_on_while_a_write_is_open(
     repository: RecordRepository, engine: sa.Engine
 ) -> None:
-    repository.insert([make_record(1)], [])
+    repository.insert([numbered_record(1)], [])
     with engine.connect() as connection, connection.begin():
         connection.execute(sa.update(invocations).values(status_code=500))
         found: list[int] = []
@@ -269,7 +273,7 @@ def plans(engine: sa.Engine, ask: Any) -> list[str]:
 def test_a_function_s_log_query_uses_the_index_and_does_not_sort(
     engine: sa.Engine, repository: RecordRepository
 ) -> None:
-    repository.insert([make_record(1)], [])
+    repository.insert([numbered_record(1)], [])
     count, page = plans(
         engine,
         lambda: repository.find(
@@ -284,7 +288,7 @@ def test_a_function_s_log_query_uses_the_index_and_does_not_sort(
 def test_the_latest_of_all_functions_are_found_without_sorting(
     engine: sa.Engine, repository: RecordRepository
 ) -> None:
-    repository.insert([make_record(1)], [])
+    repository.insert([numbered_record(1)], [])
     _, page = plans(engine, lambda: repository.find(RecordQuery("default")))
     assert "ix_invocations_started" in page
     assert "TEMP B-TREE" not in page
@@ -293,7 +297,7 @@ def test_the_latest_of_all_functions_are_found_without_sorting(
 def test_no_frequent_query_reads_a_whole_table(
     engine: sa.Engine, repository: RecordRepository
 ) -> None:
-    repository.insert([make_record(1)], [make_chunk(1)])
+    repository.insert([numbered_record(1)], [make_chunk(1)])
 
     def ask() -> None:
         repository.get("request-1")

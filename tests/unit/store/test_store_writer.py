@@ -16,7 +16,7 @@ from sandbox.store.journal import MAPPED_BYTES
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.writer import RecordWriter
 from tests.support.waiting import wait_until
-from tests.unit.store.store_kit import FailingRepository, make_chunk, make_record
+from tests.unit.store.store_kit import FailingRepository, make_chunk, numbered_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,10 +60,10 @@ def segments(journal: Path) -> list[str]:
 async def test_what_was_put_can_be_read_after_a_flush(
     writer: RecordWriter, repository: RecordRepository
 ) -> None:
-    writer.put(make_record(1))
+    writer.put(numbered_record(1))
     writer.put_log(make_chunk(1, "hello"))
     assert await writer.flush()
-    assert repository.get("request-1") == make_record(1)
+    assert repository.get("request-1") == numbered_record(1)
     assert repository.log_lines("request-1") == [(1001.0, "hello")]
     assert (writer.written, writer.pending, writer.dropped) == (2, 0, 0)
 
@@ -76,13 +76,13 @@ async def test_a_flush_does_not_wait_for_the_interval(
     repository: RecordRepository, journal: Path
 ) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600)
-    writer.put(make_record(1))
+    writer.put(numbered_record(1))
     assert await writer.flush(patience_s=10)
     writer.close()
 
 
 def test_items_are_written_without_a_flush_after_the_interval(writer: RecordWriter) -> None:
-    writer.put(make_record(1))
+    writer.put(numbered_record(1))
     wait_until(lambda: writer.written == 1)
 
 
@@ -91,7 +91,7 @@ def test_a_full_batch_is_written_before_the_interval_ends(
 ) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600, batch=5)
     for number in range(5):
-        writer.put(make_record(number))
+        writer.put(numbered_record(number))
     wait_until(lambda: writer.written == 5)
     writer.close()
 
@@ -109,7 +109,7 @@ async def test_a_chunk_is_taken_as_it_is_when_put(
 async def test_text_that_is_not_unicode_is_stored_readably(
     writer: RecordWriter, repository: RecordRepository
 ) -> None:
-    writer.put(make_record(1, ret_msg="half a \ud83d pair"))
+    writer.put(numbered_record(1, ret_msg="half a \ud83d pair"))
     writer.put_log(make_chunk(1, "\udcff byte", 'quoted " and \\'))
     await writer.flush()
     record = repository.get("request-1")
@@ -124,7 +124,7 @@ def test_the_journal_holds_what_is_not_stored_and_nothing_when_all_is(
 ) -> None:
     repository.error = DISK_FULL
     with capture_logs():
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
         wait_until(lambda: repository.attempts)
         held = b"".join(path.read_bytes() for path in journal.parent.iterdir())
         repository.error = None
@@ -136,7 +136,7 @@ def test_the_journal_holds_what_is_not_stored_and_nothing_when_all_is(
 
 def test_segments_do_not_pile_up(writer: RecordWriter, journal: Path) -> None:
     for number in range(500):
-        writer.put(make_record(number))
+        writer.put(numbered_record(number))
     wait_until(lambda: writer.written == 500)
     wait_until(lambda: len(segments(journal)) == 1)
     left = (journal.parent / segments(journal)[0]).read_bytes()
@@ -148,13 +148,13 @@ def test_a_failing_database_is_tried_again_until_it_recovers(
 ) -> None:
     repository.error = DISK_FULL
     with capture_logs() as logs:
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
         wait_until(lambda: repository.attempts >= 2)
         assert writer.pending == 1
         repository.error = None
         wait_until(lambda: writer.written == 1)
     assert {entry["event"] for entry in logs} == {"records_write_failed"}
-    assert repository.get("request-1") == make_record(1)
+    assert repository.get("request-1") == numbered_record(1)
 
 
 async def test_a_flush_gives_up_when_the_database_fails(
@@ -162,7 +162,7 @@ async def test_a_flush_gives_up_when_the_database_fails(
 ) -> None:
     repository.error = DISK_FULL
     with capture_logs():
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
         assert not await writer.flush(patience_s=0.05)
         repository.error = None
         assert await writer.flush()
@@ -173,7 +173,7 @@ def test_a_locked_database_delays_and_loses_nothing(
 ) -> None:
     with write_transaction(engine):
         for number in range(20):
-            writer.put(make_record(number))
+            writer.put(numbered_record(number))
     wait_until(lambda: writer.written == 20)
     assert repository.counts().invocations == 20
 
@@ -185,13 +185,13 @@ def test_what_does_not_fit_in_memory_is_dropped_counted_and_told(
     writer = RecordWriter(repository, journal, interval_s=0.001, max_bytes=5_000)
     with capture_logs() as logs:
         for number in range(100):
-            writer.put(make_record(number))
+            writer.put(numbered_record(number))
         kept = writer.pending
         assert 0 < kept < 100
         assert writer.dropped == 100 - kept
         repository.error = None
         wait_until(lambda: writer.written == kept)
-        writer.put(make_record(100))
+        writer.put(numbered_record(100))
         wait_until(lambda: writer.written == kept + 1)
         writer.close()
     told = [entry for entry in logs if entry["event"] == "records_dropped"]
@@ -204,7 +204,7 @@ def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(
 ) -> None:
     with capture_logs() as logs:
         for number in range(20):
-            writer.put(make_record(number, mem_usage=2**70 if number == 7 else 1))
+            writer.put(numbered_record(number, mem_usage=2**70 if number == 7 else 1))
         wait_until(lambda: writer.pending == 0)
         wait_until(lambda: any(entry["event"] == "records_dropped" for entry in logs))
     assert (writer.written, writer.dropped) == (19, 1)
@@ -222,7 +222,7 @@ def test_a_full_disk_costs_the_journal_but_not_the_record(
     with capture_logs() as logs:
         monkeypatch.setattr("os.write", full)
         monkeypatch.setattr(writer._journal.active, "_mapped", 0)
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
         monkeypatch.undo()
         wait_until(lambda: writer.written == 1)
     assert [entry["event"] for entry in logs] == ["journal_write_failed"]
@@ -237,7 +237,7 @@ def test_records_are_stored_even_if_no_new_segment_can_be_opened(
 
     with capture_logs() as logs:
         monkeypatch.setattr("os.open", refused)
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
         wait_until(lambda: writer.written == 1)
         monkeypatch.undo()
     assert [entry["event"] for entry in logs] == ["journal_write_failed"]
@@ -247,7 +247,7 @@ def test_records_are_stored_even_if_no_new_segment_can_be_opened(
 def test_closing_writes_what_is_left(repository: RecordRepository, journal: Path) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600)
     for number in range(30):
-        writer.put(make_record(number))
+        writer.put(numbered_record(number))
     writer.close()
     writer.close()
     assert repository.counts().invocations == 30
@@ -260,7 +260,7 @@ def test_what_is_put_after_closing_is_counted_as_dropped(
     writer = RecordWriter(repository, journal)
     writer.close()
     with capture_logs() as logs:
-        writer.put(make_record(1))
+        writer.put(numbered_record(1))
     assert writer.dropped == 1
     assert [entry["event"] for entry in logs] == ["record_put_too_late"]
 
@@ -272,7 +272,7 @@ def test_closing_with_a_failing_database_leaves_the_rest_to_the_next_process(
     writer = RecordWriter(repository, journal, interval_s=0.001, batch=3)
     with capture_logs() as logs:
         for number in range(10):
-            writer.put(make_record(number))
+            writer.put(numbered_record(number))
         started = time.monotonic()
         writer.close(patience_s=0.05)
         assert time.monotonic() - started < 5
@@ -292,7 +292,7 @@ async def test_many_threads_may_put_at_the_same_time(
 ) -> None:
     def put(thread: int) -> None:
         for number in range(200):
-            writer.put(make_record(thread * 1000 + number))
+            writer.put(numbered_record(thread * 1000 + number))
             writer.put_log(make_chunk(thread * 1000 + number))
 
     threads = [threading.Thread(target=put, args=(number,)) for number in range(4)]
