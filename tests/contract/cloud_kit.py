@@ -71,7 +71,7 @@ class ScriptedInvoker:
 
 
 @dataclass
-class Cloud:
+class LocalCloud:
     """The API on a control plane, and a client in the same process. Invocations are scripted."""
 
     app: ASGIApp
@@ -131,9 +131,10 @@ class Cloud:
 
 
 @asynccontextmanager
-async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud]:
+async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[LocalCloud]:
     """The cloud API of a control plane under ``directory``, on an engine in memory."""
     engine, clock = echo_engine(memory_mb=2**20), FakeClock(running=True)
+    settings.setdefault("log_retention_days", 36_500)  # the records that tests keep are old
     async with running_plane(directory, engine, clock, **settings) as plane:
         invoker = ScriptedInvoker(plane.functions)
         plane.invoker = cast("Any", invoker)
@@ -142,7 +143,7 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
         app = Starlette(routes=[cloud_route(api), application.downloads.route()])
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://scf.test") as client:
-            cloud = Cloud(app, plane, engine, clock, invoker, api, client)
+            cloud = LocalCloud(app, plane, engine, clock, invoker, api, client)
             cloud.watch_kills()
             yield cloud
 

@@ -23,7 +23,6 @@ from sandbox.functions.model import (
 )
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.packages.model import Bootstrap, CodeRef
-from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
 from tests.support.clock import EPOCH, FakeClock
 from tests.support.functions import FakeFunctions
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
+    from sandbox.records.record import InvocationRecord
 
 
 class FunctionsWithFate(FakeFunctions):
@@ -226,20 +226,3 @@ class House:
         """Create one that is Active."""
         await self.functions.create(namespace, name, b"zip", FunctionConfig())
         return await self.functions.settled(namespace, name, 1)
-
-
-def record(request_id: str, started_at: float = EPOCH, **more: Any) -> InvocationRecord:
-    """A record of an invocation of ``hello`` that went well, a tenth of a second long."""
-    fields: dict[str, Any] = {
-        "namespace": "default",
-        "function_name": "hello",
-        "version": LATEST,
-        "qualifier": LATEST,
-        "started_at": started_at,
-        "ended_at": started_at + 0.1,
-        "status_code": 200,
-        "ret_msg": "done",
-        "instance_id": "0123456789abcdef0123456789abcdef",
-        "timeline": {"received": started_at, "finished": started_at + 0.1},
-    }
-    return InvocationRecord(request_id=request_id, **{**fields, **more})

@@ -14,7 +14,7 @@ from tests.e2e.product import bash_runtime
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Namespace": "later"}
 WHERE = {"FunctionName": "several", "Namespace": "later"}
@@ -26,7 +26,7 @@ FAILS_WHEN_TOLD = bash_runtime(
 class Events(NamedTuple):
     """The product with two events that have ended, one after the other."""
 
-    cloud: Cloud
+    cloud: ProductCloud
     finished: str
     failed: str
 
@@ -37,14 +37,14 @@ class Events(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def later(cloud: Cloud) -> Cloud:
+def later(cloud: ProductCloud) -> ProductCloud:
     """A namespace of its own."""
     cloud.call("CreateNamespace", Namespace="later")
     return cloud
 
 
 @pytest.fixture(scope="module")
-def events(later: Cloud) -> Events:
+def events(later: ProductCloud) -> Events:
     """One event of ``$LATEST`` that succeeded, then one of version 1 that did not."""
     later.create("several", FAILS_WHEN_TOLD, **LONG_LIVED)
     later.call("PublishVersion", **WHERE)
@@ -131,7 +131,7 @@ def test_an_interval_has_its_start_and_not_its_end(
 
 
 @drives("TerminateAsyncEvent")
-def test_an_event_is_ended_where_it_is_and_nowhere_else(later: Cloud) -> None:
+def test_an_event_is_ended_where_it_is_and_nowhere_else(later: ProductCloud) -> None:
     later.create("ended", HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send("ended", Namespace="later")
     assert later.status(request_id) == ("RUNNING", 202)
@@ -145,7 +145,9 @@ def test_an_event_is_ended_where_it_is_and_nowhere_else(later: Cloud) -> None:
 
 
 @pytest.mark.parametrize("graceful", [False, None])
-def test_without_grace_an_event_is_aborted_at_once(later: Cloud, graceful: bool | None) -> None:
+def test_without_grace_an_event_is_aborted_at_once(
+    later: ProductCloud, graceful: bool | None
+) -> None:
     name = f"aborted-{graceful}".lower()
     later.create(name, HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send(name, Namespace="later")
@@ -156,14 +158,14 @@ def test_without_grace_an_event_is_aborted_at_once(later: Cloud, graceful: bool 
     assert "told" not in log_of(later, name, request_id)
 
 
-def log_of(cloud: Cloud, name: str, request_id: str) -> str:
+def log_of(cloud: ProductCloud, name: str, request_id: str) -> str:
     which = {"FunctionName": name, "Namespace": "later", "FunctionRequestId": request_id}
     data = cloud.call("GetFunctionLogs", **which).Data
     return str(data[0].Log) if data else ""
 
 
 @drives("UpdateFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig")
-def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: Cloud) -> None:
+def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: ProductCloud) -> None:
     where = {"FunctionName": "retried", "Namespace": "later"}
     queue = {"Type": "cmq-queue", "Name": "dead"}
     later.create("retried", FAILS_WHEN_TOLD, Namespace="later", DeadLetterConfig=queue)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 ACTIONS = (
     "PublishLayerVersion",
@@ -42,7 +42,7 @@ def digest_of(files: dict[str, str | bytes]) -> str:
     return hashlib.sha256(zip_of(files)).hexdigest()
 
 
-async def publish(cloud: Cloud, name: str, text: str, **params: Any) -> int:
+async def publish(cloud: LocalCloud, name: str, text: str, **params: Any) -> int:
     answer = await cloud.call(
         "PublishLayerVersion",
         LayerName=name,

@@ -17,12 +17,12 @@ from tests.support.zips import zip_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 ACTIONS = ("PublishVersion", "ListVersionByFunction", "DeleteFunctionVersion")
 
 
-async def publish(cloud: Cloud, name: str = "echo", **params: Any) -> str:
+async def publish(cloud: LocalCloud, name: str = "echo", **params: Any) -> str:
     """A version that is Active."""
     answer = await cloud.call("PublishVersion", FunctionName=name, **params)
     await cloud.functions.settled("default", name, 10)

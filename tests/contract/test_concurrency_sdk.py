@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 RESERVED = (
     "PutReservedConcurrencyConfig",
@@ -36,11 +36,11 @@ HELD = bash_runtime(
 )
 
 
-def invoke(cloud: Cloud, name: str, **params: Any) -> Any:
+def invoke(cloud: ProductCloud, name: str, **params: Any) -> Any:
     return cloud.call("Invoke", FunctionName=name, **params).Result
 
 
-def refused(cloud: Cloud, name: str, **params: Any) -> str:
+def refused(cloud: ProductCloud, name: str, **params: Any) -> str:
     """The message of a 432."""
     result = invoke(cloud, name, **params)
     error = json.loads(result.ErrMsg)
@@ -49,28 +49,28 @@ def refused(cloud: Cloud, name: str, **params: Any) -> str:
     return message
 
 
-def published(cloud: Cloud, name: str, bootstrap: str, **params: Any) -> None:
+def published(cloud: ProductCloud, name: str, bootstrap: str, **params: Any) -> None:
     """A function with version 1, Active."""
     cloud.create(name, bootstrap, **params)
     cloud.call("PublishVersion", FunctionName=name)
     cloud.active(name, qualifier="1")
 
 
-def allocated(cloud: Cloud, name: str) -> Any:
+def allocated(cloud: ProductCloud, name: str) -> Any:
     found = cloud.call("GetProvisionedConcurrencyConfig", FunctionName=name).Allocated
     return found[0] if found else None
 
 
-def provisioned(cloud: Cloud, name: str) -> Callable[[], bool]:
+def provisioned(cloud: ProductCloud, name: str) -> Callable[[], bool]:
     return lambda: allocated(cloud, name).Status == "Done"
 
 
-def listed(cloud: Cloud, name: str) -> Any:
+def listed(cloud: ProductCloud, name: str) -> Any:
     return cloud.call("ListFunctions", SearchKey=name).Functions[0]
 
 
 @drives(*RESERVED)
-def test_a_function_is_shut_off_capped_and_let_go_again(cloud: Cloud) -> None:
+def test_a_function_is_shut_off_capped_and_let_go_again(cloud: ProductCloud) -> None:
     which = {"FunctionName": "capped", "Namespace": "default"}
     cloud.create("capped", bash_runtime())
     assert cloud.call("GetReservedConcurrencyConfig", **which).ReservedMem is None
@@ -86,7 +86,7 @@ def test_a_function_is_shut_off_capped_and_let_go_again(cloud: Cloud) -> None:
     assert invoke(cloud, "capped").InvokeResult == 0
 
 
-def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None:
+def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: ProductCloud) -> None:
     cloud.create("narrow", HELD, Timeout=30)
     cloud.call("PutReservedConcurrencyConfig", FunctionName="narrow", ReservedConcurrencyMem=128)
     results: list[Any] = []
@@ -110,7 +110,7 @@ def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None
 
 
 def test_an_asynchronous_event_over_quota_is_tried_again_and_does_not_count_as_a_retry(
-    cloud: Cloud,
+    cloud: ProductCloud,
 ) -> None:
     cloud.create("later", bash_runtime())
     cloud.call("PutReservedConcurrencyConfig", FunctionName="later", ReservedConcurrencyMem=0)
@@ -122,7 +122,7 @@ def test_an_asynchronous_event_over_quota_is_tried_again_and_does_not_count_as_a
 
 
 @drives(*PROVISIONED)
-def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
+def test_instances_are_initialised_ahead_kept_and_let_go(cloud: ProductCloud) -> None:
     published(cloud, "ready", bash_runtime(), MemorySize=256)
     which = {"FunctionName": "ready", "Namespace": "default", "Qualifier": "1"}
     put = {**which, "VersionProvisionedConcurrencyNum": 2, "ProvisionedType": "Default"}
@@ -158,7 +158,7 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     assert listed(cloud, "ready").TotalProvisionedConcurrencyMem == 0
 
 
-def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
+def test_an_instance_that_crashes_is_replaced(cloud: ProductCloud) -> None:
     published(cloud, "crashing", bash_runtime("exit 3"))
     put = {"FunctionName": "crashing", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
@@ -175,7 +175,9 @@ def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
     assert allocated(cloud, "crashing").Status == "Done"
 
 
-def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(cloud: Cloud) -> None:
+def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(
+    cloud: ProductCloud,
+) -> None:
     published(cloud, "broken", "#!/bin/bash\necho no such thing\nexit 4\n")
     put = {"FunctionName": "broken", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
@@ -186,7 +188,7 @@ def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(cloud
     cloud.call("DeleteFunction", FunctionName="broken")
 
 
-def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: Cloud) -> None:
+def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: ProductCloud) -> None:
     slow = bash_runtime(init="until [ -e $TMPDIR/never ]; do read -r -t 0.05 _ <> <(:); done")
     published(cloud, "slow", slow, InitTimeout=30)
     put = {"FunctionName": "slow", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
@@ -201,7 +203,7 @@ def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: Clo
 
 
 @drives("PutTotalConcurrencyConfig")
-def test_the_total_of_a_namespace_is_shared(cloud: Cloud) -> None:
+def test_the_total_of_a_namespace_is_shared(cloud: ProductCloud) -> None:
     cloud.call("CreateNamespace", Namespace="small")
     cloud.create("greedy", bash_runtime(), Namespace="small", MemorySize=256)
     cloud.call("PutTotalConcurrencyConfig", Namespace="small", TotalConcurrencyMem=128)
@@ -319,7 +321,7 @@ def timed(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_platform_refuses_is_refused(
-    cloud: Cloud, refusable: str, action: str, params: dict[str, Any], code: str
+    cloud: ProductCloud, refusable: str, action: str, params: dict[str, Any], code: str
 ) -> None:
     given: dict[str, Any] = {}
     if action != "PutTotalConcurrencyConfig":
@@ -331,7 +333,7 @@ def test_what_the_platform_refuses_is_refused(
     assert cloud.error(action, **{**given, **params}) == code
 
 
-def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None:
+def test_provisioned_and_reserved_must_fit(cloud: ProductCloud, refusable: str) -> None:
     which = {"FunctionName": refusable}
     put = {**which, "Qualifier": "1", "VersionProvisionedConcurrencyNum": 2}
     cloud.call("PutReservedConcurrencyConfig", **which, ReservedConcurrencyMem=128)
@@ -348,7 +350,7 @@ def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None
 
 
 @pytest.fixture(scope="module")
-def refusable(cloud: Cloud) -> str:
+def refusable(cloud: ProductCloud) -> str:
     """A function with version 1."""
     published(cloud, "refusable", bash_runtime())
     return "refusable"

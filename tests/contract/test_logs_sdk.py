@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 MINUTE = {"StartTime": "2026-01-02 11:04:05", "EndTime": "2026-01-02 11:05:04"}
 
@@ -129,7 +129,7 @@ async def test_logs_come_in_any_order_either_way_and_page_by_page(
     assert pages == [[name] for name in ascending] + [[]]
 
 
-def test_a_real_request_is_told_in_each_action_s_own_units(cloud: Cloud) -> None:
+def test_a_real_request_is_told_in_each_action_s_own_units(cloud: ProductCloud) -> None:
     cloud.create("seen", bash_runtime('echo "a line of log" >&2; echo "$1"'))
     result = cloud.call("Invoke", FunctionName="seen", ClientContext='{"n": 1}').Result
     which = {"FunctionName": "seen", "FunctionRequestId": result.FunctionRequestId}
@@ -144,7 +144,7 @@ def test_a_real_request_is_told_in_each_action_s_own_units(cloud: Cloud) -> None
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", state.StartTime)
 
 
-def logged(cloud: Cloud, which: dict[str, str], line: str) -> Any:
+def logged(cloud: ProductCloud, which: dict[str, str], line: str) -> Any:
     """The request's entry, once its log has the line."""
     found = cloud.call("GetFunctionLogs", **which).Data
     return found[0] if found and line in found[0].Log else None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.rest import Health
-from tests.contract.rest_fakes import House, log_of, record
+from tests.contract.rest_fakes import House, log_of
 from tests.support.clock import EPOCH
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,9 +24,9 @@ async def house() -> House:
     house = House()
     await house.with_function()
     house.history.records = [
-        record("a", EPOCH - 100),
-        record("b", EPOCH - 50, status_code=433, ret_msg="timed out"),
-        record("c", EPOCH - 10),
+        make_record("a", EPOCH - 100),
+        make_record("b", EPOCH - 50, status_code=433, ret_msg="timed out"),
+        make_record("c", EPOCH - 10),
     ]
     return house
 
@@ -89,7 +90,7 @@ async def test_a_followed_log_shows_each_invocation_once_as_it_ends(
 ) -> None:
     monkeypatch.setattr("api.rest.records.FOLLOW_EVERY_S", 0)
     history = house.history
-    running = record("d", EPOCH - 5, status_code=202)
+    running = make_record("d", EPOCH - 5, status_code=202)
 
     def ended() -> None:
         place = history.records.index(running)
@@ -99,7 +100,7 @@ async def test_a_followed_log_shows_each_invocation_once_as_it_ends(
         [
             lambda: None,
             lambda: history.records.append(running),
-            lambda: history.records.append(record("e", EPOCH - 4)),
+            lambda: history.records.append(make_record("e", EPOCH - 4)),
             ended,
             lambda: setattr(house, "health", Health("stopping")),
         ]

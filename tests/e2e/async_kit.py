@@ -36,7 +36,7 @@ HANDLES_SIGTERM = WAITING_RUNTIME % {"trap": "trap 'echo told; told=1' TERM"}
 IGNORANT_OF_SIGTERM = WAITING_RUNTIME % {"trap": ""}
 
 
-class Cloud:
+class ProductCloud:
     """The product as the SDK sees it."""
 
     def __init__(self, product: Product, pair: tuple[str, str] = ("SecretId", "secretKey")) -> None:

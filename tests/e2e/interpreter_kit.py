@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 #: What the runtime below imports: the modules that the layer must hold.
 IMPORTS = "import encodings.idna, http.client, json, os, sys"
@@ -67,7 +67,7 @@ def python_layer() -> dict[str, str | bytes]:
     return files
 
 
-def publish_python(cloud: Cloud) -> int:
+def publish_python(cloud: ProductCloud) -> int:
     """The layer ``python``; its version."""
     content = base64.b64encode(zip_of(python_layer())).decode()
     version: int = cloud.call(
@@ -79,7 +79,7 @@ def publish_python(cloud: Cloud) -> int:
     return version
 
 
-def create_in_python(cloud: Cloud, name: str, layer: dict[str, Any]) -> None:
+def create_in_python(cloud: ProductCloud, name: str, layer: dict[str, Any]) -> None:
     """A function that has no interpreter of its own."""
     package = zip_of({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
     cloud.call(

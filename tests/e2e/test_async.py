@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, Cloud
+from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, ProductCloud
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Timeout": 86_400}
 
 
-def running(cloud: Cloud, name: str, bootstrap: str) -> str:
+def running(cloud: ProductCloud, name: str, bootstrap: str) -> str:
     """An event at which a new function works."""
     cloud.create(name, bootstrap, **LONG_LIVED)
     request_id = cloud.send(name)
@@ -26,7 +26,7 @@ def running(cloud: Cloud, name: str, bootstrap: str) -> str:
 
 
 def test_sigterm_reaches_a_bootstrap_that_handles_it(product: Product) -> None:
-    cloud = Cloud(product)
+    cloud = ProductCloud(product)
     request_id = running(cloud, "graceful", HANDLES_SIGTERM)
     params = {"FunctionName": "graceful", "InvokeRequestId": request_id}
     cloud.call("TerminateAsyncEvent", **params, GraceShutdown=True)
@@ -38,7 +38,7 @@ def test_sigterm_reaches_a_bootstrap_that_handles_it(product: Product) -> None:
 
 
 def test_sigterm_ends_a_bootstrap_that_does_not_handle_it(product: Product) -> None:
-    cloud = Cloud(product)
+    cloud = ProductCloud(product)
     request_id = running(cloud, "ignorant", IGNORANT_OF_SIGTERM)
     params = {"FunctionName": "ignorant", "InvokeRequestId": request_id}
     cloud.call("TerminateAsyncEvent", **params, GraceShutdown=True)
@@ -49,7 +49,7 @@ def test_sigterm_ends_a_bootstrap_that_does_not_handle_it(product: Product) -> N
 
 
 def test_a_terminated_event_takes_its_container_with_it(product: Product) -> None:
-    cloud = Cloud(product)
+    cloud = ProductCloud(product)
     request_id = running(cloud, "endless", IGNORANT_OF_SIGTERM)
     busy = [view for view in product.instances("endless") if view["request_id"] == request_id]
     assert len(busy) == 1
@@ -60,7 +60,7 @@ def test_a_terminated_event_takes_its_container_with_it(product: Product) -> Non
 
 
 def test_events_survive_kill_9_of_the_control_plane(product: Product) -> None:
-    cloud = Cloud(product)
+    cloud = ProductCloud(product)
     request_id = running(cloud, "survivor", HANDLES_SIGTERM)
     product.kill()
     product.start()

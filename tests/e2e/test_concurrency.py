@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.async_kit import Cloud
+from tests.e2e.async_kit import ProductCloud
 from tests.e2e.product import bash_runtime
 from tests.support.waiting import wait_until
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def cloud(product: Product) -> Cloud:
-    return Cloud(product)
+def cloud(product: Product) -> ProductCloud:
+    return ProductCloud(product)
 
 
 def idle(product: Product, name: str) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def idle(product: Product, name: str) -> list[dict[str, Any]]:
 
 
 def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
-    product: Product, cloud: Cloud
+    product: Product, cloud: ProductCloud
 ) -> None:
     cloud.create("ready", bash_runtime('[ "$1" = "{}" ] || exit 3; echo $RANDOM', "echo hello"))
     cloud.call("PublishVersion", FunctionName="ready")
@@ -55,7 +55,9 @@ def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
     cloud.call("DeleteProvisionedConcurrencyConfig", **which)
 
 
-def test_a_function_that_is_shut_off_starts_no_container(product: Product, cloud: Cloud) -> None:
+def test_a_function_that_is_shut_off_starts_no_container(
+    product: Product, cloud: ProductCloud
+) -> None:
     cloud.create("off", bash_runtime())
     cloud.call("PutReservedConcurrencyConfig", FunctionName="off", ReservedConcurrencyMem=0)
     answer = product.invoke("off")

@@ -1,0 +1,28 @@
+"""Records of invocations, made at once instead of by running one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.functions.model import LATEST
+from sandbox.records.record import InvocationRecord
+from tests.support.clock import EPOCH
+
+
+def make_record(
+    request_id: str = "r1", started_at: float = EPOCH, **fields: Any
+) -> InvocationRecord:
+    """An invocation of ``hello`` that went well, a tenth of a second long, but for ``fields``."""
+    given: dict[str, Any] = {
+        "namespace": "default",
+        "function_name": "hello",
+        "version": LATEST,
+        "qualifier": LATEST,
+        "started_at": started_at,
+        "ended_at": started_at + 0.1,
+        "status_code": 200,
+        "ret_msg": "done",
+        "instance_id": "0123456789abcdef0123456789abcdef",
+        "timeline": {"received": started_at, "finished": started_at + 0.1},
+    }
+    return InvocationRecord(request_id=request_id, **{**given, **fields})
