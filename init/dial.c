@@ -176,20 +176,28 @@ static void read_head(int fd, char *answer, int signals, int64_t until)
     answer[size] = '\0';
 }
 
+/* Without printf, which leaves what it was given on the stack. */
+static size_t write_request(char *request, bool place)
+{
+    char *end = stpcpy(request, place ? "GET /runtime/place" : "GET /runtime/instance");
+    end = stpcpy(end, " HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: scf-init/1\r\nHost: ");
+    end = stpcpy(end, name);
+    end = stpcpy(end, "\r\nScf-Init-Secret: ");
+    end = stpcpy(end, secret);
+    return (size_t)(stpcpy(end, "\r\n\r\n") - request);
+}
+
 int dial(bool place, int signals)
 {
     static char request[4 * VALUE_BYTES], answer[ANSWER_BYTES];
     int64_t until = now_ms() + ANSWER_MS;
     check_values();
     int fd = connected(signals, until);
-    int size = snprintf(request, sizeof request,
-                        "GET /runtime/%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: scf-init/1\r\n"
-                        "Scf-Init-Secret: %s\r\n\r\n",
-                        place ? "place" : "instance", name, secret);
-    ssize_t sent = send(fd, request, (size_t)size, MSG_NOSIGNAL); /* an empty socket takes a kilobyte at once */
+    size_t size = write_request(request, place);
+    ssize_t sent = send(fd, request, size, MSG_NOSIGNAL); /* an empty socket takes a kilobyte at once */
     wipe(request, sizeof request);
     wipe(secret, sizeof secret);
-    if (sent != size)
+    if (sent != (ssize_t)size)
         unreachable("the request could not be sent");
     read_head(fd, answer, signals, until);
     if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0) {

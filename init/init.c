@@ -116,10 +116,8 @@ int main(int count, char **arguments, char **variables)
         say("cannot hear signals: %s", strerror(errno));
         _exit(EXIT_USAGE);
     }
-    if (getpid() != 1) {
-        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    }
+    if (getpid() != 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
     prepare_bootstrap(&options);
     open_memory(getpid() == 1 && options.fd < 0, options.memory_limit);
     open_copy(options.fd < 0);

@@ -197,7 +197,7 @@ static void take_signals(void)
             if (bootstrap.ended && !told)
                 open_border();
         } else if (getpid() != 1) {
-            /* Whoever sent it: the parent that died (see main), or someone who wants an end. */
+            /* Whoever sent it: from here, inside and outside look alike. */
             if (number == SIGTERM || number == SIGINT || number == SIGHUP)
                 finish(128 + number);
         } else if (info.ssi_code == SI_USER && info.ssi_pid == 0) {

@@ -12,12 +12,13 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from api.cloud.wire.fast_invoke import fast_invoke_protocol
+from api.cloud.wire.fast_invoke import FastInvokeProtocol, fast_invoke_protocol
 from api.guard import Guard
+from api.intake import IntakeLimits
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -29,6 +30,9 @@ INSTANCES = IPv4Network("192.0.2.0/24")
 #: The most that a body may have here, bytes.
 LIMIT = 2 * 1024 * 1024
 
+#: The product's own.
+WIDE = IntakeLimits()
+
 
 class SlowApi:
     """Answers an Invoke with its own body, once that is allowed."""
@@ -36,10 +40,17 @@ class SlowApi:
     def __init__(self) -> None:
         self.seen: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.headers: list[Mapping[str, str]] = []
         self.allowed: dict[bytes, asyncio.Event] = {}
+        #: Answer everything at once.
+        self.open = False
 
     def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
         self.seen.append(bytes(raw.body))
+        self.headers.append(raw.headers)
+        if self.open:
+            answer(b"answer to " + raw.body)
+            return
         self.tasks.add(asyncio.create_task(self._answer(raw, answer)))
 
     async def _answer(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
@@ -72,6 +83,22 @@ class Front:
     def allow(self, body: bytes) -> None:
         self.api.allowed.setdefault(body, asyncio.Event()).set()
 
+    async def end(self) -> bytes:
+        """All that is still answered until the server hangs up."""
+        return await asyncio.wait_for(self.reader.read(), 20)
+
+    @property
+    def protocols(self) -> list[FastInvokeProtocol]:
+        """The server's side of every connection."""
+        found = self.server.server_state.connections
+        return [protocol for protocol in found if isinstance(protocol, FastInvokeProtocol)]
+
+    @property
+    def protocol(self) -> FastInvokeProtocol:
+        """The server's side of the one connection that it has."""
+        (protocol,) = self.protocols
+        return protocol
+
     async def seen(self, body: bytes) -> None:
         await eventually(lambda: body in self.api.seen)
 
@@ -92,13 +119,15 @@ ORDINARY = b"GET /ordinary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @asynccontextmanager
-async def front() -> AsyncIterator[Front]:
+async def front(limits: IntakeLimits = WIDE) -> AsyncIterator[Front]:
     api = SlowApi()
 
     async def ordinary(_request: Request) -> PlainTextResponse:
         return PlainTextResponse("ordinary")
 
-    async def cloud(_request: Request) -> PlainTextResponse:
+    async def cloud(request: Request) -> PlainTextResponse:
+        await request.body()
+        api.headers.append(request.headers)
         return PlainTextResponse("the long way")
 
     routes = [Route("/ordinary", ordinary), Route("/", cloud, methods=["POST"])]
@@ -106,7 +135,9 @@ async def front() -> AsyncIterator[Front]:
     config = uvicorn.Config(
         app,
         port=0,
-        http=fast_invoke_protocol(cast("CloudApi", api), INSTANCES, max_body_bytes=LIMIT),
+        http=fast_invoke_protocol(
+            cast("CloudApi", api), INSTANCES, max_body_bytes=LIMIT, limits=limits
+        ),
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=5,

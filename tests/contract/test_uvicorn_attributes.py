@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from api.cloud.wire import fast_invoke
@@ -22,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 OF_THE_PROTOCOL = [
     "cycle",
     "expect_100_continue",
+    "flow",
     "headers",
     "loop",
-    "on_response_complete",
     "parser",
     "pipeline",
     "server_state",
@@ -42,6 +43,8 @@ OVERRIDDEN = [
     "on_headers_complete",
     "on_message_begin",
     "on_message_complete",
+    "on_response_complete",
+    "send_400_response",
 ]
 #: Where uvicorn asks the request at work for something, whichever way it came.
 ASKING = ["connection_lost", "on_headers_complete", "shutdown"]
@@ -73,6 +76,16 @@ def test_the_request_at_work_has_all_that_uvicorn_asks_of_it() -> None:
     running = fast_invoke._Running(keep_alive=True)
     for name in asked:
         assert hasattr(running, name), f"uvicorn asks the request at work for {name}"
+
+
+def test_an_ordinary_request_still_says_if_its_answer_has_begun() -> None:
+    assert "response_started" in _names(RequestResponseCycle)
+
+
+@pytest.mark.parametrize("name", ["read_paused", "write_paused"])
+def test_the_flow_control_still_says_if(name: str) -> None:
+    assert name in _names(FlowControl)
+    assert "pause_reading" in vars(FlowControl)
 
 
 def test_the_server_still_counts_its_requests() -> None:

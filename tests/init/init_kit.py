@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.instance.init_protocol import SWITCHING, Ended, NotStarted, Started
 from tests.init.peers import DEADLINE_S, Partner, Peer
-from tests.init.processes import below, children, nothing_in, process_name, writes
+from tests.init.processes import below, children, nothing_in, process_name, sleeps, switches, writes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -110,9 +110,9 @@ class Stage:
         return partner
 
     async def blocked(self, instance: Instance) -> None:
-        """Wait until the function waits in a write, because nobody takes its output."""
+        """Wait until the function waits in a write, and init does not read what it wrote."""
         async with asyncio.timeout(DEADLINE_S):
-            while not any(writes(pid) for pid in below(instance.pid)):  # noqa: ASYNC110
+            while not _blocked(instance.pid):  # noqa: ASYNC110 - other processes' doing
                 await asyncio.sleep(0.01)
 
     async def childless(self, instance: Instance) -> None:
@@ -234,3 +234,9 @@ class Stage:
         ends: list[Peer | Partner] = [*self._peers, *self._partners]
         for end in ends:
             await end.close()
+
+
+def _blocked(pid: int) -> bool:
+    before = switches(pid)
+    waits = sleeps(pid) and any(writes(child) for child in below(pid)) and sleeps(pid)
+    return waits and switches(pid) == before

@@ -66,11 +66,16 @@ class Peer:
             case Discarded(size):
                 self.discarded += size
             case Flushed() | Ended():
-                self.segments.append(bytes(self.output[self._begin :]))
+                self.segments.append(self.present)
                 self._begin = len(self.output)
                 self.messages.append(message)
             case _:
                 self.messages.append(message)
+
+    @property
+    def present(self) -> bytes:
+        """The output since the last border."""
+        return bytes(self.output[self._begin :])
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)

@@ -60,6 +60,17 @@ async def nothing_in(directory: Path) -> None:
         await asyncio.sleep(0.01)
 
 
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+async def asleep(pid: int) -> None:
+    """Wait until a process waits."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not sleeps(pid):  # noqa: ASYNC110 - not our process
+            await asyncio.sleep(0.005)
+
+
 async def gone(*pids: int, deadline_s: float = DEADLINE_S) -> None:
     """Wait until none of these processes lives."""
     async with asyncio.timeout(deadline_s):

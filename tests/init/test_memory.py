@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.init.processes import Burners, switches
+from tests.init.processes import Burners, asleep, switches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,7 @@ async def test_sampling_is_the_control_planes_choice(stage: Stage) -> None:
 async def test_standing_by_costs_nothing(stage: Stage) -> None:
     instance = await stage.start("")
     await instance.peer.flush()
+    await asleep(instance.pid)
     before = switches(instance.pid)
     await asyncio.sleep(0.3)  # the time is what is tried
     assert switches(instance.pid) == before

@@ -11,6 +11,7 @@ from sandbox.engine.docker.options import ContainerOptions, VolumeMount
 from sandbox.engine.docker.packing import Packing
 from sandbox.engine.docker.removal import remove, remove_container
 from sandbox.errors import EngineError, EngineErrorKind, PlatformError
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,8 @@ class CodeVolumes(Artifacts[str]):
         #: The containers that will fill a volume, begun before there is a package; by its key.
         self._begun: dict[str, asyncio.Future[str]] = {}
         #: Containers that have filled a volume and are being removed, by the volume's key.
-        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._removals = TaskOwner()
 
     def expect(self, digest: str) -> None:
         """Begin with a package's volume before its content is known to be good."""
@@ -59,8 +61,9 @@ class CodeVolumes(Artifacts[str]):
 
     async def settled(self) -> None:
         """Wait until nothing is being made or removed."""
-        waits = (*self._begun.values(), *self._leaving.values())
-        await asyncio.gather(super().settled(), *waits, return_exceptions=True)
+        begun = self._begun.values()
+        await asyncio.gather(super().settled(), *begun, return_exceptions=True)
+        await self._removals.drain()
 
     async def sweep(self) -> None:
         """Remove every code volume of this installation."""
@@ -84,7 +87,7 @@ class CodeVolumes(Artifacts[str]):
             with contextlib.suppress(PlatformError):
                 await remove_container(self._client, await begun)
         if leaving := self._leaving.pop(key, None):
-            await leaving
+            await asyncio.wait({leaving})
         try:
             await self._client.remove_volume(self._place(key))
         except EngineError as error:
@@ -98,7 +101,7 @@ class CodeVolumes(Artifacts[str]):
                 await self._client.put_archive(filler, "/code", pieces)
             finally:
                 # The code is there: nobody has to wait until its container is gone again.
-                self._leaving[key] = asyncio.ensure_future(remove_container(self._client, filler))
+                self._leaving[key] = self._removals.start(remove_container(self._client, filler))
 
     async def _filler(self, key: str) -> str:
         """A container that is never started, with an empty volume for that key."""
