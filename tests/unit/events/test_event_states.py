@@ -18,24 +18,7 @@ from tests.support.waiting import eventually, turns
 from tests.unit.events.event_kit import QUEUE, TRACED, QueueBench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
-    Make = Callable[..., "Any"]
-
-
-@pytest.fixture
-async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[QueueBench] = []
-
-    async def make(budget_mb: int = 4096, **settings: Any) -> QueueBench:
-        bench = await QueueBench(tmp_path, budget_mb, **settings).open()
-        made.append(bench)
-        return bench
-
-    yield make
-    for bench in made:
-        await bench.close()
+    from tests.unit.events.conftest import Make
 
 
 async def state(bench: QueueBench, request_id: str) -> tuple[str, int]:
@@ -47,7 +30,7 @@ async def state(bench: QueueBench, request_id: str) -> tuple[str, int]:
 async def test_any_invoke_of_a_function_with_asynchronous_execution_only_accepts_the_event(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     options = InvokeOptions(new_request_id())
     outcome = await bench.invoker.invoke("hello", b'{"n":1}', options)
@@ -59,7 +42,7 @@ async def test_any_invoke_of_a_function_with_asynchronous_execution_only_accepts
 
 
 async def test_a_traced_event_is_running_from_its_acceptance_on(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -74,7 +57,7 @@ async def test_a_traced_event_is_running_from_its_acceptance_on(make: Make) -> N
 
 
 async def test_errors_are_not_retried_with_asynchronous_execution(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -88,7 +71,7 @@ async def test_errors_are_not_retried_with_asynchronous_execution(make: Make) ->
 async def test_any_failure_ends_the_instance_with_asynchronous_execution_only(
     make: Make, async_run: bool
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(async_run=async_run, retry_num=0)
     for failure in ("error", "too large"):
         if failure == "error":
@@ -106,7 +89,7 @@ async def test_any_failure_ends_the_instance_with_asynchronous_execution_only(
 
 
 async def test_a_success_keeps_the_instance_with_asynchronous_execution(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(async_run=True)
     for _ in range(3):
         await bench.send()
@@ -115,7 +98,7 @@ async def test_a_success_keeps_the_instance_with_asynchronous_execution(make: Ma
 
 
 async def test_states_are_kept_for_three_days_from_an_events_end(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -127,7 +110,7 @@ async def test_states_are_kept_for_three_days_from_an_events_end(make: Make) -> 
 
 
 async def test_states_that_are_too_old_are_deleted_every_hour(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -145,7 +128,7 @@ async def test_states_that_are_too_old_are_deleted_every_hour(make: Make) -> Non
 
 
 async def test_a_function_without_tracing_has_no_states(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(async_run=True)
     request_id = await bench.send()
     await bench.over()
@@ -155,7 +138,7 @@ async def test_a_function_without_tracing_has_no_states(make: Make) -> None:
 @pytest.fixture
 async def listed(make: Make) -> QueueBench:
     """Ten states: events 0-9 of version 0 or 1, begun and ended at 100, 110, ..."""
-    bench: QueueBench = await make()
+    bench = await make()
     rows = [
         TracedEvent(
             f"id-{number}",
@@ -209,7 +192,7 @@ async def test_states_are_listed_by_page_with_the_total(listed: QueueBench) -> N
 
 
 async def test_a_running_event_is_ended_with_its_instance(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -223,7 +206,7 @@ async def test_a_running_event_is_ended_with_its_instance(make: Make) -> None:
 
 
 async def test_an_event_that_waits_for_its_turn_is_ended(make: Make) -> None:
-    bench: QueueBench = await make(128)
+    bench = await make(128)
     bench.function(**TRACED)
     bench.answer = lambda event: None
     await bench.send(b'"busy"')
@@ -241,7 +224,7 @@ async def test_an_event_that_waits_for_its_turn_is_ended(make: Make) -> None:
 
 @pytest.mark.parametrize("graceful", [True, False])
 async def test_an_event_that_waits_for_an_instance_is_ended(make: Make, graceful: bool) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -254,7 +237,7 @@ async def test_an_event_that_waits_for_an_instance_is_ended(make: Make, graceful
 
 
 async def test_an_event_that_waits_to_be_tried_again_is_ended(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -269,7 +252,7 @@ async def test_an_event_that_waits_to_be_tried_again_is_ended(make: Make) -> Non
 async def test_an_event_terminated_while_its_failure_is_being_stored_is_not_tried_again(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -283,7 +266,7 @@ async def test_an_event_terminated_while_its_failure_is_being_stored_is_not_trie
 async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_waiting(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -299,7 +282,7 @@ async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_wait
 
 
 async def test_a_graceful_end_is_a_signal_to_the_bootstrap_which_decides(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -315,7 +298,7 @@ async def test_a_graceful_end_is_a_signal_to_the_bootstrap_which_decides(make: M
 
 
 async def test_a_bootstrap_that_a_signal_ends_fails_the_event_with_439(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -328,7 +311,7 @@ async def test_a_bootstrap_that_a_signal_ends_fails_the_event_with_439(make: Mak
 
 
 async def test_a_signal_that_does_not_arrive_is_in_the_log(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -341,7 +324,7 @@ async def test_a_signal_that_does_not_arrive_is_in_the_log(make: Make) -> None:
 
 
 async def test_the_word_of_a_signal_stays_in_its_events_log(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     first, second = await bench.send(b"1"), None
     await bench.over()
@@ -354,7 +337,7 @@ async def test_the_word_of_a_signal_stays_in_its_events_log(make: Make) -> None:
 
 
 async def test_what_has_ended_cannot_be_terminated(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     request_id = await bench.send()
     await bench.over()
@@ -364,7 +347,7 @@ async def test_what_has_ended_cannot_be_terminated(make: Make) -> None:
 
 
 async def test_what_is_not_there_or_anothers_cannot_be_terminated(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -376,7 +359,7 @@ async def test_what_is_not_there_or_anothers_cannot_be_terminated(make: Make) ->
 
 
 async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -390,7 +373,7 @@ async def test_two_terminations_at_once_both_wait_for_the_end(make: Make) -> Non
 
 
 async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED, **QUEUE)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -407,7 +390,7 @@ async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) ->
 async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force_is_over(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.heart.engine.gate.clear()
     request_id = await bench.send()
@@ -421,7 +404,7 @@ async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force
 async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_making(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**TRACED)
     bench.answer = lambda event: None
     request_id = await bench.send()
@@ -434,7 +417,7 @@ async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_makin
 async def test_an_event_that_a_stopping_pool_ends_is_run_again_by_the_next_process(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: None
     request_id = await bench.send()
