@@ -14,7 +14,7 @@ from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
 from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent, TraceQuery
 from sandbox.invocation import InvokeOptions
 from tests.support.clock import EPOCH
-from tests.support.waiting import eventually, turns
+from tests.support.waiting import DEADLINE_S, eventually, turns
 from tests.unit.events.event_kit import QUEUE, TRACED, QueueBench
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_wait
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(bench.queue._settlement, "conclude", broken)
-    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
     assert bench.queue.depth == 0
     assert [event.request_id for event in bench.on_disk()] == [request_id]
 
@@ -384,7 +384,7 @@ async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) ->
     assert bench.on_disk() == []
     assert [letter.request_id for letter in await bench.dead()] == [request_id]
     with pytest.raises(ConflictError):
-        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
 
 
 async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force_is_over(
@@ -398,7 +398,7 @@ async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force
     await bench.heart.pool.kill("default", "hello", "$LATEST")
     await bench.over()
     with pytest.raises(NotFoundError):
-        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
 
 
 async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_making(
@@ -410,7 +410,7 @@ async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_makin
     request_id = await bench.send()
     await eventually(lambda: len(bench.tries) == 1)
     await bench.heart.pool.kill("default", "hello", "$LATEST")
-    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
     assert await state(bench, request_id) == ("FAILED", 499)
 
 
