@@ -48,7 +48,9 @@ class EventSink(Protocol):
 
     async def accept(
         self, function: Function, version: FunctionVersion, event: bytes, options: InvokeOptions
-    ) -> None: ...
+    ) -> None:
+        """Take an event; it is on disk when this returns. ``LimitExceeded.Quota`` when full."""
+        ...
 
 
 class Invoker:
@@ -266,6 +268,7 @@ def check_event(event: bytes, limit: int) -> None:
 
 
 def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
+    """The record of an invocation; of its result the first ``RECORD_RESULT_BYTES``."""
     times = dict(invocation.times)
     received = times["received"]
     function = invocation.function

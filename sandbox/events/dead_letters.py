@@ -29,7 +29,9 @@ BEIJING = timezone(timedelta(hours=8))
 class Accepting(Protocol):
     """The invoker, as redriving needs it."""
 
-    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None: ...
+    async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
+        """``Invoker.invoke_async``: the event is on disk when this returns."""
+        ...
 
 
 class DeadLetters:

@@ -25,6 +25,7 @@ class CollectionStore(Generic[M]):
         self._upsert = upsert(engine, table)
 
     def load_all(self) -> dict[str, M]:
+        """Every record by its name."""
         query = sa.select(self._table.c.name, self._table.c.data)
         with self._engine.connect() as connection:
             rows = connection.execute(query)
@@ -36,5 +37,6 @@ class CollectionStore(Generic[M]):
             connection.execute(self._upsert, {"name": name, "data": record.model_dump_json()})
 
     def delete(self, name: str) -> None:
+        """Forget a record. Nothing happens if there is none."""
         with write_transaction(self._engine, durable=True) as connection:
             connection.execute(sa.delete(self._table).where(self._table.c.name == name))

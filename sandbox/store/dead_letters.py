@@ -53,6 +53,7 @@ class LetterRepository:
             ]
 
     def get(self, request_id: str) -> DeadLetter | None:
+        """The letter of one event, or None when there is none."""
         query = sa.select(dead_letters).where(dead_letters.c.request_id == request_id)
         with self._engine.connect() as connection:
             row = connection.execute(query).first()

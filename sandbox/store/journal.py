@@ -122,9 +122,11 @@ class Segment:
         self.torn = False
 
     def close(self) -> None:
+        """Write no more; the file stays for the next ``recover``."""
         os.close(self._fd)  # the mapping goes with its object
 
     def discard(self) -> None:
+        """Close and delete: everything in it is in the database."""
         self.close()
         self.path.unlink(missing_ok=True)
 

@@ -82,6 +82,7 @@ class RecordRepository:
             self._log_chunks.run(connection, chunk_rows)
 
     def get(self, request_id: str) -> InvocationRecord | None:
+        """The record of one request, or None when there is none."""
         query = sa.select(invocations).where(invocations.c.request_id == request_id)
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
@@ -175,6 +176,7 @@ class RecordRepository:
             return connection.execute(statement).rowcount
 
     def counts(self) -> StoreCounts:
+        """How many invocations and log chunks are kept now."""
         with self._engine.connect() as connection:
             return StoreCounts(
                 *(
