@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.instance.instance import Instance
     from sandbox.instance.logs import Tail
+    from sandbox.records.recorder import Recorder
 
 
 class Cause(StrEnum):
@@ -81,10 +82,10 @@ class Invocation:
         "function",
         "instance",
         "invocation_type",
-        "on_taken",
         "outcome",
         "patience_s",
         "qualifier",
+        "recorder",
         "redispatched",
         "request_id",
         "retry_num",
@@ -119,7 +120,7 @@ class Invocation:
         self.patience_s: float = limits.SYNC_WAIT_S
         #: The instance that was given it last, and who is told of that (the invoker).
         self.instance: Instance | None = None
-        self.on_taken: Callable[[Invocation], None] | None = None
+        self.recorder: Recorder | None = None
         #: An instance died before it fetched the event, which went to another one.
         self.redispatched = False
         #: Set just before it ends by being cancelled.
@@ -174,8 +175,8 @@ class Invocation:
         if self.instance is instance:
             return
         self.instance = instance
-        if self.on_taken is not None:
-            self.on_taken(self)
+        if self.recorder is not None:
+            self.recorder.taken(self, instance.spec.instance_id)
 
     def refuse(self, status: int, message: str) -> None:
         """End it without an instance: the platform's error object is its result."""

@@ -12,7 +12,7 @@ from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
 from sandbox.functions.model import Bootstrap
 from sandbox.invocation import Invocation, Outcome
-from sandbox.records.record import InvocationRecord
+from sandbox.records.recorder import record_of
 from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
 
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.pool.pool import Pool
+    from sandbox.records.recorder import Recorder
 
 #: A tail waits until the log has been quiet this long, and no longer than the second figure: what
 #: the function wrote before its result may still be on its way from the container. Seconds.
 TAIL_QUIET_S = 0.01
 TAIL_MAX_S = 0.1
-
-#: Result bytes kept with the record; the caller always gets all of them.
-RECORD_RESULT_BYTES = 64 * 1024
 
 RELOAD_FAILURES = {
     Bootstrap.NOT_EXECUTABLE: "ReloadFail: Bootstrap not executable\n",
@@ -77,20 +75,18 @@ class Invoker:
         pool: Pool,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_record: Callable[[InvocationRecord, Outcome], None],
+        recorder: Recorder,
         *,
         quotas: Admission | None = None,
         queue: EventSink | None = None,
-        on_running: Callable[[InvocationRecord], None] | None = None,
     ) -> None:
         self._functions = functions
         self._pool = pool
         self._clock = clock
         self._loop = loop
-        self._on_record = on_record
+        self._recorder = recorder
         self._quotas = quotas
         self._queue = queue
-        self._on_running = on_running
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
         """Run one event to its end; with asynchronous execution only accept it (status 202).
@@ -155,10 +151,8 @@ class Invoker:
         )
         invocation.patience_s = patience_s
         invocation.times["received"] = self._clock.now()
-        if self._on_running is not None and (
-            options.invocation_type == "Event" or version.config.async_run
-        ):
-            invocation.on_taken = self._taken
+        invocation.recorder = self._recorder
+        self._recorder.began(invocation)
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
             invocation.end(self._reload_failure(invocation, version.code.bootstrap))
@@ -175,7 +169,7 @@ class Invoker:
         if outcome.tail is not None:
             await self._settle(outcome)
             outcome.log = render_tail(record, outcome.tail.lines)
-        self._on_record(record, outcome)
+        self._recorder.ended(record)
         return outcome
 
     def start(
@@ -199,7 +193,7 @@ class Invoker:
         def ended() -> None:
             outcome = invocation.outcome
             assert outcome is not None  # there is no future that could have been given up
-            self._on_record(record_of(invocation, outcome), outcome)
+            self._recorder.ended(record_of(invocation, outcome))
             answer(outcome)
 
         if invocation.outcome is not None:
@@ -227,19 +221,6 @@ class Invoker:
             return False
         await instance.send_signal(signal.SIGTERM)
         return True
-
-    def _taken(self, invocation: Invocation) -> None:
-        """An instance works on an asynchronous event: the log query shows it as running."""
-        assert self._on_running is not None
-        assert invocation.instance is not None
-        running = Outcome(
-            invocation.request_id,
-            int(StatusCode.RUNNING),
-            b"",
-            memory_mb=invocation.version.config.memory_mb,
-            instance_id=invocation.instance.spec.instance_id,
-        )
-        self._on_running(record_of(invocation, running))
 
     async def _settle(self, outcome: Outcome) -> None:
         """Wait for log lines still on their way."""
@@ -279,30 +260,3 @@ def check_event(event: bytes, limit: int) -> None:
             ' {"key":"value"}',
             "InvalidParameterValue.Param",
         ) from error
-
-
-def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
-    times = dict(invocation.times)
-    received = times["received"]
-    function = invocation.function
-    return InvocationRecord(  # in the order of its fields: by name takes twice as long
-        outcome.request_id,
-        function.namespace,
-        function.name,
-        invocation.version.version,
-        invocation.qualifier,
-        invocation.invocation_type,
-        received,
-        times.get("finished", received),
-        outcome.status_code,
-        outcome.body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
-        outcome.duration_ms,
-        outcome.bill_ms,
-        outcome.memory_mb,
-        outcome.mem_usage,
-        outcome.cold_start,
-        outcome.init_ms,
-        invocation.retry_num,
-        outcome.instance_id,
-        times,
-    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
+from sandbox.feed import Feed
 from sandbox.functions.model import (
     LATEST,
     Bootstrap,
@@ -21,6 +22,7 @@ from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
+from sandbox.records.recorder import Recorder
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.packages.package import Package
-    from sandbox.records.record import LogChunk
+    from sandbox.records.record import InvocationRecord, LogChunk
 
 EPOCH = 1_700_000_000.0
 
@@ -271,20 +273,37 @@ def function(
     )
 
 
+class Kept:
+    """Where a recorder writes to: lists. ``running`` are the records of what had not ended."""
+
+    def __init__(self) -> None:
+        self.records: list[InvocationRecord] = []
+        self.running: list[InvocationRecord] = []
+        self.chunks: list[LogChunk] = []
+
+    def put(self, record: InvocationRecord) -> None:
+        (self.running if record.status_code == 202 else self.records).append(record)
+
+    def put_log(self, chunk: LogChunk) -> None:
+        self.chunks.append(chunk)
+
+
 class Heart:
-    """A pool on a fake engine, in a time of its own."""
+    """A pool on a fake engine, in a time of its own. ``kept`` is what its recorder wrote down."""
 
     def __init__(self, budget_mb: int = 4096, **settings: Any) -> None:
         self.loop = asyncio.get_running_loop()
         self.time = Time()
         self.engine = FakeEngine()
-        self.chunks: list[LogChunk] = []
+        self.kept = Kept()
+        self.feed = Feed(self.time)
+        self.recorder = Recorder(self.kept, self.feed)
         self.settings = Settings(**{"standby": 0, **settings})
         self.budget = MemoryBudget(budget_mb)
         self.pool = Pool(
             self.engine,
             self.settings,
-            InstanceContext(self.loop, self.time, self.chunks.append),
+            InstanceContext(self.loop, self.time, self.recorder),
             self.budget,
         )
 
@@ -318,7 +337,7 @@ class Heart:
         """The lines given to a request."""
         return [
             text
-            for chunk in self.chunks
+            for chunk in self.kept.chunks
             if chunk.request_id == request_id
             for _, text in chunk.lines
         ]

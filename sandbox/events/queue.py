@@ -22,20 +22,19 @@ from sandbox.events.group_commit import GroupCommit
 from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, Step, trace_of
 from sandbox.events.retry import expiry
 from sandbox.events.settlement import Settlement
+from sandbox.feed.facts import EventQueued
 from sandbox.invocation import Cause, InvokeOptions
 from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
     from sandbox.events.ports import EventRepository, Runner
     from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
-    from sandbox.records.record import InvocationRecord
+    from sandbox.records.recorder import Recorder
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -60,16 +59,17 @@ class EventQueue:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
-        keep_record: Callable[[InvocationRecord], None],
+        recorder: Recorder,
     ) -> None:
         self._repository = repository
         self._clock = clock
         self._loop = loop
         self._limit = settings.async_queue_limit
+        self._feed = recorder.feed
         self._commits = GroupCommit(repository.apply)
         self._bodies = Bodies(repository)
         self._settlement = Settlement(
-            functions, clock, settings, self._commits, self._bodies, keep_record
+            functions, clock, settings, self._commits, self._bodies, recorder
         )
         self._lanes = FairQueue()
         self._events: dict[str, QueuedEvent] = {}
@@ -154,6 +154,9 @@ class EventQueue:
         finally:
             self._accepting -= 1
         self._events[event.request_id] = event
+        self._feed.publish(
+            EventQueued(event.accepted_at, *event.names, event.request_id, event.source)
+        )
         self._bodies.keep(event)
         self._lanes.add(event, self._clock.now())
         self._schedule()

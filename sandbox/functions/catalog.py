@@ -18,6 +18,7 @@ from sandbox.packages.keeper import CodeHost
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
+    from sandbox.feed import Feed
     from sandbox.functions.collection import CollectionTable
     from sandbox.functions.layers import Layer
     from sandbox.functions.namespaces import Namespace
@@ -49,8 +50,9 @@ class Catalog:
         host: Host,
         clock: Clock,
         settings: Settings,
+        feed: Feed | None = None,
     ) -> None:
-        self.registry = FunctionRegistry(tables.functions)
+        self.registry = FunctionRegistry(tables.functions, feed)
         self.layers = Layers(tables.layers)
         self.namespaces = Namespaces(
             tables.namespaces, clock, self.registry.occupied, settings.namespaces

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from sandbox.errors import ConflictError, LimitError, NotFoundError
+from sandbox.feed import Feed
+from sandbox.feed.facts import FunctionChanged
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sandbox.functions.model import Function
 
@@ -38,10 +40,11 @@ class FunctionRegistry:
     cancelled, so that memory and store agree.
     """
 
-    def __init__(self, repository: FunctionRepository) -> None:
+    def __init__(self, repository: FunctionRepository, feed: Feed | None = None) -> None:
         #: Grows with every change of any function.
         self.generation = 0
         self._repository = repository
+        self._feed = feed or Feed()
         self._functions: dict[Key, Function] = {}
         self._coming: set[Key] = set()
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
@@ -135,7 +138,7 @@ class FunctionRegistry:
             finally:
                 self._coming.discard(function.key)
             self._functions[function.key] = function
-            self._announce()
+            self._announce(function, "created", function.versions)
         return function
 
     async def _change(self, key: Key, edit: Callable[[Function], Function]) -> Function:
@@ -145,7 +148,9 @@ class FunctionRegistry:
             if after is not before:
                 await asyncio.to_thread(self._repository.save, after)
                 self._functions[key] = after
-                self._announce()
+                old = before.versions
+                new = [v for v, version in after.versions.items() if version is not old.get(v)]
+                self._announce(after, "changed", new)
         return after
 
     async def _remove(self, key: Key) -> Function:
@@ -153,14 +158,19 @@ class FunctionRegistry:
             function = self.get(*key)
             await asyncio.to_thread(self._repository.delete, *key)
             del self._functions[key]
-            self._announce()
+            self._announce(function, "deleted")
         return function
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
 
-    def _announce(self) -> None:
-        """Wake all that wait, and let the next ones wait for the next change."""
+    def _announce(self, function: Function, change: str, versions: Iterable[str] = ()) -> None:
+        """Tell the change, of each of the ``versions`` or of the function as a whole; wake all that
+        wait, and let the next ones wait for the next change."""
+        now = self._feed.now()
+        for version in list(versions) or [""]:
+            status = function.versions[version].status.value if version else ""
+            self._feed.publish(FunctionChanged(now, *function.key, version, change, status))
         self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()

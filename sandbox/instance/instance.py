@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox.deadline import Deadline
@@ -57,11 +58,14 @@ class Instance:
         self.failure = ""
         self.invocation: Invocation | None = None
         self.transitions: list[tuple[State, float]] = [(State.STARTING, surroundings.clock.now())]
-        self.logs = LogBook(spec.instance_id, surroundings.clock, surroundings.log_sink)
+        self.logs = LogBook(
+            spec.instance_id, surroundings.clock, partial(surroundings.recorder.lines, spec)
+        )
         self._timeout_s = timeout_s
         self._init_timeout_s = init_timeout_s
         self._recycled_by_failure = recycled_by_failure
         self._owner = owner
+        self._recorder = surroundings.recorder
         self._loop = surroundings.loop
         self._clock = surroundings.clock
         self._init_timeout_status = surroundings.init_timeout_status
@@ -73,6 +77,7 @@ class Instance:
         self._output_gap = OutputGap(surroundings.clock)
         self._held = False
         self._memory_limit = spec.memory_mb * MB
+        self._recorder.instance_changed(spec, self.state.value, self.transitions[0][1])
 
     # ------------------------------------------------------------------ the pool's side
 
@@ -235,7 +240,9 @@ class Instance:
         self.state = next_state(self.state, step)
         if step is Step.DISPATCHED or step is Step.FINISHED:
             return
-        self.transitions.append((self.state, self._clock.now()))
+        now = self._clock.now()
+        self.transitions.append((self.state, now))
+        self._recorder.instance_changed(self.spec, self.state.value, now, self.failure)
 
     def _hand_out_when_quiet(self) -> None:
         remaining = self._output_gap.remaining()

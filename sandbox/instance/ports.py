@@ -9,12 +9,11 @@ from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from sandbox.clock import Clock
     from sandbox.instance.instance import Instance
     from sandbox.invocation import Invocation
-    from sandbox.records.record import LogChunk
+    from sandbox.records.recorder import Recorder
 
 
 class InstanceOwner(Protocol):
@@ -39,5 +38,5 @@ class InstanceContext:
 
     loop: asyncio.AbstractEventLoop
     clock: Clock
-    log_sink: Callable[[LogChunk], None]
+    recorder: Recorder
     init_timeout_status: int = StatusCode.INIT_TIMEOUT

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.records.query import RecordQuery
-    from sandbox.records.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord, LogChunk
 
 
 class RecordRepository(Protocol):
@@ -37,3 +37,11 @@ class Flushing(Protocol):
     async def flush(self) -> bool:
         """Wait until all that was given to it so far is stored; False when that takes too long."""
         ...
+
+
+class RecordSink(Protocol):
+    """Where records and lines are safe at once: the record writer. Neither waits nor fails."""
+
+    def put(self, record: InvocationRecord, /) -> None: ...
+
+    def put_log(self, chunk: LogChunk, /) -> None: ...

@@ -23,12 +23,14 @@ from api.downloads import Downloads
 from sandbox.clock import SystemClock
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.feed import Feed
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
 from sandbox.invocation import Outcome
 from sandbox.packages.package import PackageStore
 from sandbox.records.history import History
+from sandbox.records.recorder import Recorder
 from sandbox.settings import Settings
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
@@ -232,7 +234,8 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
     downloads = Downloads(packages, clock)
     events = EventRepository(database)
     loop = asyncio.get_running_loop()
-    queue = EventQueue(events, functions, clock, loop, configuration, writer.put)
+    recorder = Recorder(writer, Feed(clock))
+    queue = EventQueue(events, functions, clock, loop, configuration, recorder)
     api = CloudApi(
         catalog=catalog,
         packages=packages,

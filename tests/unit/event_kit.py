@@ -13,10 +13,11 @@ from sandbox.events.tracing import Traces
 from sandbox.functions.model import DEPARTING, EventInvokeConfig, Function, FunctionVersion
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
+from sandbox.records.recorder import Recorder
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository
-from tests.fakes import FakeContainer, Heart, Runtime, eventually, function, turns
+from tests.fakes import FakeContainer, Heart, Kept, Runtime, eventually, function, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from sandbox.events.model import Change, DeadLetter, QueuedEvent
     from sandbox.instance.rendezvous import Event
-    from sandbox.invocation import Outcome
     from sandbox.records.record import InvocationRecord
 
 QUEUE: dict[str, Any] = {"DeadLetterConfig": {"Type": "cmq-queue", "Name": "dead"}}
@@ -74,6 +74,13 @@ class WatchedRepository(EventRepository):
         super().apply(changes)
 
 
+class Everything(Kept):
+    """Running records are among the others, in the order in which they came."""
+
+    def put(self, record: InvocationRecord) -> None:
+        self.records.append(record)
+
+
 class Bench:
     """A queue, and what its functions were given: ``tries`` are (event, retry number).
 
@@ -86,7 +93,9 @@ class Bench:
         migrate(self.database)
         self.repository = WatchedRepository(self.database)
         self.functions = Functions()
-        self.records: list[InvocationRecord] = []
+        self.kept = Everything()
+        self.records = self.kept.records
+        self.recorder = Recorder(self.kept, self.heart.feed)
         self.tries: list[tuple[bytes, int]] = []
         self.answer: Callable[[Event], bytes | str | None] = lambda event: event.body
         self.heart.engine.on_release = self._bootstrap
@@ -103,7 +112,7 @@ class Bench:
             self.heart.time,
             loop,
             self.heart.settings,
-            self.records.append,
+            self.recorder,
         )
         self.heart.pool.on_room = self.queue.wake
         self.invoker = Invoker(
@@ -111,9 +120,8 @@ class Bench:
             self.heart.pool,
             self.heart.time,
             loop,
-            self._keep,
+            self.recorder,
             queue=self.queue,
-            on_running=self.records.append,
         )
         await self.queue.open(self.invoker)
         return self
@@ -129,9 +137,6 @@ class Bench:
         await self.heart.pool.close()
         await turns()
         self.database.dispose()
-
-    def _keep(self, record: InvocationRecord, _outcome: Outcome) -> None:
-        self.records.append(record)
 
     def _bootstrap(self, container: FakeContainer) -> None:
         runtime = Runtime(container)

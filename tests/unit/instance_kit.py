@@ -7,14 +7,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
+from sandbox.feed import Feed
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from tests.fakes import FakeContainer, FakeEngine, StillClock, Time, function
+from sandbox.records.recorder import Recorder
+from tests.fakes import FakeContainer, FakeEngine, Kept, StillClock, Time, function
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
-    from sandbox.records.record import LogChunk
 
 MB = 2**20
 
@@ -28,7 +29,8 @@ class Bench:
     def __init__(self, *, recycled_by_failure: bool = False) -> None:
         self.time = Time()
         self.clock = StillClock()
-        self.chunks: list[LogChunk] = []
+        self.kept = Kept()
+        self.feed = Feed(self.clock)
         self.idle: list[Instance] = []
         self.stopping: list[Instance] = []
         self.unserved: list[Invocation] = []
@@ -40,7 +42,7 @@ class Bench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            surroundings=InstanceContext(loop, self.clock, self.chunks.append),
+            surroundings=InstanceContext(loop, self.clock, Recorder(self.kept, self.feed)),
             recycled_by_failure=recycled_by_failure,
         )
         self.container = FakeContainer(FakeEngine(), spec, self.instance, 1)
@@ -107,7 +109,7 @@ class Bench:
         return self.instance.push(body, error=error)
 
     def lines(self, request_id: str) -> list[str]:
-        chunks = [chunk for chunk in self.chunks if chunk.request_id == request_id]
+        chunks = [chunk for chunk in self.kept.chunks if chunk.request_id == request_id]
         return [text for chunk in chunks for _, text in chunk.lines]
 
 
