@@ -249,6 +249,7 @@ async def test_the_openapi_document_lists_every_route(
         "GET /functions/{name}/logs",
         "GET /invocations/{request_id}",
         "GET /instances",
+        "GET /events",
         "GET /healthz",
         "GET /metrics",
     }
