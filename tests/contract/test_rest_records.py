@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.rest import Health
 from tests.contract.rest_fakes import NOW, House, log_of, record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
 
     import httpx
 
@@ -81,32 +80,6 @@ async def test_a_since_that_is_no_time_is_refused(client: httpx.AsyncClient) -> 
     response = await client.get(LOGS + "?since=yesterday")
     assert response.status_code == 400
     assert "yesterday" in response.json()["error"]["message"]
-
-
-async def test_a_followed_log_shows_each_invocation_once_as_it_ends(
-    house: House, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api.rest.records.FOLLOW_EVERY_S", 0)
-    history = house.history
-    running = record("d", NOW - 5, status_code=202)
-
-    def ended() -> None:
-        place = history.records.index(running)
-        history.records[place] = running._replace(status_code=200)
-
-    steps: Iterator[Callable[[], None]] = iter(
-        [
-            lambda: None,
-            lambda: history.records.append(running),
-            lambda: history.records.append(record("e", NOW - 4)),
-            ended,
-            lambda: setattr(house, "health", Health("stopping")),
-        ]
-    )
-    history.on_find = lambda: next(steps)()
-    response = await client.get(LOGS + "?follow=true&limit=2")
-    assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    assert response.text == "".join(map(log_of, "bced"))
 
 
 async def test_logs_of_no_function_are_not_found(client: httpx.AsyncClient) -> None:
