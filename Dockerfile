@@ -16,8 +16,9 @@ WORKDIR /srv/scf-sandbox
 COPY pyproject.toml ./
 COPY sandbox sandbox/
 COPY api api/
+COPY scf_sandbox scf_sandbox/
 # Compiled at build time: the first request should not wait for it.
-RUN /opt/venv/bin/python -m compileall -q /opt/venv/lib sandbox api
+RUN /opt/venv/bin/python -m compileall -q /opt/venv/lib sandbox api scf_sandbox
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONUNBUFFERED=1 \
     SCF_HOST=0.0.0.0 \

@@ -43,11 +43,13 @@ class Server(uvicorn.Server):
         self._feed = feed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, answer what is under way, then close every connection."""
         self._feed.close()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
         yield
 
 
@@ -87,6 +89,7 @@ def _spare_the_collector() -> None:
 
 
 def main() -> int:
+    """Run until a signal ends it. The exit code is 1 for a start that failed, else 0."""
     try:
         settings = read_settings()
     except SandboxError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from api.allowed_hosts import AllowedHosts
 from api.cloud.endpoint import CloudApi
 from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.cloud.wire.policy import Policy
@@ -35,6 +36,7 @@ class Application:
     def __init__(self, plane: ControlPlane) -> None:
         settings = plane.settings
         self._plane = plane
+        self.hosts = AllowedHosts(settings.allowed_hosts)
         self.policy = Policy(settings, plane.clock)
         self.downloads = Downloads(plane.packages, plane.clock)
         self.metrics = Metrics(
@@ -65,7 +67,9 @@ class Application:
     def protocol(self) -> type[HttpToolsProtocol]:
         """The protocol of the control port, which knows a short way for an Invoke."""
         instances = IPv4Network(self._plane.settings.network_range)
-        return fast_invoke_protocol(self.cloud, instances, self.busy_poll.keep_awake)
+        return fast_invoke_protocol(
+            self.cloud, instances, self.busy_poll.keep_awake, hosts=self.hosts
+        )
 
     def _routes(self) -> FastAPI:
         """The cloud API at ``/``, plain REST beside it, the OpenAPI page at ``/docs``."""
@@ -76,7 +80,7 @@ class Application:
             docs_url=None,
             redoc_url=None,
         )
-        app.add_middleware(Guard, credentials=self.policy.enforced_keys)
+        app.add_middleware(Guard, credentials=self.policy.enforced_keys, hosts=self.hosts)
         app.router.routes.append(cloud_route(self.cloud))
         app.router.routes.append(self.downloads.route())
         plane = self._plane

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.rest.errors import error_response
+from api.errors import error_response
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError
 

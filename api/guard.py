@@ -1,20 +1,20 @@
 """Who may use the control port: no foreign web page, and with enforcement only who has a key.
 
-A page from anywhere can make a browser on this machine send requests to 127.0.0.1. Browsers say
-where such a request comes from (``Origin``); a name that an attacker points at 127.0.0.1 shows in
-``Host``. The cloud API checks its own signatures; plain REST takes HTTP Basic with the same keys.
+A page from anywhere can make a browser on this machine send requests to 127.0.0.1. Three headers
+tell: ``Host`` (a name that an attacker points at 127.0.0.1), ``Sec-Fetch-Site`` (what kind of page
+asks, for all requests to this machine) and ``Origin`` (which page, for all but plain GET). The
+cloud API checks its own signatures; plain REST takes HTTP Basic with the same keys.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
-import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from api.rest.errors import error_response
+from api.allowed_hosts import AllowedHosts, bare_name
+from api.errors import error_response
 from sandbox.clock import new_request_id
 
 if TYPE_CHECKING:
@@ -27,38 +27,54 @@ OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
 #: The first tells nothing, the second is asked for with a signature of its own.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
+#: ``Sec-Fetch-Site`` of what the user typed and of what our own pages ask for.
+OWN_SITES = (b"none", b"same-origin")
+#: A query of more fields is not looked through: nobody links to such a page.
+MAX_FIELDS = 100
+
 
 class Guard:
     """ASGI middleware around the whole control application.
 
     ``credentials`` (SecretId to SecretKey) are asked for on plain REST when they are not None.
+    ``hosts`` are the names that the sandbox may be called by. A request without a ``Host`` passes:
+    every browser sends one.
     """
 
-    def __init__(self, app: ASGIApp, credentials: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        credentials: Mapping[str, str] | None,
+        hosts: AllowedHosts | None = None,
+    ) -> None:
         self._app = app
         self._credentials = credentials
+        self._hosts = hosts or AllowedHosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or pass it on to the application."""
         if scope["type"] == "http":
-            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-            refusal = self._refusal(scope["path"], headers)
+            refusal = self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, path: str, headers: Mapping[bytes, str]) -> ASGIApp | None:
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
+        for name, value in scope["headers"]:
+            if name == b"host" and not self._hosts.allows(value):
+                return _foreign_name(bare_name(value))
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        site = headers.get(b"sec-fetch-site")
+        if site is not None and site not in OWN_SITES and not _follows_a_link(scope, headers):
+            return _foreign_page("another site")
         origin = headers.get(b"origin")
-        if origin is not None and not _is_our_own(origin, headers.get(b"host", "")):
-            return error_response(
-                403,
-                "UnauthorizedOperation",
-                f"a page from {origin[:100]} may not use this sandbox",
-                new_request_id(),
-            )
+        if origin is not None and not _is_our_own(origin, headers.get(b"host", b"")):
+            return _foreign_page(origin[:100].decode("latin-1"))
+        path: str = scope["path"]
         if self._credentials is None or path in OPEN or path.startswith(OPEN_PREFIXES):
             return None
-        if _basic_is_known(headers.get(b"authorization", ""), self._credentials):
+        if _basic_is_known(headers.get(b"authorization", b""), self._credentials):
             return None
         return error_response(
             401,
@@ -69,28 +85,65 @@ class Guard:
         )
 
 
-def _is_our_own(origin: str, host: str) -> bool:
-    """A page of this very server, under a name that nobody outside can have chosen."""
-    page = urlsplit(origin)
-    if page.netloc != host:
-        return False
-    name = page.hostname or ""
-    if "." not in name or name.endswith(".localhost"):
-        return True
+def _foreign_name(name: str) -> ASGIApp:
+    return error_response(
+        403,
+        "UnauthorizedOperation",
+        f"this sandbox does not go by the name {name}: call it 127.0.0.1 or localhost, or, if the"
+        f" name is yours, start it with SCF_ALLOWED_HOSTS={name}",
+        new_request_id(),
+    )
+
+
+def _foreign_page(page: str) -> ASGIApp:
+    return error_response(
+        403,
+        "UnauthorizedOperation",
+        f"a page from {page} may not use this sandbox: open the sandbox's own pages, or call it"
+        " from a program",
+        new_request_id(),
+    )
+
+
+def _follows_a_link(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the browser only goes to a page of ours, which the page it comes from cannot read.
+
+    It does not if the request is an action of the cloud API, or if our page is to be shown inside
+    the other one.
+    """
+    return (
+        scope["method"] == "GET"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest", b"document") == b"document"
+        and b"x-tc-action" not in headers
+        and not _may_name_an_action(scope["query_string"])
+    )
+
+
+def _may_name_an_action(query: bytes) -> bool:
     try:
-        ipaddress.ip_address(name)
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return True
+    return any(name == b"Action" for name, _ in fields)
+
+
+def _is_our_own(origin: bytes, host: bytes) -> bool:
+    """A page of this very server, by the name that the request has, which was checked."""
+    try:
+        page = urlsplit(origin.decode("ascii"))
     except ValueError:
         return False
-    return True
+    return page.scheme in ("http", "https") and page.netloc.encode() == host.lower()
 
 
-def _basic_is_known(authorization: str, credentials: Mapping[str, str]) -> bool:
-    kind, _, encoded = authorization.partition(" ")
-    if kind.lower() != "basic":
+def _basic_is_known(authorization: bytes, credentials: Mapping[str, str]) -> bool:
+    kind, _, encoded = authorization.partition(b" ")
+    if kind.lower() != b"basic":
         return False
     try:
         name, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return False
     expected = credentials.get(name)
     return expected is not None and hmac.compare_digest(expected.encode(), key.encode())

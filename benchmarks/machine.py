@@ -47,7 +47,8 @@ def _processor() -> str:
 
 
 def _changed() -> str:
-    changes = _said("git", "-C", str(ROOT), "status", "--porcelain", "--", "api", "sandbox")
+    places = ("api", "sandbox", "scf_sandbox")
+    changes = _said("git", "-C", str(ROOT), "status", "--porcelain", "--", *places)
     return " and uncommitted changes" if changes not in ("", "unknown") else ""
 
 

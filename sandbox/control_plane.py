@@ -43,12 +43,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    import sqlalchemy as sa
-
     from sandbox.clock import Clock
     from sandbox.engine.base import Engine
     from sandbox.functions.service import FunctionService
     from sandbox.settings import Settings
+    from sandbox.store.database import Database
 
 log = structlog.get_logger()
 
@@ -123,7 +122,8 @@ class ControlPlane:
         if self.ready:
             self.ready = False
             reason = "the sandbox is stopping"
-            self.feed.publish(NodeDown(self.clock.now(), self.engine.info.name, reason))
+            for node in self.engine.capacity():
+                self.feed.publish(NodeDown(self.clock.now(), node, reason))
         await self._parts.__aexit__(kind, error, trace)
         log.info("sandbox_stopped")
 
@@ -138,15 +138,15 @@ class ControlPlane:
         self._runtime = runtime
         await self.engine.open(runtime.listen)
         self.budget.total_mb = self.settings.memory_budget_mb or int(
-            self.engine.memory_total_mb * DEFAULT_MEMORY_SHARE
+            sum(self.engine.capacity().values()) * DEFAULT_MEMORY_SHARE
         )
         await self.catalog.open()
         await self.queue.open(self.invoker)
         self._retention.open()
         self.ready = True
         info = self.engine.info
-        now, memory_mb = self.clock.now(), self.engine.memory_total_mb
-        self.feed.publish(NodeUp(now, info.name, info.version, memory_mb))
+        for node, memory_mb in self.engine.capacity().items():
+            self.feed.publish(NodeUp(self.clock.now(), node, info.name, memory_mb))
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
         if info.note:
             log.warning("os_parity_missing", note=info.note)
@@ -180,13 +180,13 @@ class ControlPlane:
         self._retention = Retention(self._records, self.clock, settings.log_retention_days)
         parts.push_async_callback(self._retention.close)
 
-    def _open_database(self, parts: AsyncExitStack) -> sa.Engine:
+    def _open_database(self, parts: AsyncExitStack) -> Database:
         database = open_database(self.settings.resolved_database_url)
         parts.callback(database.dispose)
         migrate(database)
         return database
 
-    def _make_functions(self, database: sa.Engine, parts: AsyncExitStack) -> None:
+    def _make_functions(self, database: Database, parts: AsyncExitStack) -> None:
         tables = CatalogTables(
             FunctionRepository(database),
             CollectionStore(database, layers, Layer),
@@ -199,7 +199,7 @@ class ControlPlane:
         parts.push_async_callback(self.catalog.close)
 
     def _make_events(
-        self, database: sa.Engine, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
+        self, database: Database, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
     ) -> None:
         events = EventRepository(database)
         self.queue = EventQueue(

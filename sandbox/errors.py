@@ -1,88 +1,302 @@
-"""The one family of errors. A function that fails is not an error here: it is an ``Outcome``."""
+"""Every error that a caller sees: the classes, and the platform's codes.
+
+A function that fails is not an error here: it is an ``Outcome``. The classes::
+
+    SandboxError                  the one root
+    +-- RequestError              the caller's request is wrong
+    +-- AuthError                 the signature is wrong
+    +-- NotFoundError             what it names does not exist
+    +-- ConflictError             it cannot be done in the present state
+    +-- LimitError                it goes over a limit of the platform
+    +-- UnsupportedError          the platform can do it, the sandbox cannot
+    +-- DryRunDone                it was a dry run, and would succeed
+    +-- PlatformError             our own fault, never the user's
+        +-- EngineError           the container engine refused, or did not answer
+        +-- IllegalTransitionError    a bug: an event in a state where it has no meaning
+
+A class says whose fault it is, and gives plain REST its HTTP status (the cloud API always answers
+200). A code is the platform's name for the error; its family is the part before the dot::
+
+    family                 class              HTTP
+    AuthFailure            AuthError          401
+    DryRunOperation        DryRunDone         412
+    FailedOperation        ConflictError      409
+    InternalError          SandboxError       500
+    InternalError          PlatformError      500
+    InvalidParameter       RequestError       400
+    InvalidParameter       LimitError         400
+    InvalidParameterValue  RequestError       400
+    InvalidParameterValue  LimitError         400
+    LimitExceeded          LimitError         400
+    MissingParameter       RequestError       400
+    ResourceInUse          ConflictError      409
+    ResourceNotFound       NotFoundError      404
+    UnsupportedOperation   UnsupportedError   501
+    UnsupportedOperation   ConflictError      409
+
+Plain REST makes one exception: ``InvalidParameter.RequestTooLarge`` is 413.
+"""
 
 from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+
+class Code(StrEnum):
+    """An error code of the platform. ``GENERAL`` is a family's name without more."""
+
+
+class AuthFailure(Code):
+    """The signature is missing or wrong."""
+
+    SIGNATURE_FAILURE = "AuthFailure.SignatureFailure"
+
+
+class DryRunOperation(Code):
+    """Nothing was done, as it was asked for."""
+
+    GENERAL = "DryRunOperation"
+
+
+class FailedOperation(Code):
+    """The state of things does not allow it."""
+
+    GENERAL = "FailedOperation"
+    ASYNC_EVENT_STATUS = "FailedOperation.AsyncEventStatus"
+    COPY_FAILED = "FailedOperation.CopyFailed"
+    CREATE_ALIAS = "FailedOperation.CreateAlias"
+    DELETE_NAMESPACE = "FailedOperation.DeleteNamespace"
+    FUNCTION_STATUS_ERROR = "FailedOperation.FunctionStatusError"
+    FUNCTION_VERSION_STATUS_NOT_ACTIVE = "FailedOperation.FunctionVersionStatusNotActive"
+    PROVISIONED_EXCEED_AVAILABLE = "FailedOperation.ProvisionedExceedAvailable"
+    PROVISIONED_EXCEED_RESERVED = "FailedOperation.ProvisionedExceedReserved"
+    PROVISIONED_IN_PROGRESS = "FailedOperation.ProvisionedInProgress"
+    PUBLISH_VERSION = "FailedOperation.PublishVersion"
+    RESERVED_EXCEED_TOTAL = "FailedOperation.ReservedExceedTotal"
+    UPDATE_ALIAS = "FailedOperation.UpdateAlias"
+    UPDATE_FUNCTION_CODE = "FailedOperation.UpdateFunctionCode"
+    UPDATE_FUNCTION_CONFIGURATION = "FailedOperation.UpdateFunctionConfiguration"
+
+
+class InternalError(Code):
+    """The sandbox or its engine failed."""
+
+    GENERAL = "InternalError"
+    SYSTEM = "InternalError.System"
+
+
+class InvalidParameter(Code):
+    """A parameter that the platform checks before its value."""
+
+    REQUEST_TOO_LARGE = "InvalidParameter.RequestTooLarge"
+    ROUTING_CONFIG = "InvalidParameter.RoutingConfig"
+
+
+class InvalidParameterValue(Code):
+    """A value that the platform does not take."""
+
+    GENERAL = "InvalidParameterValue"
+    ADDITIONAL_VERSION_WEIGHTS = "InvalidParameterValue.AdditionalVersionWeights"
+    ALIAS = "InvalidParameterValue.Alias"
+    ASYNC_TRIGGER_CONFIG = "InvalidParameterValue.AsyncTriggerConfig"
+    COMPATIBLE_RUNTIMES = "InvalidParameterValue.CompatibleRuntimes"
+    DEFAULT_NAMESPACE = "InvalidParameterValue.DefaultNamespace"
+    DESCRIPTION = "InvalidParameterValue.Description"
+    ENVIRONMENT = "InvalidParameterValue.Environment"
+    ENVIRONMENT_EXCEEDED_LIMIT = "InvalidParameterValue.EnvironmentExceededLimit"
+    ENVIRONMENT_SYSTEM_PROTECT = "InvalidParameterValue.EnvironmentSystemProtect"
+    FUNCTION_NAME = "InvalidParameterValue.FunctionName"
+    HANDLER = "InvalidParameterValue.Handler"
+    LAYER_NAME = "InvalidParameterValue.LayerName"
+    LAYERS = "InvalidParameterValue.Layers"
+    LIMIT = "InvalidParameterValue.Limit"
+    LIMIT_EXCEEDED = "InvalidParameterValue.LimitExceeded"
+    MEMORY = "InvalidParameterValue.Memory"
+    NAME = "InvalidParameterValue.Name"
+    NAMESPACE = "InvalidParameterValue.Namespace"
+    NAMESPACE_INVALID = "InvalidParameterValue.NamespaceInvalid"
+    OFFSET = "InvalidParameterValue.Offset"
+    ORDER = "InvalidParameterValue.Order"
+    PARAM = "InvalidParameterValue.Param"
+    PROVISION_TRIGGER_CRON_CONFIG_DUPLICATE = (
+        "InvalidParameterValue.ProvisionTriggerCronConfigDuplicate"
+    )
+    PROVISION_TRIGGER_NAME = "InvalidParameterValue.ProvisionTriggerName"
+    PROVISION_TRIGGER_NAME_DUPLICATE = "InvalidParameterValue.ProvisionTriggerNameDuplicate"
+    QUALIFIER = "InvalidParameterValue.Qualifier"
+    ROUTING_CONFIG = "InvalidParameterValue.RoutingConfig"
+    RUNTIME = "InvalidParameterValue.Runtime"
+    TRIGGER_CRON_CONFIG = "InvalidParameterValue.TriggerCronConfig"
+    TRIGGER_PROVISIONED_CONCURRENCY_NUM = "InvalidParameterValue.TriggerProvisionedConcurrencyNum"
+    TYPE = "InvalidParameterValue.Type"
+    ZIP_FILE = "InvalidParameterValue.ZipFile"
+    ZIP_FILE_BASE64_BINASCII_ERROR = "InvalidParameterValue.ZipFileBase64BinasciiError"
+
+
+class LimitExceeded(Code):
+    """More than the platform allows."""
+
+    GENERAL = "LimitExceeded"
+    ALIAS = "LimitExceeded.Alias"
+    FUNCTION = "LimitExceeded.Function"
+    FUNCTION_RESERVED_CONCURRENCY_MEMORY = "LimitExceeded.FunctionReservedConcurrencyMemory"
+    FUNCTION_VERSIONS = "LimitExceeded.FunctionVersions"
+    INIT_TIMEOUT = "LimitExceeded.InitTimeout"
+    LAYER_VERSIONS = "LimitExceeded.LayerVersions"
+    MEMORY = "LimitExceeded.Memory"
+    MSG_TTL = "LimitExceeded.MsgTTL"
+    NAMESPACE = "LimitExceeded.Namespace"
+    PROVISION_TRIGGER_ACTION = "LimitExceeded.ProvisionTriggerAction"
+    QUOTA = "LimitExceeded.Quota"
+    RETRY_NUM = "LimitExceeded.RetryNum"
+    TIMEOUT = "LimitExceeded.Timeout"
+    USER_TOTAL_CONCURRENCY_MEMORY = "LimitExceeded.UserTotalConcurrencyMemory"
+
+
+class MissingParameter(Code):
+    """A parameter that must be given."""
+
+    RUNTIME = "MissingParameter.Runtime"
+
+
+class ResourceInUse(Code):
+    """Something exists already, or is needed by something else."""
+
+    ALIAS = "ResourceInUse.Alias"
+    FUNCTION_NAME = "ResourceInUse.FunctionName"
+    LAYER_VERSION = "ResourceInUse.LayerVersion"
+    NAMESPACE = "ResourceInUse.Namespace"
+
+
+class ResourceNotFound(Code):
+    """Something that the request names does not exist."""
+
+    GENERAL = "ResourceNotFound"
+    ALIAS = "ResourceNotFound.Alias"
+    ASYNC_EVENT = "ResourceNotFound.AsyncEvent"
+    FUNCTION = "ResourceNotFound.Function"
+    FUNCTION_NAME = "ResourceNotFound.FunctionName"
+    FUNCTION_VERSION = "ResourceNotFound.FunctionVersion"
+    LAYER = "ResourceNotFound.Layer"
+    LAYER_VERSION = "ResourceNotFound.LayerVersion"
+    NAMESPACE = "ResourceNotFound.Namespace"
+    QUALIFIER = "ResourceNotFound.Qualifier"
+
+
+class UnsupportedOperation(Code):
+    """Something that cannot be done, here or at all."""
+
+    GENERAL = "UnsupportedOperation"
+    ALIAS_BIND = "UnsupportedOperation.AliasBind"
 
 
 class SandboxError(Exception):
     """An error the caller sees.
 
-    ``code`` is the platform's own API error code (``ResourceNotFound.FunctionName``), ``message``
-    says what to do next, ``http_status`` is what plain REST answers (the cloud API always answers
-    200, as Tencent's does).
+    ``code`` is the platform's error code (``ResourceNotFound.FunctionName``), ``message`` says what
+    to do next, ``http_status`` is what plain REST answers.
     """
 
-    default_code = "InternalError"
+    default_code: str = InternalError.GENERAL
     http_status = 500
 
     def __init__(self, message: str, code: str | None = None) -> None:
+        """Without a ``code`` it is that of the class."""
         super().__init__(message)
-        self.code = code or self.default_code
+        self.code = str(code or self.default_code)  # never a ``Code``: it is shown and compared
         self.message = message
 
     def __str__(self) -> str:
+        """Code and message, for logs."""
         return f"{self.code}: {self.message}"
 
 
 class RequestError(SandboxError):
     """The caller's request is wrong."""
 
-    default_code = "InvalidParameterValue"
+    default_code = InvalidParameterValue.GENERAL
     http_status = 400
 
 
 class AuthError(SandboxError):
     """The request's signature is missing, wrong or out of its time window."""
 
-    default_code = "AuthFailure.SignatureFailure"
+    default_code = AuthFailure.SIGNATURE_FAILURE
     http_status = 401
 
 
 class NotFoundError(SandboxError):
     """What the request names does not exist."""
 
-    default_code = "ResourceNotFound"
+    default_code = ResourceNotFound.GENERAL
     http_status = 404
 
 
 class ConflictError(SandboxError):
     """The request cannot be done in the present state."""
 
-    default_code = "FailedOperation"
+    default_code = FailedOperation.GENERAL
     http_status = 409
 
 
 class LimitError(SandboxError):
     """The request goes over one of the platform's limits."""
 
-    default_code = "LimitExceeded"
+    default_code = LimitExceeded.GENERAL
     http_status = 400
 
 
 class UnsupportedError(SandboxError):
     """The platform can do this; the sandbox cannot (yet)."""
 
-    default_code = "UnsupportedOperation"
+    default_code = UnsupportedOperation.GENERAL
     http_status = 501
 
 
 class PlatformError(SandboxError):
     """Our own fault, or the engine's: never the user's."""
 
-    default_code = "InternalError.System"
+    default_code = InternalError.SYSTEM
     http_status = 500
 
 
+class EngineErrorKind(Enum):
+    """What went wrong in an engine, for code that decides by it. The message is for people."""
+
+    #: Nothing answers, or the answer did not come in time.
+    UNREACHABLE = "unreachable"
+    #: The image of the instances is not on the engine.
+    NO_IMAGE = "no image"
+    #: What the call names does not exist (any more).
+    GONE = "gone"
+    #: What is to be removed is still used.
+    IN_USE = "in use"
+    #: The name is taken, or the present state does not allow the call.
+    CONFLICT = "conflict"
+    #: The addresses belong to another network.
+    OVERLAP = "overlap"
+    #: It is being removed already.
+    REMOVING = "removing"
+    #: Everything else.
+    REFUSED = "refused"
+
+
 class EngineError(PlatformError):
-    """The container engine refused or did not answer."""
+    """The engine refused or did not answer. ``kind`` says which; no caller reads the message."""
+
+    def __init__(self, message: str, kind: EngineErrorKind = EngineErrorKind.REFUSED) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class DryRunDone(SandboxError):
     """The request was a dry run: everything was checked, it would succeed, nothing was changed."""
 
-    default_code = "DryRunOperation"
+    default_code = DryRunOperation.GENERAL
     http_status = 412
 
     def __init__(self) -> None:
+        """The message is always the same."""
         super().__init__("this was a dry run: the request would succeed without DryRun")
 
 
@@ -90,6 +304,7 @@ class IllegalTransitionError(PlatformError):
     """An event arrived in a state where it has no meaning: a bug of ours."""
 
     def __init__(self, state: object, event: object) -> None:
+        """``event`` arrived while ``state``."""
         super().__init__(f"illegal transition: {event} while {state}")
         self.state = state
         self.event = event

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox import limits
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
     import asyncio
+    import signal
     from collections.abc import Callable
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.instance.instance import Instance
-    from sandbox.instance.logs import Tail
     from sandbox.records.recorder import Recorder
 
 
@@ -28,6 +28,28 @@ class Cause(StrEnum):
     KILLED = "killed"
     #: The sandbox stops. An asynchronous event is run again by the next one.
     SHUTDOWN = "shutdown"
+
+
+class Tail:
+    """The last lines of one request, at most 4 KB of them. It grows while its request is the
+    present one of its instance.
+
+    ``lines`` are (seconds since the epoch, text). ``count`` is how many lines were ever added.
+    """
+
+    def __init__(self) -> None:
+        """It begins empty."""
+        self.lines: deque[tuple[float, str]] = deque()
+        self.count = 0
+        self._bytes = 0
+
+    def add(self, line: tuple[float, str]) -> None:
+        """Add a line, and drop the oldest ones above 4 KB."""
+        self.lines.append(line)
+        self.count += 1
+        self._bytes += len(line[1]) + 1
+        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
+            self._bytes -= len(self.lines.popleft()[1]) + 1
 
 
 @dataclass(slots=True)
@@ -56,6 +78,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """Whether the function succeeded (status 200)."""
         return self.status_code == 200
 
     @property
@@ -64,13 +87,34 @@ class Outcome:
         return self.body.decode("utf-8", "replace")
 
 
+class Worker(Protocol):
+    """The instance that works on an invocation, as the invocation and the invoker see it."""
+
+    @property
+    def instance_id(self) -> str:
+        """32 hex digits."""
+        ...
+
+    def works_on(self, invocation: Invocation) -> bool:
+        """Whether it was given the invocation and has not ended it."""
+        ...
+
+    def cancel(self, cause: Cause, message: str) -> None:
+        """End everything it works on with 499, and end the instance."""
+        ...
+
+    async def send_signal(self, number: signal.Signals) -> bool:
+        """Signal the bootstrap, and say in the log whether it was received. False if it was not."""
+        ...
+
+
 class Invocation:
     """An accepted event on its way through the sandbox.
 
-    Made by the invoker, given to an instance by the pool, ended once: by the function's push, by a
-    timer, or by the death of its process. Whoever waits for that either watches (called at once,
-    within the end itself) or awaits ``future``; cancelling the future gives the invocation up.
-    ``times`` collects wall-clock stages for the timeline.
+    The invoker makes it, and the pool gives it to an instance. It ends once: by the function's
+    push, by a timer, or by the death of its process. A watcher is called within the end itself.
+    ``future`` can be awaited instead; cancelling it gives the invocation up. ``times`` collects
+    the stages of the timeline, in seconds since the epoch.
     """
 
     __slots__ = (
@@ -107,6 +151,7 @@ class Invocation:
         tail: bool = False,
         retry_num: int = 0,
     ) -> None:
+        """``qualifier`` is what the caller named; without it, the version's number."""
         self.function = function
         self.version = version
         self.event = event
@@ -118,14 +163,14 @@ class Invocation:
         self.times: dict[str, float] = {}
         #: How long it waits for an instance before it is refused, seconds.
         self.patience_s: float = limits.SYNC_WAIT_S
-        #: The instance that was given it last, and who is told of that (the invoker).
-        self.instance: Instance | None = None
+        #: The instance that was given it last. The recorder, if any, is told when there is one.
+        self.instance: Worker | None = None
         self.recorder: Recorder | None = None
-        #: An instance died before it fetched the event, which went to another one.
+        #: An instance died before it fetched the event, and another one was given it.
         self.redispatched = False
-        #: Set just before it ends by being cancelled.
+        #: Why it was cancelled. Set just before its end.
         self.cause: Cause | None = None
-        #: None until it has ended, and for ever once it was given up.
+        #: None until it has ended. It stays None if it was given up.
         self.outcome: Outcome | None = None
         self._loop = loop
         self._future: asyncio.Future[Outcome] | None = None
@@ -133,12 +178,12 @@ class Invocation:
 
     @property
     def over(self) -> bool:
-        """It has ended, or whoever waited for it has given it up."""
+        """Whether it has ended or was given up."""
         return self.outcome is not None or (self._future is not None and self._future.done())
 
     @property
     def future(self) -> asyncio.Future[Outcome]:
-        """Its outcome, to be awaited."""
+        """Awaits its outcome."""
         if self._future is None:
             self._future = self._loop.create_future()
             if self.outcome is not None:
@@ -148,11 +193,11 @@ class Invocation:
         return self._future
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` when it has ended or was given up. It must not fail."""
+        """Call ``watcher`` when it has ended or was given up. The watcher must not fail."""
         self._watchers.append(watcher)
 
     def end(self, outcome: Outcome) -> None:
-        """The first outcome is the one that counts."""
+        """End it. Only the first outcome counts."""
         if self.over:
             return
         self.outcome = outcome
@@ -165,27 +210,27 @@ class Invocation:
             self._tell()
 
     def _tell(self) -> None:
-        # Let go of, too: a watcher mostly holds the invocation, and the two would keep each other.
+        # Most watchers hold the invocation. Dropping them here breaks that reference cycle.
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             watcher()
 
-    def taken_by(self, instance: Instance) -> None:
-        """An instance begins to work on it; said again when it hands the event out."""
+    def taken_by(self, instance: Worker) -> None:
+        """An instance begins to work on it. The same instance may say so again."""
         if self.instance is instance:
             return
         self.instance = instance
         if self.recorder is not None:
-            self.recorder.taken(self, instance.spec.instance_id)
+            self.recorder.taken(self, instance.instance_id)
 
     def refuse(self, status: int, message: str) -> None:
-        """End it without an instance: the platform's error object is its result."""
+        """End it without an instance. The platform's error object is its result."""
         body = error_object(status, message, self.request_id)
         memory_mb = self.version.config.memory_mb
         self.end(Outcome(self.request_id, int(status), body, memory_mb=memory_mb, cause=self.cause))
 
     def cancel(self, cause: Cause, message: str) -> None:
-        """End it with 499, where no instance works on it (else ``Instance.cancel``)."""
+        """End it with 499. Where an instance works on it, call ``Worker.cancel`` instead."""
         if not self.over:
             self.cause = cause
             self.refuse(StatusCode.CANCELED, message)
@@ -193,11 +238,11 @@ class Invocation:
 
 @dataclass(slots=True)  # one for every event: making a frozen one takes four times as long
 class InvokeOptions:
-    """How an invocation was asked for, beside its event. Never changed.
+    """How an invocation was asked for, beside its event. Nothing changes it.
 
-    ``qualifier`` is a version or alias. ``request_id`` is made by the caller of the invoker, so
-    that it can be answered before the invocation ends. ``source`` is who sends an asynchronous
-    event, as ``InvokeType`` names it (``sandbox.events.model.SOURCES``).
+    ``qualifier`` is a version or alias. The caller of the invoker makes ``request_id``, so that it
+    can be answered before the invocation ends. ``source`` says who sent an asynchronous event, as
+    ``InvokeType`` names it (``sandbox.triggers.types.SOURCES``).
     """
 
     request_id: str

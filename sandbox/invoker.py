@@ -10,17 +10,19 @@ from pydantic_core import from_json
 
 from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
-from sandbox.functions.model import Bootstrap
 from sandbox.invocation import Invocation, Outcome
+from sandbox.packages.model import Bootstrap
 from sandbox.records.recorder import record_of
 from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
+from scf_sandbox.preflight import RELOAD_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.pool.pool import Pool
     from sandbox.records.recorder import Recorder
@@ -29,25 +31,6 @@ if TYPE_CHECKING:
 #: the function wrote before its result may still be on its way from the container. Seconds.
 TAIL_QUIET_S = 0.01
 TAIL_MAX_S = 0.1
-
-RELOAD_FAILURES = {
-    Bootstrap.NOT_EXECUTABLE: "ReloadFail: Bootstrap not executable\n",
-    Bootstrap.MISSING: "ReloadFail: Bootstrap does not exist\n",
-}
-
-
-class Functions(Protocol):
-    """The part of the function service that an invocation needs. Both look up, neither waits."""
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str,
-        routing_key: Mapping[str, str] | None = None,
-    ) -> tuple[Function, FunctionVersion]: ...
-
-    def require_invocable(self, version: FunctionVersion) -> None: ...
 
 
 class Admission(Protocol):
@@ -71,7 +54,7 @@ class Invoker:
 
     def __init__(
         self,
-        functions: Functions,
+        functions: FunctionLookup,
         pool: Pool,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
@@ -205,7 +188,7 @@ class Invoker:
     def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
         """End it as canceled, and with it the instance that works on it."""
         instance = invocation.instance
-        if instance is not None and instance.invocation is invocation:
+        if instance is not None and instance.works_on(invocation):
             instance.cancel(cause, message)
         elif not invocation.over:
             self._pool.withdraw(invocation)
@@ -217,7 +200,7 @@ class Invoker:
         Whether it was received is in the event's log.
         """
         instance = invocation.instance
-        if instance is None or instance.invocation is not invocation:
+        if instance is None or not instance.works_on(invocation):
             return False
         await instance.send_signal(signal.SIGTERM)
         return True
@@ -233,9 +216,10 @@ class Invoker:
 
     def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
         """The bootstrap cannot be started: no instance, no log, nothing billed (contract 1.4)."""
-        body = error_object(
-            StatusCode.USER_CODE_ERROR, RELOAD_FAILURES[bootstrap], invocation.request_id, 1
-        )
+        finding = bootstrap.finding
+        assert finding is not None
+        text = RELOAD_FAILURES[finding.code]
+        body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
         return Outcome(
             invocation.request_id,
             int(StatusCode.USER_CODE_ERROR),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import entry_points
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +13,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox import limits
 from sandbox.errors import RequestError
+
+#: The engines of this project, in the order in which ``auto`` tries them.
+BUILT_IN_ENGINES = ("docker", "process")
+AUTO = "auto"
+#: Entry points of this group are the engines of other packages, by name.
+ENGINE_GROUP = "scf_sandbox.engines"
+
+
+def known_engines() -> list[str]:
+    """Every name that ``SCF_ENGINE`` takes, ``auto`` and the built-in ones first."""
+    ours = (AUTO, *BUILT_IN_ENGINES)
+    return [*ours, *sorted({point.name for point in entry_points(group=ENGINE_GROUP)} - {*ours})]
+
+
+#: A name that the control API may be called by, or all names below one.
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 class Settings(BaseSettings):
@@ -22,11 +40,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCF_", frozen=True, env_ignore_empty=True)
 
     host: str = "127.0.0.1"
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default_factory=tuple)
     port: int = Field(default=9000, ge=1, le=65535)
     runtime_port: int = Field(default=9001, ge=1, le=65535)
     data_dir: Path = Path("data")
     database_url: str | None = None
-    engine: Literal["auto", "docker", "process"] = "auto"
+    engine: str = AUTO
     installation: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$")
     instance_image: str = "scf-sandbox/centos7"
     control_container: bool = False
@@ -56,6 +75,14 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_format: Literal["console", "json"] = "console"
 
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, value: str) -> str:
+        # Looking through all installed packages takes some milliseconds: not for our own engines.
+        if value not in (AUTO, *BUILT_IN_ENGINES) and value not in known_engines():
+            raise ValueError(f"there is no such engine, only {', '.join(known_engines())}")
+        return value
+
     @field_validator("credentials", mode="before")
     @classmethod
     def _parse_credentials(cls, value: object) -> object:
@@ -66,6 +93,20 @@ class Settings(BaseSettings):
         if any(":" not in pair for pair in pairs):
             raise ValueError("SCF_CREDENTIALS takes SecretId:SecretKey pairs, separated by commas")
         return {pair.split(":", 1)[0].strip(): pair.split(":", 1)[1].strip() for pair in pairs}
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _parse_hosts(cls, value: object) -> object:
+        """``dev.example.com,*.lab.example`` to names in lower case."""
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        if not all(map(HOST_NAME.fullmatch, names)):
+            raise ValueError(
+                "SCF_ALLOWED_HOSTS takes host names without scheme and port, separated by commas:"
+                " dev.example.com, or *.example.com for all names below it"
+            )
+        return names
 
     @field_validator("network_range")
     @classmethod

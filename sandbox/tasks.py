@@ -21,9 +21,11 @@ class TaskOwner:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` in the background. It handles its errors; others are logged."""
-        self._own(work).add_done_callback(_log_failure)
+        task = self._own(work)
+        task.add_done_callback(_log_failure)
+        return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end even if the caller is cancelled while it waits for it."""

@@ -10,16 +10,10 @@ from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
 from sandbox.feed import Feed
-from sandbox.functions.model import (
-    LATEST,
-    Bootstrap,
-    CodeRef,
-    Function,
-    FunctionConfig,
-    FunctionVersion,
-)
+from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
+from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.records.recorder import Recorder
@@ -96,7 +90,9 @@ class FakeContainer:
     def __init__(self, engine: FakeEngine, spec: InstanceSpec, sink: Sink, number: int) -> None:
         self.container_id = f"fake-{number}"
         self.runtime_host = f"{spec.instance_id}.scf"
-        self.peer = f"127.9.{number // 250}.{number % 250 + 1}"
+        self.address = f"127.9.{number // 250}.{number % 250 + 1}"
+        self.peer = None if engine.hides_peers else self.address
+        self.node = "fake node"
         self.port = 0
         self.spec = spec
         self.released = False
@@ -151,12 +147,14 @@ class FakeEngine:
     """Starts containers at once, or when ``gate`` is set, or not at all.
 
     ``failures`` are raised by the next launches, one each. ``on_launch`` is called with what is
-    being launched before the pool is given it; ``on_release`` with what was released.
+    being launched before the pool is given it; ``on_release`` with what was released. With
+    ``hides_peers`` nobody can tell an instance by its address. ``memory_mb`` is by node.
     """
 
     def __init__(self) -> None:
         self.info = EngineInfo("fake", "1", "no image", "no base", os_parity=False)
-        self.memory_total_mb = 4096
+        self.memory_mb = {"fake node": 4096}
+        self.hides_peers = False
         self.containers: list[FakeContainer] = []
         self.prepared: list[tuple[str, tuple[str, ...]]] = []
         self.expected: list[str] = []
@@ -180,6 +178,9 @@ class FakeEngine:
     async def open(self, listen: Listen) -> None:
         self._listen = listen
 
+    def capacity(self) -> dict[str, int]:
+        return self.memory_mb
+
     def expect(self, code_digest: str) -> None:
         self.expected.append(code_digest)
 
@@ -202,7 +203,7 @@ class FakeEngine:
         if self.failures:
             raise self.failures.pop(0)
         if self._listen is not None:
-            container.server = await self._listen(container.peer)
+            container.server = await self._listen(container.address)
             container.port = cast("Any", container.server).sockets[0].getsockname()[1]
         self.containers.append(container)
         return container
@@ -291,10 +292,12 @@ class Kept:
 class Heart:
     """A pool on a fake engine, in a time of its own. ``kept`` is what its recorder wrote down."""
 
-    def __init__(self, budget_mb: int = 4096, **settings: Any) -> None:
+    def __init__(
+        self, budget_mb: int = 4096, *, engine: FakeEngine | None = None, **settings: Any
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.time = Time()
-        self.engine = FakeEngine()
+        self.engine = engine or FakeEngine()
         self.kept = Kept()
         self.feed = Feed(self.time)
         self.recorder = Recorder(self.kept, self.feed)

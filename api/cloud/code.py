@@ -58,6 +58,7 @@ def check_source(action: str, source: str | None) -> None:
 
 
 def no_source(source: str) -> UnsupportedError:
+    """``UnsupportedOperation`` for code that does not come in the request, to be raised."""
     return UnsupportedError(
         f"this sandbox takes no code from {source}: send the package in ZipFile, in base64"
     )

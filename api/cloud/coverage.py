@@ -34,14 +34,17 @@ class Field:
 
 
 def effect(names: str, note: str = "") -> tuple[Field, ...]:
+    """Fields that do here what they do on the platform. ``names`` are separated by spaces."""
     return tuple(Field(name, Support.EFFECT, note) for name in names.split())
 
 
 def passthrough(names: str, note: str = "") -> tuple[Field, ...]:
+    """Fields that are kept and shown, and change nothing."""
     return tuple(Field(name, Support.KEPT, note) for name in names.split())
 
 
 def refused(names: str, note: str = "`UnsupportedOperation`") -> tuple[Field, ...]:
+    """Fields that a request is refused for."""
     return tuple(Field(name, Support.REFUSED, note) for name in names.split())
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.cloud.actions.base import Action
-    from api.cloud.actions.invoke import Invoker
+    from api.cloud.actions.invoke import InvokerPort
     from api.cloud.wire.policy import Policy
     from api.cloud.wire.request import CloudRequest, RawRequest
     from api.downloads import Downloads
@@ -52,7 +52,7 @@ class CloudApi:
         *,
         catalog: Catalog,
         packages: PackageStore,
-        invoker: Invoker,
+        invoker: InvokerPort,
         history: History,
         queue: EventQueue,
         traces: Traces,
@@ -88,13 +88,10 @@ class CloudApi:
         """The body of the answer to whatever came in. Never raises, never shows a stack."""
         request_id = new_request_id()
         try:
-            request = parse(raw, request_id)
-            self._policy.check(raw, request)
-        except SandboxError as error:
-            return envelope.encode(envelope.failure(error.code, error.message, request_id))
-        except Exception:  # the boundary: nobody above us can answer in the API's form
-            return envelope.encode(_internal_error(request_id, ""))
-        return envelope.encode(await self.handle(request))
+            request = self._accept(raw, request_id)
+        except Exception as error:  # the boundary: see _failed
+            return envelope.encode(_failed(error, request_id))
+        return envelope.encode(await self._run(request))
 
     def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
         """``answer`` for an Invoke or InvokeFunction, which calls back instead of being awaited.
@@ -104,40 +101,31 @@ class CloudApi:
         """
         request_id = new_request_id()
         try:
-            request = parse(raw, request_id)
-            self._policy.check(raw, request)
+            request = self._accept(raw, request_id)
             if request.version == API_VERSION and self._invokes.start(
                 request, lambda outcome: answer(_answer_of(outcome))
             ):
                 return
-        except SandboxError as error:
-            answer(envelope.encode(envelope.failure(error.code, error.message, request_id)))
-        except Exception:  # the boundary: nobody above us can answer in the API's form
-            answer(envelope.encode(_internal_error(request_id, "")))
+        except Exception as error:  # the boundary: see _failed
+            answer(envelope.encode(_failed(error, request_id)))
         else:
             self._tasks.start(self._answer_later(request, answer))
 
-    async def _answer_later(self, request: CloudRequest, answer: Callable[[bytes], None]) -> None:
-        answer(envelope.encode(await self.handle(request)))
+    def _accept(self, raw: RawRequest, request_id: str) -> CloudRequest:
+        request = parse(raw, request_id)
+        self._policy.check(raw, request)
+        return request
 
-    async def handle(self, request: CloudRequest) -> dict[str, Any]:
+    async def _answer_later(self, request: CloudRequest, answer: Callable[[bytes], None]) -> None:
+        answer(envelope.encode(await self._run(request)))
+
+    async def _run(self, request: CloudRequest) -> dict[str, Any]:
         """The envelope that answers a request whose signature was accepted."""
         request_id = request.request_id
         try:
             fields = await self._action(request)(request)
-        except SandboxError as error:
-            if isinstance(error, PlatformError):
-                log.error(
-                    "request_failed",
-                    request_id=request_id,
-                    action=request.action,
-                    code=error.code,
-                    reason=error.message,
-                    exc_info=True,
-                )
-            return envelope.failure(error.code, error.message, request_id)
-        except Exception:  # the boundary: a bug of ours must not reach the caller as a stack
-            return _internal_error(request_id, request.action)
+        except Exception as error:  # the boundary: see _failed
+            return _failed(error, request_id, request.action)
         return envelope.success(fields, request_id)
 
     def _action(self, request: CloudRequest) -> Action:
@@ -165,11 +153,26 @@ def _answer_of(outcome: Outcome) -> bytes:
     return envelope.encode(envelope.success(fields, outcome.request_id))
 
 
-def _internal_error(request_id: str, action: str) -> dict[str, Any]:
-    """Call this while an exception is being handled: it logs it with its stack."""
-    log.exception("request_failed", request_id=request_id, action=action)
-    return envelope.failure(
-        "InternalError",
-        f"the sandbox failed at this request: its log has the reason under {request_id}",
-        request_id,
-    )
+def _failed(error: Exception, request_id: str, action: str = "") -> dict[str, Any]:
+    """The envelope for whatever was raised. What is no fault of the caller's is logged.
+
+    Every way of a request ends here: nobody above can answer in the API's form, and a fault of
+    ours must not reach the caller as a stack.
+    """
+    if not isinstance(error, SandboxError):
+        log.error("request_failed", request_id=request_id, action=action, exc_info=error)
+        return envelope.failure(
+            "InternalError",
+            f"the sandbox failed at this request: its log has the reason under {request_id}",
+            request_id,
+        )
+    if isinstance(error, PlatformError):
+        log.error(
+            "request_failed",
+            request_id=request_id,
+            action=action,
+            code=error.code,
+            reason=error.message,
+            exc_info=error,
+        )
+    return envelope.failure(error.code, error.message, request_id)

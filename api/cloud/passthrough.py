@@ -18,7 +18,6 @@ KEPT = frozenset(
         "CfsConfig",
         "ClsLogsetId",
         "ClsTopicId",
-        "DeadLetterConfig",
         "DnsCache",
         "EnvId",
         "IgnoreSysLog",
@@ -29,7 +28,6 @@ KEPT = frozenset(
         "ProtocolParams",
         "ProtocolType",
         "PublicNetConfig",
-        "TraceEnable",
         "VpcConfig",
     }
 )
@@ -40,7 +38,6 @@ SWITCHES = (
     "DnsCache",
     "InstallDependency",
     "L5Enable",
-    "TraceEnable",
 )
 
 

@@ -63,10 +63,9 @@ def function_details(
         "L5Enable": kept.get("L5Enable", "FALSE"),
         "Layers": [],
         "DeadLetterConfig": {
-            "Type": "",
-            "Name": "",
-            "FilterType": "",
-            **(kept.get("DeadLetterConfig") or {}),
+            "Type": config.dead_letter.type,
+            "Name": config.dead_letter.name,
+            "FilterType": config.dead_letter.filter_type,
         },
         "AddTime": to_text(version.created_at),
         "PublicNetConfig": _public_net(kept.get("PublicNetConfig") or {}),
@@ -77,7 +76,7 @@ def function_details(
         "InitTimeout": config.init_timeout_s,
         "StatusReasons": _reasons(version),
         "AsyncRunEnable": _flag(config.async_run),
-        "TraceEnable": kept.get("TraceEnable", "FALSE"),
+        "TraceEnable": _flag(config.traced),
         "ImageConfig": None,
         "ProtocolType": kept.get("ProtocolType", ""),
         "ProtocolParams": kept.get("ProtocolParams"),
@@ -110,7 +109,7 @@ def function_item(function: Function) -> dict[str, Any]:
         "TotalProvisionedConcurrencyMem": function.provisioned_mb,
         "ReservedConcurrencyMem": function.reserved_mb,
         "AsyncRunEnable": _flag(config.async_run),
-        "TraceEnable": config.kept.get("TraceEnable", "FALSE"),
+        "TraceEnable": _flag(config.traced),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from sandbox.feed.facts import InvocationEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from sandbox.feed import Feed
     from sandbox.feed.facts import Fact
+    from sandbox.pool.snapshot import InstanceSnapshot
 
 #: Upper bounds of the histograms' buckets, seconds.
 RUN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 900)
@@ -34,14 +33,15 @@ class Gauges:
     written, dropped) as the record writer counts them.
     """
 
-    instances: Callable[[], Sequence[Mapping[str, Any]]]
+    instances: Callable[[], Sequence[InstanceSnapshot]]
     memory: Callable[[], tuple[int, int]]
     records: Callable[[], tuple[int, int, int]]
 
     def read(self) -> Present:
+        """Ask all three, now."""
         instances = Counter(
-            (str(view["namespace"]), str(view["function"]), str(view["state"]).replace(" ", "_"))
-            for view in self.instances()
+            (instance.namespace, instance.function, instance.state.replace(" ", "_"))
+            for instance in self.instances()
         )
         return Present(instances, self.memory(), self.records())
 
@@ -66,10 +66,12 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
+        """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
+        """Upper bound, as text, and how many values are at most that; the last is ``+Inf``."""
         names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
         return list(zip(names, accumulate(self.counts), strict=True))
 
@@ -78,7 +80,7 @@ class Metrics:
     """The figures of one application; nothing is shared with another.
 
     Ended invocations come from the feed, some at a time: most of them pay nothing for being
-    counted. ``scrape`` writes the text in a thread: for a thousand functions it is megabytes.
+    counted.
     """
 
     def __init__(self, gauges: Gauges, feed: Feed) -> None:
@@ -91,15 +93,10 @@ class Metrics:
         self.wait: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(WAIT_BUCKETS))
         feed.observe(self._count, [InvocationEnded])
 
-    def render(self) -> bytes:
-        """Everything in Prometheus' text format, written here and now."""
+    def read(self) -> Present:
+        """Bring the figures up to date, and ask the gauges. Call it on the event loop."""
         self._feed.gather()
-        return self._render(self._gauges.read())
-
-    async def scrape(self) -> bytes:
-        """The same, without holding up the event loop."""
-        self._feed.gather()
-        return await asyncio.to_thread(self._render, self._gauges.read())
+        return self._gauges.read()
 
     def _count(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -115,8 +112,3 @@ class Metrics:
             if record.cold_start:
                 self.cold_starts[labels] += 1
                 self.init[labels].observe(record.init_ms / 1000)
-
-    def _render(self, present: Present) -> bytes:
-        from api.metrics.exposition import render  # with the library, once there is a scrape: 1 MB
-
-        return render(self, present)

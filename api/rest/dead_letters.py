@@ -38,6 +38,7 @@ class LetterView(BaseModel):
 
     @classmethod
     def of(cls, letter: DeadLetter) -> LetterView:
+        """The view of a stored letter."""
         return cls(
             request_id=letter.request_id,
             namespace=letter.namespace,
@@ -53,6 +54,8 @@ class LetterView(BaseModel):
 
 
 class LetterList(BaseModel):
+    """A page of dead letters. ``total`` counts those of all pages."""
+
     total: int
     dead_letters: list[LetterView]
 

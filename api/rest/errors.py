@@ -9,8 +9,8 @@ import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
+from api.errors import error_response
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError, SandboxError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 log = structlog.get_logger()
-
-REQUEST_ID_HEADER = "X-Scf-Request-Id"
 
 #: Codes whose HTTP status says more than that of their family.
 STATUS_BY_CODE = {
@@ -38,6 +36,8 @@ CODE_BY_STATUS: dict[int, str] = {
 
 
 class ErrorDetail(BaseModel):
+    """One error: what a program, a person and the log need of it."""
+
     code: str = Field(description="the platform's error code")
     message: str = Field(description="what is wrong, and what to do next")
     request_id: str
@@ -66,18 +66,6 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "the request is wrong, or cannot be done now"},
     "5XX": {"model": ErrorBody, "description": "the sandbox or its engine failed"},
 }
-
-
-def error_response(
-    status: int,
-    code: str,
-    message: str,
-    request_id: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """The one shape."""
-    body = {"error": {"code": code, "message": message, "request_id": request_id}}
-    return JSONResponse(body, status, {**(headers or {}), REQUEST_ID_HEADER: request_id})
 
 
 def request_id_of(request: Request) -> str:

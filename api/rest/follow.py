@@ -60,17 +60,17 @@ def _under_way(services: Services, query: RecordQuery) -> list[InvocationRecord]
     """What instances work on, as records of running invocations."""
     return [
         InvocationRecord(
-            view["request_id"],
-            view["namespace"],
-            view["function"],
-            view["version"],
-            view["version"],
-            instance_id=view["instance_id"],
+            at_work.request_id,
+            at_work.namespace,
+            at_work.function,
+            at_work.version,
+            at_work.version,
+            instance_id=at_work.instance_id,
         )
-        for view in services.pool_view.instances()
-        if (view["namespace"], view["function"]) == (query.namespace, query.function_name)
-        and view["request_id"]
-        and query.request_id in (None, view["request_id"])
+        for at_work in services.pool_view.instances()
+        if (at_work.namespace, at_work.function) == (query.namespace, query.function_name)
+        and at_work.request_id
+        and query.request_id in (None, at_work.request_id)
     ]
 
 

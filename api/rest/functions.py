@@ -20,7 +20,7 @@ from sandbox.functions.model import (
 )
 
 if TYPE_CHECKING:
-    from api.rest.services import Services
+    from api.rest.services import Functions, Services
 
 #: How long a create or an update is waited for, seconds: unpacking and starting take far less.
 SETTLE_S = 120.0
@@ -35,16 +35,6 @@ def function_routes(services: Services) -> APIRouter:
     """Everything under ``/functions`` that changes or shows a function."""
     router = APIRouter(tags=["functions"])
     functions = services.functions
-
-    async def view(function: Function, wait: bool, response: Response) -> FunctionView:
-        """The function as it is now, or, with ``wait``, once it serves."""
-        if wait:
-            function = await functions.settled(*function.key, SETTLE_S)
-        if function.latest.status in TRANSITIONAL:
-            response.status_code = 202
-        else:
-            _require_active(function)
-        return FunctionView.of(function, function.latest)
 
     @router.post("/functions", status_code=201, summary="Create a function from a zip")
     async def create_function(
@@ -74,7 +64,7 @@ def function_routes(services: Services) -> APIRouter:
         )
         config = fields.change().apply(FunctionConfig(runtime=runtime))
         function = await functions.create(namespace, name, await read_zip(code), config)
-        return await view(function, wait, response)
+        return await _view(functions, function, wait, response)
 
     @router.get("/functions", summary="List the functions of a namespace")
     async def list_functions(
@@ -107,7 +97,7 @@ def function_routes(services: Services) -> APIRouter:
     ) -> FunctionView:
         """The code before goes on serving until the new one is ready."""
         function = await functions.update_code(namespace, name, await read_zip(code))
-        return await view(function, wait, response)
+        return await _view(functions, function, wait, response)
 
     @router.patch("/functions/{name}", summary="Change a function's configuration")
     async def update_config(
@@ -118,7 +108,7 @@ def function_routes(services: Services) -> APIRouter:
         wait: Wait = True,
     ) -> FunctionView:
         function = await functions.update_config(namespace, name, fields.change())
-        return await view(function, wait, response)
+        return await _view(functions, function, wait, response)
 
     @router.delete("/functions/{name}", status_code=204, summary="Delete a function")
     async def delete_function(name: str, namespace: Namespace = "default") -> None:
@@ -132,6 +122,19 @@ def function_routes(services: Services) -> APIRouter:
         return FunctionView.of(function, function.latest)
 
     return router
+
+
+async def _view(
+    functions: Functions, function: Function, wait: bool, response: Response
+) -> FunctionView:
+    """The function as it is now, or, with ``wait``, once it serves."""
+    if wait:
+        function = await functions.settled(*function.key, SETTLE_S)
+    if function.latest.status in TRANSITIONAL:
+        response.status_code = 202
+    else:
+        _require_active(function)
+    return FunctionView.of(function, function.latest)
 
 
 def _require_active(function: Function) -> None:

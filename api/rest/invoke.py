@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
 
-from api.rest.errors import REQUEST_ID_HEADER, request_id_of
+from api.errors import REQUEST_ID_HEADER
+from api.rest.errors import request_id_of
 from api.rest.models import INSTANCE_ID_SHOWN, Accepted
 from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
 from sandbox import limits

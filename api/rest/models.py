@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.functions.model import Bootstrap
+from sandbox.packages.model import Bootstrap  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
@@ -15,15 +15,10 @@ if TYPE_CHECKING:
 #: How much of an instance's id is shown: all of it is the secret of its runtime address.
 INSTANCE_ID_SHOWN = 12
 
-WARNINGS = {
-    Bootstrap.MISSING: "there is no file named bootstrap at the root of the zip: invocations will"
-    " fail with 443; zip the files themselves, not the directory that holds them",
-    Bootstrap.NOT_EXECUTABLE: "bootstrap is not executable: invocations will fail with 443;"
-    " chmod 755 bootstrap and zip it again, on a system that keeps modes",
-}
-
 
 class CodeView(BaseModel):
+    """The package of a version. ``bootstrap`` says if the file to be run is there."""
+
     sha256: str
     zip_bytes: int
     unpacked_bytes: int
@@ -31,13 +26,24 @@ class CodeView(BaseModel):
 
 
 class ReasonView(BaseModel):
+    """Why a version has its status, with the platform's error code."""
+
     code: str
     message: str
 
 
 class LayerBinding(BaseModel):
+    """A version of a layer that a function uses."""
+
     name: str
     version: int
+
+
+class DeadLetterView(BaseModel):
+    """The queue of a ``DeadLetterConfig``."""
+
+    type: str
+    name: str
 
 
 class FunctionView(BaseModel):
@@ -58,6 +64,8 @@ class FunctionView(BaseModel):
     init_timeout: int
     environment: dict[str, str]
     layers: list[LayerBinding] = Field(description="in the order in which they are merged")
+    traced: bool = Field(description="TraceEnable")
+    dead_letter: DeadLetterView | None = Field(description="where events go that are given up")
     kept: dict[str, Any] = Field(description="fields that change nothing here, as they were given")
     code: CodeView | None
     created_at: float
@@ -82,6 +90,8 @@ class FunctionView(BaseModel):
                 "init_timeout": 65,
                 "environment": {"GREETING": "hello"},
                 "layers": [],
+                "traced": False,
+                "dead_letter": None,
                 "kept": {},
                 "code": {
                     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -100,7 +110,7 @@ class FunctionView(BaseModel):
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
         """The view of one version: during an update, of what was asked for last."""
         config, code = version.wanted.config, version.wanted.code
-        warning = WARNINGS.get(code.bootstrap) if code else None
+        queue = config.dead_letter
         return cls(
             namespace=function.namespace,
             name=function.name,
@@ -120,6 +130,8 @@ class FunctionView(BaseModel):
             init_timeout=config.init_timeout_s,
             environment=config.environment,
             layers=[LayerBinding(name=ref.name, version=ref.version) for ref in config.layers],
+            traced=config.traced,
+            dead_letter=DeadLetterView(type=queue.type, name=queue.name) if queue.exists else None,
             kept=config.kept,
             code=CodeView(
                 sha256=code.digest,
@@ -131,16 +143,20 @@ class FunctionView(BaseModel):
             else None,
             created_at=function.created_at,
             modified_at=version.modified_at,
-            warnings=[warning] if warning else [],
+            warnings=[finding.message for finding in code.findings] if code else [],
         )
 
 
 class FunctionList(BaseModel):
+    """A page of functions. ``total`` counts those of all pages."""
+
     total: int
     functions: list[FunctionView]
 
 
 class Accepted(BaseModel):
+    """The answer to an asynchronous invoke: the event is stored and runs later."""
+
     request_id: str
 
 
@@ -206,16 +222,22 @@ class InvocationLog(InvocationView):
 
 
 class InvocationList(BaseModel):
+    """A page of invocations, newest first. ``total`` counts those of all pages."""
+
     total: int
     invocations: list[InvocationView]
 
 
 class LogList(BaseModel):
+    """A page of invocations with their logs, newest first."""
+
     total: int
     invocations: list[InvocationLog]
 
 
 class TransitionView(BaseModel):
+    """A state of an instance, and when it was entered."""
+
     state: str
     at: float
 
@@ -240,6 +262,8 @@ class InstanceView(BaseModel):
 
 
 class InstanceList(BaseModel):
+    """Every instance that was asked for."""
+
     instances: list[InstanceView]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sandbox.clock import SystemClock
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.invocation import InvokeOptions, Outcome
+    from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
 
 
 class Functions(Protocol):
-    """The function service, as plain REST uses it. Errors are ``SandboxError``."""
+    """The function service, as plain REST uses it. Errors are ``SandboxError``.
+
+    ``sandbox.functions.service.FunctionService`` documents its methods.
+    """
 
     async def create(
         self, namespace: str, name: str, data: bytes, config: FunctionConfig
@@ -55,7 +59,7 @@ class Functions(Protocol):
 
 
 class Histories(Protocol):
-    """The history, as plain REST uses it."""
+    """The history, as plain REST uses it; ``sandbox.records.history.History`` documents it."""
 
     async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
         """How many invocations match, and the page of them that was asked for."""
@@ -83,7 +87,7 @@ class Invoking(Protocol):
 class PoolView(Protocol):
     """The pool, as a list of what runs in it."""
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data."""
         ...
 

@@ -25,12 +25,11 @@ def system_routes(services: Services) -> APIRouter:
         namespace: Annotated[str | None, Query(description="only of this namespace")] = None,
         function: Annotated[str | None, Query(description="only of this function")] = None,
     ) -> InstanceList:
-        views = services.pool_view.instances()
         return InstanceList(
             instances=[
-                InstanceView(**view)
-                for view in views
-                if namespace in (None, view["namespace"]) and function in (None, view["function"])
+                InstanceView.model_validate(instance, from_attributes=True)
+                for instance in services.pool_view.instances()
+                if namespace in (None, instance.namespace) and function in (None, instance.function)
             ]
         )
 
@@ -52,7 +51,9 @@ def system_routes(services: Services) -> APIRouter:
         responses={200: {"content": {"text/plain": {}}, "description": "text exposition format"}},
     )
     async def metrics() -> Response:
-        return Response(await services.metrics.scrape(), media_type=TEXT_FORMAT)
+        from api.metrics.exposition import scrape  # the library takes 1 MB, and a scrape needs it
+
+        return Response(await scrape(services.metrics), media_type=TEXT_FORMAT)
 
     return router
 

@@ -57,6 +57,9 @@ BAD_REQUEST = _reply("400 Bad Request", b"not an HTTP request\n")[1]
 class RuntimeProtocol(asyncio.Protocol):
     """One connection of one instance.
 
+    An ``asyncio.Protocol``, and what httptools calls for each part of a request: both document
+    the methods.
+
     ``find`` gives the instance for a Host name and the caller's address, or None when the name is
     unknown or used from an address that is not its own. ``caller`` stands for the address of
     whoever connects, where that address tells nothing. ``keep_awake`` is called when something

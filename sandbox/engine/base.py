@@ -1,4 +1,35 @@
-"""What the pool asks of an engine. Everything here is called on the event loop."""
+"""What an engine is: it makes instances run somewhere, and knows nothing else of the sandbox.
+
+To write one, implement ``Engine`` and ``Container``; ``sandbox/engine/process`` is the smaller
+example. An engine is a callable ``(settings, packages) -> Engine`` that a package names by an entry
+point of the group ``scf_sandbox.engines``; ``SCF_ENGINE`` chooses it by that name.
+
+The order of calls. ``open`` comes first and ``close`` last; ``close`` comes also where ``open``
+failed. For a package: ``expect`` and ``take`` are hints and may be missing; ``prepare`` may be
+missing too; ``launch`` may then make it ready itself; ``forget`` comes when no function uses it.
+For an instance: ``launch``, ``release``, any number of ``memory_peak``, ``oom_kills`` and
+``send_signal``, then ``destroy``; the ``Sink`` hears ``output`` from the release on and ``ended``
+once.
+
+Everything is called on the event loop, and the methods that are not ``async`` must not block.
+Calls overlap: twenty launches may be under way, and ``forget`` of the same package beside them.
+Errors are ``EngineError``, with the ``kind`` that says what went wrong and a message that says what
+to do next. An engine translates its library's errors in one place, by their types and codes.
+
+``sandbox.engine.artifacts`` does the bookkeeping of packages: made once, counted, dropped.
+
+The suite that every engine passes is ``tests/engine/test_contract.py`` in the sandbox's source. A
+test module of one's own runs it, with the source's root in pytest's ``pythonpath``::
+
+    from tests.engine.engine_kit import opened
+    from tests.engine.test_contract import *
+
+    @pytest.fixture
+    async def rig(tmp_path):
+        settings = Settings(data_dir=tmp_path, engine="mine")
+        async with opened(MyEngine, settings, leftovers=nothing_of_mine_is_left) as rig:
+            yield rig
+"""
 
 from __future__ import annotations
 
@@ -8,11 +39,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
     import signal
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sandbox.packages.package import Package
 
-    #: Opens the runtime API on one address.
+    #: Opens the runtime API on one more IPv4 address of the machine that the control plane runs
+    #: on, at the port ``settings.runtime_port``. ``OSError`` when that cannot be done. The engine
+    #: closes what it opened. An engine whose instances reach the control plane at one address for
+    #: all opens that one, in ``open``.
     Listen = Callable[[str], Awaitable[asyncio.AbstractServer]]
 
 
@@ -21,8 +55,7 @@ class InstanceSpec:
     """Everything an engine needs to start one instance.
 
     ``instance_id`` is 32 random hex digits: the instance's secret and its name. ``layers`` are
-    package digests in bind order. ``environment`` lacks only the runtime API's address, which the
-    engine adds.
+    package digests in bind order. ``environment`` lacks only what ``Engine.launch`` adds.
     """
 
     instance_id: str
@@ -40,6 +73,7 @@ class Exit:
     """How an instance's process ended. ``code`` is None when the engine could not tell.
 
     A process killed by signal N has code 128 + N, as a shell and an init process report it.
+    ``reason`` completes the sentence "the bootstrap ended ..." where there is no code.
     """
 
     code: int | None
@@ -55,33 +89,61 @@ class Exit:
 
 
 class Sink(Protocol):
-    """The instance, as its container sees it."""
+    """The instance, as its container sees it. The engine calls it on the event loop."""
 
     def output(self, data: bytes) -> None:
         """Bytes the process wrote to stdout or stderr, in the order of writing."""
         ...
 
     def ended(self, exit: Exit) -> None:
-        """The process is gone. Called once, also after ``destroy``."""
+        """The process is gone, and all its output was passed on.
+
+        Called once in any case, also after ``destroy`` and when the engine is lost: an event may
+        wait for it. What the bootstrap left running does not hold it up.
+        """
         ...
 
 
 class Container(Protocol):
-    """One started container (or process) in which a bootstrap waits to be released."""
+    """One started container (or process) in which a bootstrap waits to be released.
 
-    container_id: str
-    #: The name under which the runtime API knows the instance: its ``Host``.
-    runtime_host: str
-    #: The address that tells its connections from others': where they come from, or, on loopback,
-    #: where they go to.
-    peer: str
+    Plain attributes will do for the properties.
+    """
+
+    @property
+    def container_id(self) -> str:
+        """For people: under this name the engine's own tools know it."""
+        ...
+
+    @property
+    def runtime_host(self) -> str:
+        """The name under which the runtime API knows the instance: its ``Host``.
+
+        No two instances have the same, and it cannot be guessed.
+        """
+        ...
+
+    @property
+    def peer(self) -> str | None:
+        """The address that tells its connections from others': where they come from, or, on
+        loopback, where they go to.
+
+        None where the control plane does not see it (addresses are translated on the way): then
+        whoever knows ``runtime_host`` is the instance.
+        """
+        ...
+
+    @property
+    def node(self) -> str:
+        """Where it runs: a key of ``Engine.capacity``."""
+        ...
 
     def release(self) -> None:
-        """Let the bootstrap run."""
+        """Let the bootstrap run. Called once at most."""
         ...
 
     def memory_peak(self) -> int:
-        """Highest memory use so far, bytes; 0 when it cannot be told."""
+        """Highest memory use so far, bytes; 0 when it cannot be told (yet)."""
         ...
 
     def oom_kills(self) -> int:
@@ -93,7 +155,7 @@ class Container(Protocol):
         ...
 
     async def destroy(self) -> None:
-        """End it, leave nothing of it behind. Idempotent."""
+        """End it, leave nothing of it behind. Idempotent; may be called at any time."""
         ...
 
 
@@ -101,7 +163,9 @@ class Container(Protocol):
 class EngineInfo:
     """What ``/healthz`` and the console say of the engine.
 
-    ``os_parity`` is False where the functions' system is not CentOS 7's ABI; ``note`` says so.
+    ``version`` is of the software that runs the instances, ``image`` what they start from,
+    ``base`` their system. ``os_parity`` is False where that is not CentOS 7's ABI; ``note`` says
+    so. ``details`` are pairs for people.
     """
 
     name: str
@@ -114,13 +178,21 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Docker, or plain processes. Errors are ``EngineError``."""
+    """Where instances run: on this machine, or on several."""
 
+    #: Complete after ``open``.
     info: EngineInfo
-    memory_total_mb: int
 
     async def open(self, listen: Listen) -> None:
-        """Connect and sweep what an earlier run left. ``listen`` opens the runtime API."""
+        """Connect and sweep what an earlier run of the installation left."""
+        ...
+
+    def capacity(self) -> Mapping[str, int]:
+        """The memory of each node that can take instances, MB; known after ``open``.
+
+        A node is one machine; an engine of one machine has one. The pool spreads its budget over
+        the sum: whether a single instance fits is the engine's to decide in ``launch``.
+        """
         ...
 
     def expect(self, code_digest: str) -> None:
@@ -134,15 +206,27 @@ class Engine(Protocol):
         ...
 
     async def prepare(self, code_digest: str, layers: tuple[str, ...]) -> None:
-        """Make code and layers ready to be mounted. Idempotent."""
+        """Make code and layers ready to be mounted. Idempotent.
+
+        An engine that does not know yet on which node they will be needed may return at once, and
+        do it in ``launch``, which then raises what this would have raised.
+        """
         ...
 
     async def forget(self, code_digest: str) -> None:
-        """Drop what was made ready for a package that no function uses any more."""
+        """Drop what was made ready for a package that no function uses any more. Idempotent.
+
+        ``EngineError`` ``IN_USE`` while an instance runs with it: called again later.
+        """
         ...
 
     async def launch(self, spec: InstanceSpec, sink: Sink) -> Container:
-        """Start a container that waits for its release."""
+        """Start a container that waits for its release. What fails leaves nothing behind.
+
+        The bootstrap's environment is the spec's and ``SCF_RUNTIME_API`` (the ``runtime_host``),
+        ``SCF_RUNTIME_API_PORT``, and the host's name in ``NO_PROXY`` and ``no_proxy``. The code is
+        at ``/var/user`` and the layers at ``/opt``, read-only.
+        """
         ...
 
     async def close(self) -> None:

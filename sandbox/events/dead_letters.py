@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from sandbox.clock import new_request_id
 from sandbox.errors import NotFoundError, RequestError
 from sandbox.events.model import DeadLetter
+from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def dead_letter(
     ``config`` is that of the version it was for, None when there is no such function any more; it
     says whether there is a queue. ``event.error`` is the last try's error object.
     """
-    queue = config.dead_letter_queue if config else {}
-    dropped = not queue
+    queue = config.dead_letter if config else DeadLetterQueue()
+    dropped = not queue.exists
     code, message = error_of(event.error, status)
     content = {
         "RequestId": event.request_id,
@@ -126,8 +127,8 @@ def dead_letter(
         namespace=event.namespace,
         function_name=event.function_name,
         died_at=now,
-        queue_type=queue.get("Type") or "",
-        queue_name=queue.get("Name") or "",
+        queue_type=queue.type,
+        queue_name=queue.name,
         dropped=dropped,
         status_code=int(status),
         error_message=message,

@@ -6,12 +6,17 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sandbox.errors import PlatformError, SandboxError
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sandbox.events.model import Change
+
+log = structlog.get_logger()
 
 #: Changes in one transaction, at most: it holds the database's write lock, and bodies are large.
 BATCH = 500
@@ -27,40 +32,47 @@ class GroupCommit:
         self._write = write
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-commit")
         self._pending: list[tuple[Change, asyncio.Future[None]]] = []
-        self._draining: asyncio.Task[None] | None = None
+        self._tasks = TaskOwner()
+        self._draining = False
 
     async def commit(self, change: Change) -> None:
         """Wait until the change is on disk. Raises what the write raises (``PlatformError``)."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((change, future))
-        if self._draining is None:
-            self._draining = loop.create_task(self._drain())
+        if not self._draining:
+            self._draining = True
+            self._tasks.start(self._drain())
         await future
 
     async def close(self) -> None:
         """Wait for what was given to it."""
-        if self._draining is not None:
-            await self._draining
+        await self._tasks.drain()
         self._thread.shutdown()
 
     async def _drain(self) -> None:
+        try:
+            while self._pending:
+                batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                error = await self._try(batch)
+                for _, future in batch:
+                    if future.done():
+                        continue
+                    if error is None:
+                        future.set_result(None)
+                    else:
+                        future.set_exception(error)
+        finally:
+            self._draining = False
+
+    async def _try(self, batch: list[tuple[Change, asyncio.Future[None]]]) -> SandboxError | None:
+        """Write a batch; what went wrong."""
+        changes = [change for change, _ in batch]
         loop = asyncio.get_running_loop()
-        while self._pending:
-            batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
-            error: SandboxError | None = None
-            try:
-                changes = [change for change, _ in batch]
-                await loop.run_in_executor(self._thread, self._write, changes)
-            except SandboxError as refused:
-                error = refused
-            except Exception as broken:  # a task's boundary: those who wait must be told
-                error = PlatformError(f"events could not be stored: {broken!r}")
-            for _, future in batch:
-                if future.done():
-                    continue
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-        self._draining = None
+        try:
+            await loop.run_in_executor(self._thread, self._write, changes)
+        except SandboxError as refused:
+            return refused
+        except Exception as broken:  # a task's boundary: those who wait must be told
+            log.exception("events_not_stored", changes=len(changes))
+            return PlatformError(f"events could not be stored: {broken!r}")
+        return None

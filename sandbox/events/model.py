@@ -11,10 +11,6 @@ from sandbox.errors import IllegalTransitionError
 if TYPE_CHECKING:
     from sandbox.invocation import Invocation
 
-#: Where an event can come from, as ``InvokeType`` names it. Documented is only ``COS``; the others
-#: are named after the trigger types in the same manner, and ``API`` is an Invoke.
-SOURCES = ("API", "APIGW", "CKAFKA", "CLB", "CLS", "CM", "CMQ", "COS", "EB", "MPS", "TIMER", "VOD")
-
 
 class EventStatus(StrEnum):
     """The states of an event as the platform shows them (contract 5)."""

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
     from sandbox.events.ports import EventRepository, Runner
-    from sandbox.events.settlement import Functions
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
     from sandbox.records.recorder import Recorder
     from sandbox.settings import Settings
@@ -55,7 +55,7 @@ class EventQueue:
     def __init__(
         self,
         repository: EventRepository,
-        functions: Functions,
+        functions: FunctionLookup,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
@@ -137,7 +137,7 @@ class EventQueue:
             source=options.source,
             routing_key=json.dumps(options.routing_key) if options.routing_key else "",
             accepted_at=self._clock.now(),
-            traced=version.config.traced,
+            traced=version.config.keeps_event_states,
             size=len(event),
             body=event,
         )
@@ -163,7 +163,7 @@ class EventQueue:
 
     async def _overflow(self, event: QueuedEvent, version: FunctionVersion) -> None:
         message = f"the queue of asynchronous events is at its limit of {self._limit}"
-        if not version.config.dead_letter_queue:
+        if not version.config.dead_letter.exists:
             raise LimitError(
                 f"{message}: send fewer, or give the function a DeadLetterConfig",
                 "LimitExceeded.Quota",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from pydantic_core import from_json
@@ -18,13 +18,12 @@ from sandbox.records.record import InvocationRecord
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sandbox.clock import Clock
     from sandbox.events.bodies import Bodies
     from sandbox.events.group_commit import GroupCommit
     from sandbox.events.model import DeadLetter, QueuedEvent
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
+    from sandbox.functions.ports import FunctionLookup
     from sandbox.records.recorder import Recorder
     from sandbox.settings import Settings
 
@@ -35,22 +34,6 @@ ERROR_BYTES = 64 * 1024
 #: A settlement that cannot be stored is tried again after this, then ever later, seconds.
 FIRST_DELAY_S = 0.1
 LAST_DELAY_S = 5.0
-
-
-class Functions(Protocol):
-    """The part of the function service that the queue needs. None of it waits."""
-
-    def get(self, namespace: str, name: str) -> Function: ...
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str,
-        routing_key: Mapping[str, str] | None = None,
-    ) -> tuple[Function, FunctionVersion]: ...
-
-    def require_invocable(self, version: FunctionVersion) -> None: ...
 
 
 class Target(NamedTuple):
@@ -74,7 +57,7 @@ class Settlement:
 
     def __init__(
         self,
-        functions: Functions,
+        functions: FunctionLookup,
         clock: Clock,
         settings: Settings,
         commits: GroupCommit,
@@ -192,7 +175,7 @@ class Settlement:
 
     async def _give_up(self, event: QueuedEvent, status: int, target: Target) -> None:
         config = target.config
-        body = await self._bodies.of(event) if config and config.dead_letter_queue else b""
+        body = await self._bodies.of(event) if config and config.dead_letter.exists else b""
         policy = target.function.event_invoke if target.function else EventInvokeConfig()
         now = self._clock.now()
         letter = dead_letter(event, body, config, status, policy.msg_ttl_s, now, self._settings)

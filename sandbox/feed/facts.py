@@ -76,18 +76,22 @@ class InvocationEnded(NamedTuple):
 
     @property
     def time(self) -> float:
+        """When it ended."""
         return self.record.ended_at
 
     @property
     def namespace(self) -> str:
+        """Of its function."""
         return self.record.namespace
 
     @property
     def function(self) -> str:
+        """The name of its function."""
         return self.record.function_name
 
     @property
     def request_id(self) -> str:
+        """Whose end it is."""
         return self.record.request_id
 
 

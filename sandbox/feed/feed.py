@@ -52,6 +52,7 @@ class Filter(NamedTuple):
     types: frozenset[type[Fact]] | None = None
 
     def wants(self, fact: Fact) -> bool:
+        """Whether it is one of them."""
         return (
             (self.types is None or type(fact) in self.types)
             and self.function in (None, getattr(fact, "function", ""))

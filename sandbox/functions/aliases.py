@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameter,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceInUse,
+    ResourceNotFound,
+)
 from sandbox.functions import rules
 from sandbox.functions.model import DEFAULT_ALIAS, LATEST
 from sandbox.functions.routing import (
@@ -20,6 +31,7 @@ from sandbox.functions.routing import (
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
+    from sandbox.errors import Code
     from sandbox.functions.model import Function
     from sandbox.functions.registry import FunctionRegistry
 
@@ -36,21 +48,23 @@ class Routing:
 
 
 class AliasService:
-    """Makes, changes and deletes the aliases of functions."""
+    """Makes, changes and deletes the aliases of functions. The cloud API calls it."""
 
     def __init__(self, registry: FunctionRegistry, clock: Clock) -> None:
+        """Aliases are saved with their function, in ``registry``."""
         self._registry = registry
         self._clock = clock
 
     def get(self, namespace: str, name: str, alias: str) -> Alias:
-        """``ResourceNotFound.FunctionName``, ``ResourceNotFound.Alias``."""
+        """One alias; ``ResourceNotFound.FunctionName``, ``ResourceNotFound.Alias``."""
         found = self._registry.get(namespace, name).alias(alias)
         if found is None:
             raise _not_found(name, alias)
         return found
 
     def list(self, namespace: str, name: str, version: str = "") -> list[Alias]:
-        """All aliases of a function, ``$DEFAULT`` first; only those that lead to ``version``."""
+        """The aliases of a function, ``$DEFAULT`` first; with a ``version`` only those that lead
+        to it. ``ResourceNotFound.FunctionName``."""
         found = self._registry.get(namespace, name).all_aliases()
         return [alias for alias in found if not version or version in alias.versions]
 
@@ -63,7 +77,7 @@ class AliasService:
         routing: Routing,
         description: str = "",
     ) -> Alias:
-        """Name a version.
+        """Give a version a name. The alias is saved when this returns.
 
         ``InvalidParameterValue.{Name,Description}``, ``ResourceInUse.Alias``,
         ``LimitExceeded.Alias``, ``FailedOperation.CreateAlias`` for a version that does not serve,
@@ -88,14 +102,14 @@ class AliasService:
                 raise ConflictError(
                     f"function {name} has an alias {alias} already: use UpdateAlias to point it"
                     " elsewhere",
-                    "ResourceInUse.Alias",
+                    ResourceInUse.ALIAS,
                 )
             if len(function.aliases) >= MAX_ALIASES:
                 raise LimitError(
                     f"function {name} has {MAX_ALIASES} aliases, which is the limit: delete one",
-                    "LimitExceeded.Alias",
+                    LimitExceeded.ALIAS,
                 )
-            check_routing(function, made, "FailedOperation.CreateAlias")
+            check_routing(function, made, FailedOperation.CREATE_ALIAS)
             return _with(function, made)
 
         await self._registry.change((namespace, name), edit)
@@ -110,8 +124,11 @@ class AliasService:
         routing: Routing,
         description: str | None = None,
     ) -> Alias:
-        """Point an alias elsewhere. What ``routing`` does not give is gone; a ``description`` that
-        is not given stays. ``ResourceNotFound.Alias``, else the errors of ``create``."""
+        """Point an alias elsewhere.
+
+        ``routing`` replaces the old one. Without a ``description`` the old one stays.
+        ``ResourceNotFound.Alias``, else the errors of ``create``.
+        """
         rules.check_description(description or "")
         changed: list[Alias] = []
 
@@ -128,7 +145,7 @@ class AliasService:
                     "modified_at": self._clock.now(),
                 }
             )
-            check_routing(function, after, "FailedOperation.UpdateAlias")
+            check_routing(function, after, FailedOperation.UPDATE_ALIAS)
             changed.append(after)
             return _with(function, after)
 
@@ -136,13 +153,16 @@ class AliasService:
         return changed[-1]
 
     async def delete(self, namespace: str, name: str, alias: str) -> None:
-        """``InvalidParameterValue.Alias`` for ``$DEFAULT``, ``ResourceNotFound.Alias``."""
+        """Delete an alias.
+
+        ``InvalidParameterValue.Alias`` for ``$DEFAULT``, ``ResourceNotFound.Alias``.
+        """
 
         def edit(function: Function) -> Function:
             if alias == DEFAULT_ALIAS:
                 raise RequestError(
                     f"alias {alias} cannot be deleted: point it elsewhere instead",
-                    "InvalidParameterValue.Alias",
+                    InvalidParameterValue.ALIAS,
                 )
             if alias not in function.aliases:
                 raise _not_found(name, alias)
@@ -159,12 +179,12 @@ def check_alias_name(name: str) -> None:
         raise RequestError(
             f"Name {name[:80]!r} is not valid: use 1 to {rules.ALIAS_MAX} letters, digits, - and"
             " _, starting with a letter",
-            "InvalidParameterValue.Name",
+            InvalidParameterValue.NAME,
         )
 
 
-def check_routing(function: Function, alias: Alias, not_serving: str) -> None:
-    """Where an alias leads: versions that there are, at most one beside the main one.
+def check_routing(function: Function, alias: Alias, not_serving: Code) -> None:
+    """Check that an alias leads to existing versions, and to at most one beside its main version.
 
     ``ResourceNotFound.FunctionVersion``; ``not_serving`` for one that was never Active;
     ``InvalidParameter.RoutingConfig`` for shares and rules together, or more than one additional
@@ -175,24 +195,24 @@ def check_routing(function: Function, alias: Alias, not_serving: str) -> None:
     if alias.weights and alias.matches:
         raise RequestError(
             "RoutingConfig: give AdditionalVersionWeights or AddtionVersionMatchs, not both",
-            "InvalidParameter.RoutingConfig",
+            InvalidParameter.ROUTING_CONFIG,
         )
     if len(alias.additional) > 1 or len(alias.weights) > 1:
         raise RequestError(
             "RoutingConfig: an alias leads to at most one version beside its main one",
-            "InvalidParameter.RoutingConfig",
+            InvalidParameter.ROUTING_CONFIG,
         )
     if alias.version in alias.additional:
         raise RequestError(
             f"RoutingConfig: version {alias.version} is the alias' main version already: name"
             " another one, or leave RoutingConfig out",
-            "InvalidParameterValue.RoutingConfig",
+            InvalidParameterValue.ROUTING_CONFIG,
         )
     for share in alias.weights:
         if not 0 <= share.weight <= 1:
             raise RequestError(
                 f"RoutingConfig: weight {share.weight} is not within 0 to 1",
-                "InvalidParameterValue.AdditionalVersionWeights",
+                InvalidParameterValue.ADDITIONAL_VERSION_WEIGHTS,
             )
     for rule in alias.matches:
         _check_rule(rule)
@@ -201,7 +221,7 @@ def check_routing(function: Function, alias: Alias, not_serving: str) -> None:
         if version is None:
             raise NotFoundError(
                 f"function {function.name} has no version {name}: publish it first",
-                "ResourceNotFound.FunctionVersion",
+                ResourceNotFound.FUNCTION_VERSION,
             )
         if name != LATEST and not version.invocable:
             raise ConflictError(
@@ -223,7 +243,7 @@ def _check_rule(rule: VersionMatch) -> None:
 
 
 def _bad_rule(message: str) -> RequestError:
-    return RequestError(f"RoutingConfig: {message}", "InvalidParameterValue.RoutingConfig")
+    return RequestError(f"RoutingConfig: {message}", InvalidParameterValue.ROUTING_CONFIG)
 
 
 def _with(function: Function, alias: Alias) -> Function:
@@ -232,5 +252,5 @@ def _with(function: Function, alias: Alias) -> Function:
 
 def _not_found(function: str, alias: str) -> NotFoundError:
     return NotFoundError(
-        f"function {function} has no alias {alias}: create it first", "ResourceNotFound.Alias"
+        f"function {function} has no alias {alias}: create it first", ResourceNotFound.ALIAS
     )

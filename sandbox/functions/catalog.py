@@ -1,4 +1,4 @@
-"""Functions and all that belongs to them, put together: each knows of the others what it needs."""
+"""Makes the services for functions and all that belongs to them, and connects them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sandbox.functions.aliases import AliasService
 from sandbox.functions.concurrency import ConcurrencyService
-from sandbox.functions.concurrency import Host as ProvisionHost
 from sandbox.functions.layers import Layers, LayerService
 from sandbox.functions.namespaces import Namespaces
+from sandbox.functions.ports import ConcurrencyHost, ServiceHost
 from sandbox.functions.quotas import Demands, Quotas
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
 from sandbox.functions.timers import ProvisionTimers
 from sandbox.functions.versions import VersionService
-from sandbox.packages.keeper import CodeHost
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class CatalogTables(NamedTuple):
-    """Where everything is kept for good."""
+    """Where each kind of record is saved."""
 
     functions: FunctionRepository
     layers: CollectionTable[Layer]
     namespaces: CollectionTable[Namespace]
 
 
-class Host(CodeHost, ProvisionHost, Demands, Protocol):
-    """What functions need of the pool and its engine."""
+class CatalogHost(ServiceHost, ConcurrencyHost, Demands, Protocol):
+    """What the services need of the pool and its engine."""
 
 
 class Catalog:
@@ -47,11 +46,12 @@ class Catalog:
         self,
         tables: CatalogTables,
         packages: PackageStore,
-        host: Host,
+        host: CatalogHost,
         clock: Clock,
         settings: Settings,
         feed: Feed | None = None,
     ) -> None:
+        """Nothing is read before ``open``."""
         self.registry = FunctionRegistry(tables.functions, feed)
         self.layers = Layers(tables.layers)
         self.namespaces = Namespaces(
@@ -77,14 +77,14 @@ class Catalog:
         )
 
     async def open(self) -> None:
-        """Load everything that was saved; go on with what was interrupted."""
+        """Load everything that was saved, and resume what was interrupted."""
         await self.namespaces.load()
         await self.layers.load()
         await self.functions.open()
         self.provision_timers.open()
 
     async def close(self) -> None:
-        """Stop what is under way; the next start takes it up again."""
+        """Stop what is under way. The next start resumes it."""
         await self.provision_timers.close()
         await self.concurrency.close()
         await self.versions.close()

@@ -1,4 +1,4 @@
-"""Updates of a function, as pure steps from one record to the next."""
+"""The changes of a function: pure steps from one record to the next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from sandbox.functions.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.functions.model import CodeRef, FunctionConfig, LayerRef
+    from sandbox.errors import Code
+    from sandbox.functions.model import DeadLetterQueue, FunctionConfig, LayerRef
+    from sandbox.packages.model import CodeRef
 
 FAILED = {
     FunctionStatus.CREATING: FunctionStatus.CREATE_FAILED,
@@ -35,9 +37,10 @@ FAILED = {
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """What an update of the configuration gives; None leaves a field as it is.
+    """An update of the configuration. None leaves a field as it is.
 
-    An empty ``environment`` or ``layers`` clears it. ``kept`` is merged over what is kept already.
+    An empty ``environment`` or ``layers`` clears it. The items of ``kept`` replace those of the
+    same name; the others stay.
     """
 
     runtime: str | None = None
@@ -49,9 +52,12 @@ class ConfigChange:
     environment: Mapping[str, str] | None = None
     layers: tuple[LayerRef, ...] | None = None
     role: str | None = None
+    traced: bool | None = None
+    dead_letter: DeadLetterQueue | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self, config: FunctionConfig) -> FunctionConfig:
+        """``config`` with this update made. It is not checked."""
         given: dict[str, Any] = {
             "runtime": self.runtime,
             "handler": self.handler,
@@ -62,14 +68,16 @@ class ConfigChange:
             "environment": None if self.environment is None else dict(self.environment),
             "layers": self.layers,
             "role": self.role,
+            "traced": self.traced,
+            "dead_letter": self.dead_letter,
             "kept": {**config.kept, **self.kept} if self.kept else None,
         }
         given = {name: value for name, value in given.items() if value is not None}
         return config.model_copy(update=given)
 
 
-def require_settled(function: Function, code: str) -> None:
-    """Refuse, with error ``code``, to change a function that is being changed."""
+def require_settled(function: Function, code: Code) -> None:
+    """``ConflictError`` with ``code`` while ``$LATEST`` is created, updated or deleted."""
     status = function.latest.status
     if status in TRANSITIONAL:
         raise ConflictError(
@@ -79,8 +87,8 @@ def require_settled(function: Function, code: str) -> None:
         )
 
 
-def require_room_for_version(function: Function, code: str) -> None:
-    """Refuse, with error ``code``, to publish more versions than a function may have."""
+def require_room_for_version(function: Function, code: Code) -> None:
+    """``LimitError`` with ``code`` if the function has as many versions as it may have."""
     if len(function.versions) > limits.VERSIONS_PER_FUNCTION:
         raise LimitError(
             f"function {function.name} has {limits.VERSIONS_PER_FUNCTION} published versions, which"
@@ -92,7 +100,7 @@ def require_room_for_version(function: Function, code: str) -> None:
 def new_function(
     namespace: str, name: str, config: FunctionConfig, now: float, code: CodeRef | None = None
 ) -> Function:
-    """A function that is Creating."""
+    """A new function, with a new id. It is Creating."""
     version = FunctionVersion(
         config=config,
         code=code,
@@ -111,15 +119,15 @@ def new_function(
 
 
 def _new_function_id() -> str:
-    """``lam-`` and eight letters or digits, as the platform has them."""
+    """``lam-`` and eight lower-case letters or digits: the platform's form."""
     alphabet = string.ascii_lowercase + string.digits
     return "lam-" + "".join(secrets.choice(alphabet) for _ in range(8))
 
 
 def begun(function: Function, wanted: Candidate, now: float) -> Function:
-    """``function`` with an update of ``$LATEST`` under way.
+    """``function`` with an update of ``$LATEST`` begun: it is Updating.
 
-    Nothing is left to prepare, and it is Active at once, when instances stay as they are.
+    If the update leaves instances as they are, nothing has to be prepared: it is Active at once.
     """
     version = function.latest
     candidate = version.model_copy(update={"candidate": wanted, "modified_at": now})
@@ -133,7 +141,7 @@ def begun(function: Function, wanted: Candidate, now: float) -> Function:
 
 
 def published(function: Function, now: float, description: str | None = None) -> Function:
-    """``function`` with what ``$LATEST`` is now frozen as its next version, which is Publishing.
+    """``function`` with a copy of ``$LATEST`` as its next version, which is Publishing.
 
     Without a ``description`` the version has that of ``$LATEST``.
     """
@@ -154,13 +162,13 @@ def published(function: Function, now: float, description: str | None = None) ->
 
 
 def succeeded(version: FunctionVersion) -> FunctionVersion:
-    """``version`` once what was asked for is ready to serve."""
+    """``version`` after its candidate was made ready: it is Active, and the candidate serves."""
     done = {"status": FunctionStatus.ACTIVE, "status_reasons": (), "serving": True}
     return promoted(version).model_copy(update=done)
 
 
 def failed(version: FunctionVersion, reason: StatusReason) -> FunctionVersion:
-    """``version`` once what was asked for turned out not to work: what served before still does."""
+    """``version`` after its candidate failed: the candidate is gone, and what served still does."""
     status = FAILED[version.status]
     return version.model_copy(
         update={"status": status, "status_reasons": (reason,), "candidate": None}

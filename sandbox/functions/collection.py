@@ -1,4 +1,4 @@
-"""A few records of one kind, by name: in memory for reading, saved before a change shows."""
+"""A saved dictionary: records of one kind by name, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ T = TypeVar("T")
 
 
 class CollectionTable(Protocol[T]):
-    """Where the records are kept for good. Blocking; called in threads, one call at a time."""
+    """Where the records are saved. Blocking; called in threads, one call at a time."""
 
-    def load_all(self) -> dict[str, T]: ...
+    def load_all(self) -> dict[str, T]:
+        """Every record that was saved, by name."""
+        ...
 
     def save(self, name: str, record: T) -> None:
         """Insert or replace. Durable when it returns."""
         ...
 
-    def delete(self, name: str) -> None: ...
+    def delete(self, name: str) -> None:
+        """Delete a record. Durable when it returns."""
+        ...
 
 
 class Collection(Generic[T]):
-    """Reads never wait. Changes happen one after the other, each on what the one before left; one
-    that was begun is completed even if its caller is cancelled."""
+    """The records of one kind. Owned by the service for that kind.
+
+    Reads never wait. Changes happen one at a time. A change is saved before it shows, and it is
+    completed even if its caller is cancelled.
+    """
 
     def __init__(self, table: CollectionTable[T]) -> None:
+        """Empty until ``load``."""
         self._table = table
         self._records: dict[str, T] = {}
         self._lock = asyncio.Lock()
@@ -44,6 +52,7 @@ class Collection(Generic[T]):
         await self._writes.drain()
 
     def find(self, name: str) -> T | None:
+        """The record, or None."""
         return self._records.get(name)
 
     def all(self) -> list[T]:
@@ -51,14 +60,15 @@ class Collection(Generic[T]):
         return [self._records[name] for name in sorted(self._records)]
 
     async def put(self, name: str, edit: Callable[[T | None], T]) -> T:
-        """Replace a record by what ``edit`` makes of it, None where there is none; returns it.
+        """Replace a record by the result of ``edit``, and return that.
 
+        ``edit`` is given the present record, or None where there is none.
         ``edit`` must not wait. When it raises, nothing has changed.
         """
         return await self._writes.finish(self._put(name, edit))
 
     async def remove(self, name: str) -> None:
-        """Delete a record, if it is there."""
+        """Delete a record; nothing happens if there is none."""
         await self._writes.finish(self._remove(name))
 
     async def _put(self, name: str, edit: Callable[[T | None], T]) -> T:

@@ -1,14 +1,23 @@
-"""Reserved, provisioned and total concurrency: what is set, and what may be (contract 6)."""
+"""Sets reserved, provisioned and total concurrency within their limits (contract 6)."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceNotFound,
+)
 from sandbox.functions.model import LATEST, FunctionStatus
 from sandbox.tasks import TaskOwner
 
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.model import Function, TimedProvision
     from sandbox.functions.namespaces import Namespaces
+    from sandbox.functions.ports import ConcurrencyHost
     from sandbox.functions.quotas import Quotas
     from sandbox.functions.registry import FunctionRegistry, Key
 
@@ -31,8 +41,11 @@ class ProvisionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """What a version has provisioned. ``reason`` says why it has Failed; the sandbox goes on
-    trying."""
+    """The provisioned instances of a version.
+
+    ``allocated`` is the number that was asked for, ``available`` how many are initialised.
+    ``reason`` says why it Failed; the sandbox goes on trying.
+    """
 
     version: str
     allocated: int
@@ -40,18 +53,6 @@ class Provision:
     state: ProvisionState
     reason: str = ""
     timers: tuple[TimedProvision, ...] = ()
-
-
-class Host(Protocol):
-    """The part of the pool that keeps instances provisioned."""
-
-    def provision(self, function: Function) -> None:
-        """Keep as many instances of each version initialised as the function asks for."""
-        ...
-
-    def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
-        """How many instances of a version are initialised, and what keeps it from more."""
-        ...
 
 
 class ConcurrencyService:
@@ -62,14 +63,19 @@ class ConcurrencyService:
     """
 
     def __init__(
-        self, registry: FunctionRegistry, namespaces: Namespaces, quotas: Quotas, host: Host
+        self,
+        registry: FunctionRegistry,
+        namespaces: Namespaces,
+        quotas: Quotas,
+        host: ConcurrencyHost,
     ) -> None:
+        """``host`` starts the provisioned instances, and counts them."""
         self._registry = registry
         self._namespaces = namespaces
         self._quotas = quotas
         self._host = host
         self._tasks = TaskOwner()
-        # What one change is checked against, another one must not change meanwhile.
+        # A change must not be made while another one is checked against what it changes.
         self._one_at_a_time = asyncio.Lock()
 
     async def close(self) -> None:
@@ -79,7 +85,7 @@ class ConcurrencyService:
     # ------------------------------------------------------------------ reserved
 
     async def reserve(self, namespace: str, name: str, memory_mb: int | None) -> Function:
-        """Give a function a quota of its own: 0 shuts it off, None has it share again.
+        """Give a function a quota of its own. 0 shuts it off; with None it shares again.
 
         ``ResourceNotFound.{Namespace,Function}``, ``InvalidParameterValue``,
         ``FailedOperation.ProvisionedExceedReserved``,
@@ -90,7 +96,7 @@ class ConcurrencyService:
             raise RequestError(
                 f"ReservedConcurrencyMem is {memory_mb} MB: send 0 to shut the function off, or"
                 " the MB that its instances may have together",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
 
         def changed(before: Function) -> Function:
@@ -105,7 +111,7 @@ class ConcurrencyService:
             raise ConflictError(
                 f"function {function.name} has {function.provisioned_mb} MB of provisioned"
                 f" instances: reserve that much, or provision fewer",
-                "FailedOperation.ProvisionedExceedReserved",
+                FailedOperation.PROVISIONED_EXCEED_RESERVED,
             )
         shares = self._quotas.shares(function.namespace)
         others = shares.reserved - (function.reserved_mb or 0)
@@ -118,7 +124,7 @@ class ConcurrencyService:
                 f"of namespace {function.namespace}'s {shares.total} MB {others} MB are reserved by"
                 f" others, and {limits.UNRESERVABLE_MB} MB stay for functions that reserve nothing:"
                 f" reserve {max(0, most)} MB at most",
-                "LimitExceeded.FunctionReservedConcurrencyMemory",
+                LimitExceeded.FUNCTION_RESERVED_CONCURRENCY_MEMORY,
             )
 
     # ------------------------------------------------------------------ provisioned
@@ -131,9 +137,9 @@ class ConcurrencyService:
         count: int,
         timers: tuple[TimedProvision, ...] = (),
     ) -> Function:
-        """Keep so many instances of a published version initialised; 0: none any more. ``timers``
-        change the number later.
+        """Keep ``count`` instances of a published version initialised; with 0 none.
 
+        ``timers`` change the number later.
         ``ResourceNotFound.{Namespace,Function,FunctionVersion}``,
         ``InvalidParameterValue[.Qualifier]``, ``FailedOperation.FunctionVersionStatusNotActive``,
         ``FailedOperation.ProvisionedInProgress``,
@@ -143,7 +149,7 @@ class ConcurrencyService:
         if count < 0:
             raise RequestError(
                 f"VersionProvisionedConcurrencyNum is {count}: send the number of instances",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
 
         def changed(before: Function) -> Function:
@@ -155,12 +161,13 @@ class ConcurrencyService:
         return await self._change(function.key, changed)
 
     async def provision_timed(self, key: Key, version: str, count: int) -> None:
-        """The same at the time of a timer; the timers stay. What is under way does not matter."""
+        """``provision`` when a timer is due. The timers stay. A version whose instances are still
+        being initialised is not refused."""
 
         def changed(before: Function) -> Function:
             timers = before.provision_timers.get(version, ())
             if not timers:
-                return before  # taken away in this moment
+                return before  # the timer was deleted at this moment
             if count:
                 self._check_provisioned(before, version, count)
             return before.with_provisioned(version, count, timers)
@@ -168,7 +175,7 @@ class ConcurrencyService:
         await self._change(key, changed)
 
     def provisions(self, namespace: str, name: str, version: str = "") -> list[Provision]:
-        """What the versions of a function (or one of them) have provisioned, by number.
+        """The provisioned instances of one version, or of all, ordered by version.
 
         ``ResourceNotFound.{Namespace,Function,FunctionVersion}``,
         ``InvalidParameterValue.Qualifier``.
@@ -180,7 +187,10 @@ class ConcurrencyService:
         return [self._provision(function, n) for n in numbers if version in ("", n)]
 
     def unallocated(self, namespace: str, name: str) -> int:
-        """How many more instances of the function, as ``$LATEST`` is, could be provisioned."""
+        """How many more instances could be provisioned, of the memory that ``$LATEST`` has.
+
+        ``ResourceNotFound.{Namespace,Function}``.
+        """
         function = self.get(namespace, name)
         return max(0, self._unprovisioned_mb(function)) // function.latest.config.memory_mb
 
@@ -199,7 +209,7 @@ class ConcurrencyService:
         if status is not FunctionStatus.ACTIVE:
             raise ConflictError(
                 f"version {number} is {status}: wait until it is Active, then try again",
-                "FailedOperation.FunctionVersionStatusNotActive",
+                FailedOperation.FUNCTION_VERSION_STATUS_NOT_ACTIVE,
             )
         if number not in function.provisioned:
             return
@@ -207,7 +217,7 @@ class ConcurrencyService:
             raise ConflictError(
                 f"instances of version {number} are being initialised: wait until their Status is"
                 " Done (GetProvisionedConcurrencyConfig), then try again",
-                "FailedOperation.ProvisionedInProgress",
+                FailedOperation.PROVISIONED_IN_PROGRESS,
             )
 
     def _check_provisioned(self, function: Function, number: str, count: int) -> None:
@@ -221,11 +231,13 @@ class ConcurrencyService:
         raise ConflictError(
             f"{count} instances of {memory_mb} MB are more than what {whose}: {max(0, most)} MB"
             f" are left, which is {max(0, most) // memory_mb} instances",
-            f"FailedOperation.ProvisionedExceed{'Reserved' if reserved else 'Available'}",
+            FailedOperation.PROVISIONED_EXCEED_RESERVED
+            if reserved
+            else FailedOperation.PROVISIONED_EXCEED_AVAILABLE,
         )
 
     def _unprovisioned_mb(self, function: Function) -> int:
-        """What of the quota that counts for a function is not provisioned yet."""
+        """The part of the function's quota that is not provisioned yet, MB."""
         if function.reserved_mb is not None:
             return function.reserved_mb - function.provisioned_mb
         shares = self._quotas.shares(function.namespace)
@@ -234,7 +246,7 @@ class ConcurrencyService:
     # ------------------------------------------------------------------ total
 
     async def set_total(self, namespace: str, memory_mb: int) -> None:
-        """Change what the functions of a namespace may use together.
+        """Change the memory that the functions of a namespace may use together, MB.
 
         ``ResourceNotFound.Namespace``, ``InvalidParameterValue``,
         ``LimitExceeded.UserTotalConcurrencyMemory``, ``FailedOperation.ReservedExceedTotal``.
@@ -243,13 +255,13 @@ class ConcurrencyService:
         if memory_mb < limits.MEMORY_STEP_MB:
             raise RequestError(
                 f"TotalConcurrencyMem is {memory_mb} MB: send {limits.MEMORY_STEP_MB} MB or more",
-                "InvalidParameterValue",
+                InvalidParameterValue.GENERAL,
             )
         if memory_mb > limits.CONCURRENCY_MB:
             raise LimitError(
                 f"TotalConcurrencyMem is {memory_mb} MB: the account has {limits.CONCURRENCY_MB}"
                 " MB at most",
-                "LimitExceeded.UserTotalConcurrencyMemory",
+                LimitExceeded.USER_TOTAL_CONCURRENCY_MEMORY,
             )
 
         def check() -> None:
@@ -259,7 +271,7 @@ class ConcurrencyService:
                     f"{shares.reserved} MB of namespace {namespace} are reserved and"
                     f" {shares.provisioned} MB more provisioned: set a total that holds both, or"
                     " reserve less first",
-                    "FailedOperation.ReservedExceedTotal",
+                    FailedOperation.RESERVED_EXCEED_TOTAL,
                 )
 
         async with self._one_at_a_time:
@@ -273,13 +285,13 @@ class ConcurrencyService:
         try:
             return self._registry.get(namespace, name)
         except NotFoundError as error:
-            raise NotFoundError(error.message, "ResourceNotFound.Function") from error
+            raise NotFoundError(error.message, ResourceNotFound.FUNCTION) from error
 
     def _require_namespace(self, namespace: str) -> None:
         if not self._namespaces.exists(namespace):
             raise NotFoundError(
                 f"there is no namespace {namespace}: use another, or create it",
-                "ResourceNotFound.Namespace",
+                ResourceNotFound.NAMESPACE,
             )
 
     async def _change(self, key: Key, edit: Callable[[Function], Function]) -> Function:
@@ -297,10 +309,10 @@ def _require_published(function: Function, number: str) -> None:
         raise RequestError(
             f"Qualifier {number} is not a published version, and only these can have provisioned"
             " instances: publish a version, and send its number",
-            "InvalidParameterValue.Qualifier",
+            InvalidParameterValue.QUALIFIER,
         )
     if number not in function.versions:
         raise NotFoundError(
             f"function {function.name} has no version {number}: publish it first",
-            "ResourceNotFound.FunctionVersion",
+            ResourceNotFound.FUNCTION_VERSION,
         )

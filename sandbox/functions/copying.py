@@ -1,11 +1,11 @@
-"""Copies of functions: ``$LATEST`` only, without versions, aliases and triggers."""
+"""Copies functions: ``$LATEST`` only, without versions, aliases and triggers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ConflictError
+from sandbox.errors import ConflictError, FailedOperation
 from sandbox.functions import rules
 from sandbox.functions.changes import new_function
 from sandbox.functions.model import FunctionConfig
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """How a function is copied. ``override`` replaces a function of the new name; without
-    ``configuration`` the copy has the platform's defaults instead of the original's environment,
-    memory, timeouts, layers, tags and so on."""
+    """How a function is copied.
+
+    ``override`` replaces a function of the new name. Without ``configuration`` the copy has the
+    platform's defaults for environment, memory, timeouts, layers, tags and so on.
+    """
 
     description: str | None = None
     override: bool = False
@@ -32,7 +34,7 @@ class CopyOptions:
 async def copy_function(
     functions: FunctionService, clock: Clock, source: Key, target: Key, options: CopyOptions
 ) -> Function:
-    """Make a function out of what serves under another name.
+    """Make a function with the code that serves under another name. The copy is Creating.
 
     ``ResourceNotFound.{FunctionName,Namespace}``,
     ``InvalidParameterValue.{FunctionName,Description}``, ``ResourceInUse.FunctionName``,
@@ -46,7 +48,7 @@ async def copy_function(
     if latest.code is None or not latest.invocable:
         raise ConflictError(
             f"function {original.name} is {latest.status}: only one that serves can be copied",
-            "FailedOperation.CopyFailed",
+            FailedOperation.COPY_FAILED,
         )
     if source == target:
         raise in_use(*target)

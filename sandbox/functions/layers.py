@@ -1,4 +1,4 @@
-"""Layers: packages that functions share. Each version is unpacked below ``/opt``."""
+"""Layers: packages that functions share. Instances have them unpacked below ``/opt``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceInUse,
+    ResourceNotFound,
+)
 from sandbox.functions.collection import Collection
 from sandbox.functions.model import CUSTOM_RUNTIME
 from sandbox.functions.rules import OTHER_RUNTIMES, check_description
@@ -19,8 +28,9 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.functions.collection import CollectionTable
-    from sandbox.functions.model import CodeRef, LayerRef
+    from sandbox.functions.model import LayerRef
     from sandbox.packages.keeper import CodeKeeper
+    from sandbox.packages.model import CodeRef
 
 NAME_MAX = 64
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
@@ -40,8 +50,11 @@ class LayerVersion(BaseModel, frozen=True):
 
 
 class Layer(BaseModel, frozen=True):
-    """A layer with its versions. ``published`` is the number of the last one: numbers are never
-    used again, so a layer stays known when all its versions are deleted."""
+    """A layer with its versions.
+
+    ``published`` is the number of the version that was published last. Numbers are never used
+    again, so a layer is kept when all its versions are deleted.
+    """
 
     name: str
     published: int = 0
@@ -50,12 +63,13 @@ class Layer(BaseModel, frozen=True):
 
     @property
     def newest(self) -> LayerVersion:
+        """The version with the highest number. The layer must have one."""
         return self.versions[max(self.versions)]
 
 
 @dataclass(frozen=True, slots=True)
 class LayerContents:
-    """What a new version is published with, beside its package."""
+    """A new version without its package."""
 
     runtimes: Sequence[str]
     description: str = ""
@@ -64,19 +78,22 @@ class LayerContents:
 
 
 class Layers:
-    """All layers, by name. What functions look their layers up in."""
+    """All layers, by name. Functions look their layers up here; ``LayerService`` changes them."""
 
     def __init__(self, table: CollectionTable[Layer]) -> None:
+        """Empty until ``load``."""
         self.collection = Collection(table)
 
     async def load(self) -> None:
+        """Read every layer that was saved."""
         await self.collection.load()
 
     async def close(self) -> None:
+        """Wait for the changes under way."""
         await self.collection.close()
 
     def digests(self) -> frozenset[str]:
-        """Every package that a layer version is made of."""
+        """The packages of all layer versions."""
         return frozenset(v.digest for layer in self.all() for v in layer.versions.values())
 
     def all(self) -> list[Layer]:
@@ -88,7 +105,7 @@ class Layers:
         layer = self.collection.find(name)
         if layer is None or not layer.versions:
             raise NotFoundError(
-                f"there is no layer {name}: publish it first", "ResourceNotFound.Layer"
+                f"there is no layer {name}: publish it first", ResourceNotFound.LAYER
             )
         return layer
 
@@ -99,22 +116,22 @@ class Layers:
         if found is None:
             raise NotFoundError(
                 f"there is no version {number} of layer {name}: publish it first",
-                "ResourceNotFound.LayerVersion",
+                ResourceNotFound.LAYER_VERSION,
             )
         return found
 
     def bind(self, ref: LayerRef) -> LayerRef:
-        """The same with what a function must know of it, or ``ResourceNotFound.Layer``."""
+        """``ref`` with the digest and size of its package, or ``ResourceNotFound.Layer``."""
         try:
             found = self.version(ref.name, ref.version)
         except NotFoundError as error:
-            raise NotFoundError(error.message, "ResourceNotFound.Layer") from error
+            raise NotFoundError(error.message, ResourceNotFound.LAYER) from error
         update = {"digest": found.digest, "unpacked_bytes": found.unpacked_bytes}
         return ref.model_copy(update=update)
 
 
 class LayerService:
-    """Publishes and deletes layer versions. ``in_use`` tells whether a function is bound to one."""
+    """Publishes and deletes layer versions. The cloud API calls it."""
 
     def __init__(
         self,
@@ -123,13 +140,14 @@ class LayerService:
         in_use: Callable[[str, int], bool],
         clock: Clock,
     ) -> None:
+        """``in_use`` says whether a function is bound to a version of a layer."""
         self._layers = layers
         self._code = code
         self._in_use = in_use
         self._clock = clock
 
     async def publish(self, name: str, data: bytes, contents: LayerContents) -> LayerVersion:
-        """Make the next version out of a zip; it is Active when this returns.
+        """Make the next version of a zip. It is Active when this returns.
 
         ``InvalidParameterValue.{LayerName,CompatibleRuntimes,Description}``,
         ``LimitExceeded.LayerVersions`` (versions of one layer, and layers), and the errors of
@@ -146,8 +164,11 @@ class LayerService:
         return layer.versions[layer.published]
 
     async def delete(self, name: str, number: int) -> None:
-        """Delete one version. ``ResourceNotFound.LayerVersion``; ``ResourceInUse.LayerVersion``
-        while a function, in any of its versions, is bound to it."""
+        """Delete one version.
+
+        ``ResourceNotFound.LayerVersion``; ``ResourceInUse.LayerVersion`` while a version of some
+        function is bound to it.
+        """
         gone = self._layers.version(name, number)
 
         def without(before: Layer | None) -> Layer:
@@ -156,7 +177,7 @@ class LayerService:
                 raise ConflictError(
                     f"version {number} of layer {name} is bound to a function: unbind it, or"
                     " delete the function's version, first",
-                    "ResourceInUse.LayerVersion",
+                    ResourceInUse.LAYER_VERSION,
                 )
             rest = {n: v for n, v in before.versions.items() if n != number}
             return before.model_copy(update={"versions": rest})
@@ -171,13 +192,13 @@ class LayerService:
         if not layer.versions and len(self._layers.all()) >= limits.LAYERS:
             raise LimitError(
                 f"there are {limits.LAYERS} layers, which is the limit: delete one first",
-                "LimitExceeded.LayerVersions",
+                LimitExceeded.LAYER_VERSIONS,
             )
         if len(layer.versions) >= limits.VERSIONS_PER_LAYER:
             raise LimitError(
                 f"layer {name} has {limits.VERSIONS_PER_LAYER} versions, which is the limit:"
                 " delete one first",
-                "LimitExceeded.LayerVersions",
+                LimitExceeded.LAYER_VERSIONS,
             )
         version = LayerVersion(
             version=layer.published + 1,
@@ -205,16 +226,16 @@ def check_layer_name(name: str) -> None:
         raise RequestError(
             f"LayerName {name[:80]!r} is not valid: use 1 to {NAME_MAX} letters, digits, - and _,"
             " starting with a letter, ending with a letter or digit",
-            "InvalidParameterValue.LayerName",
+            InvalidParameterValue.LAYER_NAME,
         )
 
 
 def check_runtimes(runtimes: Sequence[str]) -> None:
-    """``InvalidParameterValue.CompatibleRuntimes`` unless some runtimes of the platform."""
+    """``InvalidParameterValue.CompatibleRuntimes`` unless it names runtimes of the platform."""
     wrong = [r for r in runtimes if r != CUSTOM_RUNTIME and not OTHER_RUNTIMES.fullmatch(r)]
     if wrong or not runtimes:
         what = f"{wrong[0][:80]!r} is no runtime" if wrong else "it is empty"
         raise RequestError(
             f"CompatibleRuntimes: {what}; send, for example, [{CUSTOM_RUNTIME!r}]",
-            "InvalidParameterValue.CompatibleRuntimes",
+            InvalidParameterValue.COMPATIBLE_RUNTIMES,
         )

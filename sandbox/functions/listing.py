@@ -1,11 +1,11 @@
-"""Which functions a list shows, in which order, page by page."""
+"""Filters, orders and pages a list of functions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import RequestError
+from sandbox.errors import InvalidParameterValue, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ ORDER_KEYS: dict[str, Callable[[Function], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the functions that were asked for, and how many there are of them in all."""
+    """One page of the functions that match, and the number of all that match."""
 
     total: int
     functions: list[Function]
@@ -31,10 +31,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Functions whose name holds ``search`` (in any case) and that meet ``where``.
+    """Asks for the functions whose name holds ``search`` (in any case) and that ``where`` accepts.
 
-    ``order_by`` is AddTime, ModTime or FunctionName, ``order`` ASC or DESC (in any case); equal
-    ones are ordered by name. Making one raises ``InvalidParameterValue.{Order,Offset,Limit}``.
+    ``order_by`` is AddTime, ModTime or FunctionName, ``order`` is ASC or DESC (in any case). Equal
+    functions are ordered by name. Its constructor raises
+    ``InvalidParameterValue.{Order,Offset,Limit}``.
     """
 
     search: str = ""
@@ -45,23 +46,25 @@ class Query:
     limit: int = 20
 
     def __post_init__(self) -> None:
+        """Check the fields."""
         if self.order_by not in ORDER_KEYS or self.order.upper() not in ("ASC", "DESC"):
             raise RequestError(
                 f"Orderby {self.order_by!r} with Order {self.order!r} is not valid: use"
                 f" {', '.join(ORDER_KEYS)} with ASC or DESC",
-                "InvalidParameterValue.Order",
+                InvalidParameterValue.ORDER,
             )
         if self.offset < 0:
             raise RequestError(
-                f"Offset {self.offset} is not valid: use 0 or more", "InvalidParameterValue.Offset"
+                f"Offset {self.offset} is not valid: use 0 or more", InvalidParameterValue.OFFSET
             )
         if not 0 < self.limit <= LIMIT_MAX:
             raise RequestError(
                 f"Limit {self.limit} is not valid: use 1 to {LIMIT_MAX}",
-                "InvalidParameterValue.Limit",
+                InvalidParameterValue.LIMIT,
             )
 
     def run(self, functions: Iterable[Function]) -> Page:
+        """The page of ``functions`` that is asked for."""
         found = [f for f in functions if self.search.lower() in f.name.lower() and self.where(f)]
         found.sort(key=lambda function: function.name)
         found.sort(key=ORDER_KEYS[self.order_by], reverse=self.order.upper() == "DESC")

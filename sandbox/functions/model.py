@@ -1,4 +1,4 @@
-"""Records of functions. Frozen: a change makes a new record."""
+"""The records of functions. Frozen: a change makes a new record."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import hashlib
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from sandbox import limits
+from sandbox.frozen import FrozenRecord
 from sandbox.functions.routing import Alias
+from sandbox.packages.model import CodeRef  # noqa: TC001 - a field of a model
 
 LATEST = "$LATEST"
 DEFAULT_ALIAS = "$DEFAULT"
@@ -31,7 +33,7 @@ class FunctionStatus(StrEnum):
     DELETE_FAILED = "DeleteFailed"
 
 
-#: States that end by themselves; changes are refused meanwhile.
+#: States that end by themselves. A change is refused until then.
 TRANSITIONAL = frozenset(
     {
         FunctionStatus.CREATING,
@@ -41,25 +43,16 @@ TRANSITIONAL = frozenset(
     }
 )
 
-#: States in which nothing is served any more.
+#: States in which no event is served any more.
 DEPARTING = frozenset({FunctionStatus.DELETING, FunctionStatus.DELETE_FAILED})
 
 
-class Bootstrap(StrEnum):
-    """What the package holds at its root under the name ``bootstrap``."""
+class LayerRef(FrozenRecord):
+    """A layer version bound to a function.
 
-    OK = "ok"
-    MISSING = "missing"
-    NOT_EXECUTABLE = "not_executable"
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LayerRef(_Record):
-    """A layer version bound to a function. ``digest`` and ``unpacked_bytes`` are those of its
-    package, filled in when it is bound: a bound layer needs no look-up to be used."""
+    ``digest`` and ``unpacked_bytes`` are those of its package. They are filled in when the layer is
+    bound, so that an instance starts without looking the layer up.
+    """
 
     name: str
     version: int
@@ -67,25 +60,35 @@ class LayerRef(_Record):
     unpacked_bytes: int = 0
 
 
-class CodeRef(_Record):
-    """An unpacked package. ``digest`` is the SHA-256 of the zip, in hex."""
+class StatusReason(FrozenRecord):
+    """Why a function is in its state: a code of the platform, and what to do."""
 
-    digest: str
-    zip_bytes: int
-    unpacked_bytes: int
-    bootstrap: Bootstrap
-
-
-class StatusReason(_Record):
     code: str
     message: str
 
 
-class FunctionConfig(_Record):
-    """Everything that a version snapshots besides its code.
+class DeadLetterQueue(FrozenRecord):
+    """Where events go that are given up: the ``DeadLetterConfig`` of a function.
+
+    ``type`` is ``CMQ-QUEUE`` or ``CMQ-TOPIC``, ``filter_type`` belongs to topics; all as given.
+    """
+
+    type: str = ""
+    name: str = ""
+    filter_type: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a queue: without one, events that are given up are dropped."""
+        return bool(self.type or self.name)
+
+
+class FunctionConfig(FrozenRecord):
+    """The configuration of a version: all of it but the code.
 
     ``kept`` holds API fields that change nothing in the sandbox (``VpcConfig``, ``ClsTopicId``...),
-    under their API names, so that they are returned as they were given.
+    under their API names, so that they are returned as they were given. ``traced`` is
+    ``TraceEnable``; it takes effect with asynchronous execution only.
     """
 
     runtime: str = CUSTOM_RUNTIME
@@ -99,35 +102,53 @@ class FunctionConfig(_Record):
     role: str = ""
     type: str = "Event"
     async_run: bool = False
+    traced: bool = False
+    dead_letter: DeadLetterQueue = DeadLetterQueue()
     kept: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def layer_digests(self) -> tuple[str, ...]:
-        """The packages of its layers in bind order, in which the later one wins."""
+        """The packages of its layers in bind order: where two hold a file, the later one wins."""
         return tuple(layer.digest for layer in self.layers)
 
     @property
-    def traced(self) -> bool:
-        """The states of its events are kept: only with asynchronous execution."""
-        return self.async_run and str(self.kept.get("TraceEnable", "")).upper() == "TRUE"
+    def keeps_event_states(self) -> bool:
+        """Whether the states of its events are kept."""
+        return self.async_run and self.traced
 
-    @property
-    def dead_letter_queue(self) -> dict[str, Any]:
-        """``DeadLetterConfig`` when it names a queue, else empty."""
-        queue = self.kept.get("DeadLetterConfig") or {}
-        return queue if queue.get("Type") or queue.get("Name") else {}
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_form(cls, data: Any) -> Any:
+        """``kept`` once held ``TraceEnable`` and ``DeadLetterConfig`` too, in API form."""
+        kept = data.get("kept") if isinstance(data, dict) else None
+        if not kept or kept.keys().isdisjoint({"TraceEnable", "DeadLetterConfig"}):
+            return data
+        rest = dict(kept)
+        trace = rest.pop("TraceEnable", None)
+        queue = rest.pop("DeadLetterConfig", None) or {}
+        old = {
+            "traced": str(trace).upper() == "TRUE",
+            "dead_letter": {
+                "type": queue.get("Type") or "",
+                "name": queue.get("Name") or "",
+                "filter_type": queue.get("FilterType") or "",
+            },
+        }
+        return {**old, **data, "kept": rest}
 
 
-class EventInvokeConfig(_Record):
-    """How a function's asynchronous events are retried, and how long they are kept, seconds."""
+class EventInvokeConfig(FrozenRecord):
+    """How often an asynchronous event is retried, and how long it is kept, seconds."""
 
     retry_num: int = limits.RETRY_NUM_DEFAULT
     msg_ttl_s: int = limits.MSG_TTL_DEFAULT_S
 
 
-class Candidate(_Record):
-    """What an update is about to put in place: aside until it is ready to serve. ``publish``: it
-    is then published as a new version."""
+class Candidate(FrozenRecord):
+    """The configuration and code of an update that is not ready to serve yet.
+
+    With ``publish`` it becomes a new version as well, once it is ready.
+    """
 
     config: FunctionConfig
     code: CodeRef | None = None
@@ -135,17 +156,18 @@ class Candidate(_Record):
 
     @property
     def digests(self) -> frozenset[str]:
-        """The packages that it needs."""
+        """The packages of its code and layers."""
         code = {self.code.digest} if self.code else set()
         return frozenset(code | set(self.config.layer_digests))
 
 
-class FunctionVersion(_Record):
+class FunctionVersion(FrozenRecord):
     """One version: ``$LATEST``, or a published, immutable ``1``, ``2``...
 
-    ``config`` and ``code`` are what serves; an update under way waits in ``candidate``, and a
-    failed one leaves no trace but ``status`` and ``status_reasons`` (contract 4.3, STATE).
-    ``serving`` is False until ``code`` was once made ready to run.
+    ``config`` and ``code`` serve events. An update waits in ``candidate`` until it is ready; if it
+    fails, only ``status`` and ``status_reasons`` tell of it (contract 4.3, STATE). ``serving`` is
+    False until ``code`` was made ready to run for the first time. Times are seconds since the
+    epoch.
     """
 
     version: str = LATEST
@@ -160,32 +182,32 @@ class FunctionVersion(_Record):
 
     @property
     def invocable(self) -> bool:
-        """True when events can be served, be it by the code of before a running update."""
+        """Whether events can be served. During an update the old code serves them."""
         return self.serving and self.status not in DEPARTING
 
     @property
     def wanted(self) -> Candidate:
-        """The configuration and code last asked for: what a description of the function shows."""
+        """The configuration and code of the last update: what the APIs show."""
         return self.candidate or Candidate(config=self.config, code=self.code)
 
 
-class TimedProvision(_Record):
-    """A number of provisioned instances that is set whenever ``cron`` says so."""
+class TimedProvision(FrozenRecord):
+    """Sets the number of provisioned instances to ``count`` whenever ``cron`` is due."""
 
     name: str
     count: int
     cron: str
 
 
-class Function(_Record):
+class Function(FrozenRecord):
     """A function with all its versions and aliases.
 
-    ``epoch`` counts forced cold starts: it is part of the key under which instances are reused.
+    ``epoch`` counts forced cold starts; it is part of the key under which instances are reused.
     ``versions`` always holds ``$LATEST``. ``published`` is the number of the version that was
-    published last: numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until it is
-    changed: see ``alias``. ``reserved_mb`` is its own quota of concurrency: 0 is off, None is a
-    share in the namespace's. ``provisioned`` is how many instances of a published version are kept
-    initialised, by number; never 0. ``provision_timers`` change that.
+    published last; numbers are never used again. ``aliases`` lacks ``$DEFAULT`` until that is
+    changed (see ``alias``). ``reserved_mb`` is its own concurrency quota: 0 shuts it off, None lets
+    it share the namespace's. ``provisioned`` is the number of provisioned instances by version,
+    never 0; ``provision_timers`` change it. ``created_at`` is in seconds since the epoch.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -205,7 +227,7 @@ class Function(_Record):
 
     @property
     def provisioned_mb(self) -> int:
-        """What the provisioned instances of all its versions take."""
+        """The memory of all its provisioned instances, MB."""
         return sum(
             count * self.versions[number].config.memory_mb
             for number, count in self.provisioned.items()
@@ -213,26 +235,28 @@ class Function(_Record):
 
     @property
     def latest(self) -> FunctionVersion:
+        """The version ``$LATEST``."""
         return self.versions[LATEST]
 
     @property
     def key(self) -> tuple[str, str]:
+        """Namespace and name."""
         return (self.namespace, self.name)
 
     @property
     def digests(self) -> frozenset[str]:
-        """Every package that this function needs, of any version, the candidate's included."""
+        """The packages of all its versions, with those of their candidates."""
         wanted = [Candidate(config=v.config, code=v.code) for v in self.versions.values()]
         wanted += [v.candidate for v in self.versions.values() if v.candidate]
         return frozenset().union(*(part.digests for part in wanted))
 
     @property
     def transitional(self) -> bool:
-        """Some version of it is being made, changed or published."""
+        """Whether a version of it is being created, updated, published or deleted."""
         return any(version.status in TRANSITIONAL for version in self.versions.values())
 
     def alias(self, name: str) -> Alias | None:
-        """An alias. ``$DEFAULT`` is there from the function's creation on, and leads to
+        """An alias, or None. ``$DEFAULT`` exists from the function's creation on; it leads to
         ``$LATEST`` until it is changed (contract 6)."""
         found = self.aliases.get(name)
         if found is None and name == DEFAULT_ALIAS:
@@ -254,7 +278,7 @@ class Function(_Record):
     def with_provisioned(
         self, number: str, count: int, timers: tuple[TimedProvision, ...]
     ) -> Function:
-        """The same function with so many provisioned instances of a version, and these timers."""
+        """The same function with ``count`` provisioned instances of a version, and these timers."""
         counts = {n: c for n, c in self.provisioned.items() if n != number}
         timed = {n: t for n, t in self.provision_timers.items() if n != number}
         counts |= {number: count} if count else {}
@@ -262,12 +286,12 @@ class Function(_Record):
         return self.model_copy(update={"provisioned": counts, "provision_timers": timed})
 
     def with_version(self, version: FunctionVersion) -> Function:
-        """The same function with ``version`` put in under its own name."""
+        """The same function with ``version`` added, or put in the place of its predecessor."""
         return self.model_copy(update={"versions": {**self.versions, version.version: version}})
 
 
 def promoted(version: FunctionVersion) -> FunctionVersion:
-    """``version`` as it will be when its candidate serves; itself when there is none."""
+    """``version`` with its candidate in place; itself when it has none."""
     if version.candidate is None:
         return version
     wanted = version.candidate
@@ -276,20 +300,24 @@ def promoted(version: FunctionVersion) -> FunctionVersion:
     )
 
 
-def instance_key(function: Function, version: FunctionVersion) -> str:
-    """A digest of all that shapes an instance: two invocations may share one if it is equal.
+#: Fields of a configuration that no instance depends on.
+_SHAPES_NO_INSTANCE = {"description", "traced", "dead_letter", "kept"}
 
-    The function's id is part of it: a function made anew under an old name starts afresh.
+
+def instance_key(function: Function, version: FunctionVersion) -> str:
+    """A digest of everything that an instance depends on. Events of one key may share instances.
+
+    The function's id is part of it, so that a new function under an old name starts afresh.
     """
     config = version.config
     code = version.code.digest if version.code else ""
-    shape = config.model_dump_json(exclude={"description", "kept"})
+    shape = config.model_dump_json(exclude=_SHAPES_NO_INSTANCE)
     identity = (*function.key, function.function_id, version.version, code, str(function.epoch))
     return hashlib.sha256("\0".join((*identity, shape)).encode()).hexdigest()
 
 
 def instance_keys(function: Function) -> frozenset[str]:
-    """The keys under which instances of ``function`` may live now, or as soon as it is updated."""
+    """The keys of ``function``'s instances: the present ones, and those of its candidates."""
     keys = {instance_key(function, version) for version in function.versions.values()}
     keys |= {instance_key(function, promoted(version)) for version in function.versions.values()}
     return frozenset(keys)

@@ -1,8 +1,8 @@
-"""How much concurrency is in use, and against which quota (contract 6: CONC, RESV, PROV).
+"""Counts the concurrency in use, and refuses events above a quota (contract 6: CONC, RESV, PROV).
 
-Concurrency is counted in memory: an event under way counts the MemorySize of its version, and so
-does each provisioned instance, be it busy or not. A function with a reserved quota has that for
-itself; all others of a namespace share what is left of its total.
+Concurrency is counted in memory. An event under way counts the MemorySize of its version. So does
+each provisioned instance, busy or not. A function with a reserved quota has that for itself. All
+others of a namespace share what is left of its total.
 """
 
 from __future__ import annotations
@@ -15,19 +15,25 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
 
 
-class Functions(Protocol):
-    """The part of the registry that quotas need. ``generation`` grows with every change."""
+class FunctionIndex(Protocol):
+    """The part of the registry that quotas read. No method waits."""
 
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Grows with every change of any function."""
+        ...
 
-    def find(self, namespace: str, name: str) -> Function | None: ...
+    def find(self, namespace: str, name: str) -> Function | None:
+        """The function, or None."""
+        ...
 
-    def in_namespace(self, namespace: str) -> list[Function]: ...
+    def in_namespace(self, namespace: str) -> list[Function]:
+        """Every function of a namespace."""
+        ...
 
 
 class Demand(NamedTuple):
-    """How many events of a version are under way (running, or waiting for an instance)."""
+    """The number of events of a version that run or wait for an instance. ``memory_mb`` of each."""
 
     function: str
     version: str
@@ -40,17 +46,19 @@ class Demands(Protocol):
 
     @property
     def capacity_mb(self) -> int:
-        """The memory of all instances that could run at the same time on this machine."""
+        """The memory of all instances that fit on this machine at the same time, MB."""
         ...
 
     def demands(self, namespace: str) -> Iterable[Demand]:
-        """What is under way in a namespace. A version may come more than once."""
+        """The events under way in a namespace. A version may come more than once."""
         ...
 
 
 class Shares(NamedTuple):
-    """How the total of a namespace is divided, MB. ``provisioned`` is what functions without a
-    reserved quota have provisioned, out of ``shared``."""
+    """How the total of a namespace is divided, MB.
+
+    ``provisioned`` is the part of ``shared`` that provisioned instances take.
+    """
 
     total: int
     reserved: int
@@ -58,19 +66,20 @@ class Shares(NamedTuple):
 
     @property
     def shared(self) -> int:
+        """What functions without a reserved quota have together."""
         return self.total - self.reserved
 
 
 class Quotas:
-    """Says which quota stands against an event, if any does.
+    """Says whether a quota refuses an event. The invoker asks it for every event.
 
-    It is asked on the way of every event. So events are counted only where a quota could be
-    exceeded at all: not for functions that share more than this machine could ever run. And how a
-    total is divided is worked out again only when a function or the total has changed.
+    To be fast, it counts events only where a quota can be exceeded at all: not where functions
+    share more than this machine can run. It divides a total again only after a change of a function
+    or of the total.
     """
 
     def __init__(
-        self, functions: Functions, total_mb: Callable[[str], int], demands: Demands
+        self, functions: FunctionIndex, total_mb: Callable[[str], int], demands: Demands
     ) -> None:
         """``total_mb`` gives the total of a namespace."""
         self._functions = functions
@@ -79,10 +88,10 @@ class Quotas:
         self._shares: dict[str, tuple[int, Shares]] = {}
 
     def refusal(self, function: Function, version: FunctionVersion) -> str | None:
-        """What one more event of a version is to be refused with (432), or None."""
+        """The message with which one more event of a version is refused (432), or None."""
         reserved = function.reserved_mb
         if reserved is not None:
-            # 0 is off, for provisioned instances as well.
+            # 0 shuts the function off, its provisioned instances too.
             if reserved and self._wanted(function, version) <= reserved:
                 return None
             quota = f"reserved quota {reserved} MB"
@@ -96,7 +105,7 @@ class Quotas:
         return f"Function [ {function.name} ] concurrency exceeded {quota}"
 
     def shares(self, namespace: str) -> Shares:
-        """How the total of a namespace is divided at present."""
+        """How the total of a namespace is divided now."""
         generation, total = self._functions.generation, self._total_mb(namespace)
         known = self._shares.get(namespace)
         if known is not None and known[0] == generation and known[1].total == total:
@@ -109,7 +118,7 @@ class Quotas:
         return shares
 
     def _wanted(self, function: Function, version: FunctionVersion) -> int:
-        """What the functions under the same quota would use with one more event, MB."""
+        """The memory that the functions of the same quota use with one more event, MB."""
         alone = function.reserved_mb is not None
         events: dict[tuple[str, str], int] = {}
         memory: dict[tuple[str, str], int] = {}

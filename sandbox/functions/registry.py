@@ -1,4 +1,4 @@
-"""All functions, in memory: reads are dictionary look-ups, changes are saved before they show."""
+"""All functions, in memory. Reads are dictionary look-ups; changes are saved before they show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from sandbox.errors import ConflictError, LimitError, NotFoundError
+from sandbox.errors import (
+    ConflictError,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    ResourceInUse,
+    ResourceNotFound,
+)
 from sandbox.feed import Feed
 from sandbox.feed.facts import FunctionChanged
 from sandbox.tasks import TaskOwner
@@ -20,27 +27,31 @@ Key = tuple[str, str]
 
 
 class FunctionRepository(Protocol):
-    """Where functions are kept for good. Blocking; called in threads, for one function at a time
-    by one thread only."""
+    """Where functions are saved. Blocking; called in threads, never twice at a time for one
+    function."""
 
-    def load_all(self) -> list[Function]: ...
+    def load_all(self) -> list[Function]:
+        """Every function that was saved."""
+        ...
 
     def save(self, function: Function) -> None:
         """Insert or replace. Durable when it returns."""
         ...
 
-    def delete(self, namespace: str, name: str) -> None: ...
+    def delete(self, namespace: str, name: str) -> None:
+        """Delete a function. Durable when it returns."""
+        ...
 
 
 class FunctionRegistry:
-    """The one place that knows which functions there are. Keys are (namespace, name).
+    """Owns the records of all functions. Keys are (namespace, name).
 
-    Reads never wait. Changes to one function happen one after the other, each on the outcome of
-    the one before, so none is lost; a change that was begun is completed even if its caller is
-    cancelled, so that memory and store agree.
+    Reads never wait. Changes of one function happen one at a time, so that none is lost. A change
+    is completed even if its caller is cancelled, so that memory and store agree.
     """
 
     def __init__(self, repository: FunctionRepository, feed: Feed | None = None) -> None:
+        """Empty until ``load``."""
         #: Grows with every change of any function.
         self.generation = 0
         self._repository = repository
@@ -61,6 +72,7 @@ class FunctionRegistry:
         await self._writes.drain()
 
     def find(self, namespace: str, name: str) -> Function | None:
+        """The function, or None."""
         return self._functions.get((namespace, name))
 
     def get(self, namespace: str, name: str) -> Function:
@@ -71,9 +83,11 @@ class FunctionRegistry:
         return function
 
     def all(self) -> list[Function]:
+        """Every function, in no order."""
         return list(self._functions.values())
 
     def in_namespace(self, namespace: str) -> list[Function]:
+        """Every function of a namespace, in no order."""
         return [f for f in self._functions.values() if f.namespace == namespace]
 
     def digests(self) -> frozenset[str]:
@@ -92,7 +106,7 @@ class FunctionRegistry:
             raise LimitError(
                 f"namespace {namespace} holds {at_most} functions, which is the limit: delete one"
                 " first, or use another namespace",
-                "LimitExceeded.Function",
+                LimitExceeded.FUNCTION,
             )
 
     async def add(
@@ -106,14 +120,14 @@ class FunctionRegistry:
         return await self._writes.finish(self._add(function, at_most, check))
 
     async def change(self, key: Key, edit: Callable[[Function], Function]) -> Function:
-        """Replace a function by what ``edit`` makes of its present state; returns the new one.
+        """Replace a function by the result of ``edit``, and return that.
 
         ``edit`` must not wait. When it raises, nothing has changed.
         """
         return await self._writes.finish(self._change(key, edit))
 
     async def remove(self, key: Key) -> Function:
-        """Delete a function; returns what it was last."""
+        """Delete a function, and return its last record."""
         return await self._writes.finish(self._remove(key))
 
     async def changed(self) -> None:
@@ -121,7 +135,7 @@ class FunctionRegistry:
         await self._changed.wait()
 
     async def until(self, key: Key, holds: Callable[[Function], bool]) -> Function:
-        """Wait until the function is as asked. ``ResourceNotFound.FunctionName`` if it goes."""
+        """Wait until ``holds``. ``ResourceNotFound.FunctionName`` if the function is deleted."""
         while not holds(function := self.get(*key)):
             await self._changed.wait()
         return function
@@ -177,15 +191,17 @@ class FunctionRegistry:
 
 
 def not_found(namespace: str, name: str) -> NotFoundError:
+    """The error for a function that does not exist."""
     return NotFoundError(
         f"there is no function {name} in namespace {namespace}: check both names, or create it",
-        "ResourceNotFound.FunctionName",
+        ResourceNotFound.FUNCTION_NAME,
     )
 
 
 def in_use(namespace: str, name: str) -> ConflictError:
+    """The error for a function name that is taken."""
     return ConflictError(
         f"there is a function {name} in namespace {namespace} already: update it, or delete it"
         " first",
-        "ResourceInUse.FunctionName",
+        ResourceInUse.FUNCTION_NAME,
     )

@@ -1,4 +1,4 @@
-"""What follows a change of a function in the background: making ready, ending what is old."""
+"""The background work after a change: prepares new code, ends old instances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandbox.errors import NotFoundError, SandboxError
+from sandbox.errors import InternalError, NotFoundError, SandboxError
 from sandbox.functions.changes import FAILED, failed, published, succeeded
 from sandbox.functions.model import LATEST, StatusReason, instance_keys
 from sandbox.tasks import TaskOwner
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import ProvisionHost
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.packages.keeper import CodeHost, CodeKeeper
+    from sandbox.packages.keeper import CodeKeeper
 
 log = structlog.get_logger()
 
@@ -26,18 +27,19 @@ log = structlog.get_logger()
 class Rollout:
     """Owns the background work of the function service. A step never fails: it ends in a status.
 
-    Steps of one function may overlap (it is deleted while it is created, and created anew): each
-    looks, at its end, at what the function is by then.
+    Steps of one function may overlap, for example when it is deleted and created again while a
+    first step prepares it. Each step looks at its end whether the function is still the same.
     """
 
     def __init__(
         self,
         registry: FunctionRegistry,
         code: CodeKeeper,
-        host: CodeHost,
+        host: ProvisionHost,
         clock: Clock,
         save_again_s: float,
     ) -> None:
+        """A result that cannot be saved is saved again every ``save_again_s`` seconds."""
         self._registry = registry
         self._code = code
         self._host = host
@@ -46,8 +48,10 @@ class Rollout:
         self._tasks = TaskOwner()
 
     def bring_up(self, function: Function, name: str = LATEST) -> None:
-        """Make ready what was asked for of one version, if anything was; then turn Creating,
-        Updating or Publishing to what came of it. Called once for each time that it was asked."""
+        """Prepare a version that is Creating, Updating or Publishing; it ends Active or failed.
+
+        Does nothing in another state. Called once for each change.
+        """
         version = function.versions.get(name)
         if version is not None and version.status in FAILED:
             self._tasks.start(self._bring_up(function, name))
@@ -57,8 +61,10 @@ class Rollout:
         self._tasks.start(self._clear_away(function))
 
     async def retire(self, key: Key) -> None:
-        """End the instances that no longer fit the function, be it changed, gone, or made anew;
-        provisioned ones are replaced."""
+        """End the instances that no longer fit the function; replace provisioned ones.
+
+        The function may be changed, deleted or created again.
+        """
         function = self._registry.find(*key)
         keep = frozenset[str]() if function is None else instance_keys(function)
         try:
@@ -73,7 +79,7 @@ class Rollout:
         await self._tasks.drain()
 
     async def close(self) -> None:
-        """Stop all steps. The records say what is left to do."""
+        """Stop all steps. The saved status says what is left to do."""
         await self._tasks.cancel()
 
     async def _bring_up(self, function: Function, name: str) -> None:
@@ -87,7 +93,7 @@ class Rollout:
                 version = now.versions.get(name)
                 same = now.function_id == function.function_id
                 if not same or version is None or version.status not in FAILED:
-                    return now  # deleted, or deleted and made anew, in the meantime
+                    return now  # it was deleted meanwhile, and perhaps created again
                 if reason is not None:
                     return now.with_version(failed(version, reason))
                 served = now.with_version(succeeded(version))
@@ -99,7 +105,7 @@ class Rollout:
             self.bring_up(after, str(after.published))
 
     async def _prepare(self, function: Function, version: FunctionVersion) -> StatusReason | None:
-        """Why the version cannot be run, or None when it is ready."""
+        """Prepare a version. None when it is ready, else why it is not."""
         try:
             await self._host.prepare(function, version)
         except SandboxError as error:
@@ -107,19 +113,18 @@ class Rollout:
             return StatusReason(code=error.code, message=error.message)
         except Exception as error:  # a task's boundary: a bug must not leave it Creating for ever
             log.exception("function_not_prepared", function=function.name)
-            return StatusReason(code="InternalError.System", message=f"internal error: {error!r}")
+            return StatusReason(code=InternalError.SYSTEM, message=f"internal error: {error!r}")
         log.info("function_prepared", function=function.name, namespace=function.namespace)
         return None
 
     async def _save(self, key: Key, edit: Callable[[Function], Function]) -> Function | None:
-        """Change the record; a store that fails is tried again until it works. None if the
-        function is gone."""
+        """Change the record, and try again until the store works. None if the function is gone."""
         while True:
             try:
                 return await self._registry.change(key, edit)
             except NotFoundError:
-                return None  # deleted in the meantime
-            except Exception:  # a task's boundary: what came of the step would be lost with it
+                return None  # it was deleted meanwhile
+            except Exception:  # a task's boundary: the step's result must not be lost
                 log.exception("function_not_saved", namespace=key[0], function=key[1])
             await asyncio.sleep(self._save_again_s)
 

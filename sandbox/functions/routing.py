@@ -1,4 +1,4 @@
-"""Aliases, and the version that an alias leads to: by share of traffic, or by the request."""
+"""Aliases, and which version they lead to: by share of traffic, or by the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: What a rule's key is made of: this, and the name under which ``RoutingKey`` carries the value.
+#: A rule's key is this prefix, and the name under which ``RoutingKey`` carries the value.
 HEADER_PREFIX = "invoke.headers."
 
 EXACT, RANGE = "exact", "range"
@@ -27,8 +27,10 @@ class VersionWeight(BaseModel, frozen=True):
 
 
 class VersionMatch(BaseModel, frozen=True):
-    """Requests that a version gets: those whose routing key has, under ``key``, a value that
-    ``expression`` describes. ``method`` is ``exact`` or ``range``."""
+    """A rule: a version gets the requests whose routing key has a fitting value under ``key``.
+
+    ``method`` is ``exact`` (the value is ``expression``) or ``range`` (it lies in that interval).
+    """
 
     version: str
     key: str
@@ -36,6 +38,7 @@ class VersionMatch(BaseModel, frozen=True):
     expression: str
 
     def holds(self, routing_key: Mapping[str, str]) -> bool:
+        """Whether the rule fits a request."""
         value = routing_key.get(self.key.removeprefix(HEADER_PREFIX))
         if value is None:
             return False
@@ -48,8 +51,10 @@ class VersionMatch(BaseModel, frozen=True):
 
 
 class Alias(BaseModel, frozen=True):
-    """A name for a version of one function. ``weights`` or ``matches`` lead to one more version;
-    at most one of the two is given."""
+    """A name for a version of one function. Times are seconds since the epoch.
+
+    ``weights`` or ``matches`` lead to one more version; at most one of the two is given.
+    """
 
     name: str
     version: str
@@ -71,8 +76,11 @@ class Alias(BaseModel, frozen=True):
         return self.additional | {self.version}
 
     def route(self, routing_key: Mapping[str, str], draw: Callable[[], float]) -> str:
-        """The version for one request. ``draw`` gives a random number from 0 up to 1; it is called
-        only when shares decide. A request that no rule fits goes to the main version."""
+        """The version for one request.
+
+        ``draw`` gives a random number from 0 up to 1; it is called only when shares decide. A
+        request that no rule fits goes to the main version.
+        """
         for match in self.matches:
             if match.holds(routing_key):
                 return match.version
@@ -86,16 +94,17 @@ class Alias(BaseModel, frozen=True):
 
 
 class Interval:
-    """The integers between two bounds: ``[a,b]`` with the bounds, ``(a,b)`` without them."""
+    """The integers between two bounds: ``[a,b]`` includes the bounds, ``(a,b)`` does not."""
 
     __slots__ = ("_high", "_low")
 
     def __init__(self, low: int, high: int) -> None:
+        """Both bounds are included."""
         self._low, self._high = low, high
 
     @classmethod
     def parse(cls, text: str) -> Interval | None:
-        """None when ``text`` describes no interval that holds an integer."""
+        """The interval that ``text`` describes; None when it holds no integer, or is none."""
         found = _RANGE.fullmatch(text)
         if found is None:
             return None
@@ -104,4 +113,5 @@ class Interval:
         return cls(low, high) if low <= high else None
 
     def __contains__(self, number: int) -> bool:
+        """Whether ``number`` lies in the interval."""
         return self._low <= number <= self._high

@@ -1,6 +1,8 @@
-"""What a function may be called and how it may be configured. Pure; each breach has the platform's
-own error code (contract section 3; codes as the platform lists them for CreateFunction,
-UpdateFunctionConfiguration and Invoke)."""
+"""The rules for names and configurations. Pure; each breach has the platform's own error code.
+
+Limits are from contract 3. Codes are those that the platform lists for CreateFunction,
+UpdateFunctionConfiguration and Invoke.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,28 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
-from sandbox.errors import LimitError, RequestError, UnsupportedError
+from sandbox.errors import (
+    InvalidParameterValue,
+    LimitError,
+    LimitExceeded,
+    MissingParameter,
+    RequestError,
+    UnsupportedError,
+)
 from sandbox.functions.model import CUSTOM_RUNTIME, LayerRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sandbox.functions.model import CodeRef, EventInvokeConfig, FunctionConfig
+    from sandbox.errors import Code
+    from sandbox.functions.model import EventInvokeConfig, FunctionConfig
+    from sandbox.packages.model import CodeRef
 
 DEFAULT_HANDLER = "index.main_handler"
 MAX_LAYERS = 5
 ALIAS_MAX = 64
 
-#: Prefixes of the platform's own variables; the last is misspelt so in its documentation.
+#: Prefixes of the platform's own variables. Its documentation misspells the last one so.
 RESERVED_PREFIXES = ("SCF_", "QCLOUD_", "TENCENTCLOUD_", "TECENTCLOUD_")
 
 #: The platform's other runtimes.
@@ -42,7 +53,7 @@ def check_function_name(name: str) -> None:
         raise RequestError(
             f"FunctionName {_shown(name)} is not valid: use {limits.NAME_MIN} to {limits.NAME_MAX}"
             " letters, digits, - and _, starting with a letter, ending with a letter or digit",
-            "InvalidParameterValue.FunctionName",
+            InvalidParameterValue.FUNCTION_NAME,
         )
 
 
@@ -52,19 +63,20 @@ def check_namespace(namespace: str) -> None:
         raise RequestError(
             f"Namespace {_shown(namespace)} is not valid: use up to {limits.NAMESPACE_MAX} letters,"
             " digits, - and _, starting with a letter, ending with a letter or digit",
-            "InvalidParameterValue.Namespace",
+            InvalidParameterValue.NAMESPACE,
         )
 
 
 def check_names(namespace: str, name: str) -> None:
-    """Both names, and that together they have at most 118 characters."""
+    """Check both names; together they have at most 118 characters, else
+    ``InvalidParameterValue.FunctionName``."""
     check_namespace(namespace)
     check_function_name(name)
     if len(namespace) + len(name) > limits.NAME_AND_NAMESPACE_MAX:
         raise RequestError(
             f"FunctionName and Namespace have {len(namespace) + len(name)} characters together;"
             f" the limit is {limits.NAME_AND_NAMESPACE_MAX}: shorten one of them",
-            "InvalidParameterValue.FunctionName",
+            InvalidParameterValue.FUNCTION_NAME,
         )
 
 
@@ -73,14 +85,14 @@ def check_runtime(runtime: str) -> None:
     than CustomRuntime."""
     if not runtime:
         raise RequestError(
-            f"Runtime is missing: send Runtime={CUSTOM_RUNTIME}", "MissingParameter.Runtime"
+            f"Runtime is missing: send Runtime={CUSTOM_RUNTIME}", MissingParameter.RUNTIME
         )
     if runtime == CUSTOM_RUNTIME:
         return
     what = "is a runtime of the platform, but" if OTHER_RUNTIMES.fullmatch(runtime) else "is none:"
     raise RequestError(
         f"Runtime {_shown(runtime)} {what} this sandbox runs {CUSTOM_RUNTIME} functions only",
-        "InvalidParameterValue.Runtime",
+        InvalidParameterValue.RUNTIME,
     )
 
 
@@ -92,7 +104,7 @@ def check_type(kind: str) -> None:
         )
     if kind != "Event":
         raise RequestError(
-            f"Type {_shown(kind)} is not valid: use Event", "InvalidParameterValue.Type"
+            f"Type {_shown(kind)} is not valid: use Event", InvalidParameterValue.TYPE
         )
 
 
@@ -102,7 +114,7 @@ def check_memory(megabytes: int) -> None:
     if megabytes > limits.MEMORY_MAX_MB:
         raise LimitError(
             f"MemorySize {megabytes} is above the limit of {limits.MEMORY_MAX_MB} MB: ask for less",
-            "LimitExceeded.Memory",
+            LimitExceeded.MEMORY,
         )
     stepped = megabytes > 0 and megabytes % limits.MEMORY_STEP_MB == 0
     if megabytes != limits.MEMORY_MIN_MB and not stepped:
@@ -110,7 +122,7 @@ def check_memory(megabytes: int) -> None:
             f"MemorySize {megabytes} is not valid: use {limits.MEMORY_MIN_MB}, or"
             f" {limits.MEMORY_STEP_MB} to {limits.MEMORY_MAX_MB} in steps of"
             f" {limits.MEMORY_STEP_MB} MB",
-            "InvalidParameterValue.Memory",
+            InvalidParameterValue.MEMORY,
         )
 
 
@@ -121,7 +133,7 @@ def check_timeout(seconds: int, *, async_run: bool = False) -> None:
         hint = "" if async_run else "; only functions with AsyncRunEnable=TRUE may run longer"
         raise LimitError(
             f"Timeout {seconds} is not within {limits.TIMEOUT_MIN_S} to {longest} seconds{hint}",
-            "LimitExceeded.Timeout",
+            LimitExceeded.TIMEOUT,
         )
 
 
@@ -131,18 +143,20 @@ def check_init_timeout(seconds: int) -> None:
     if not shortest <= seconds <= longest:
         raise LimitError(
             f"InitTimeout {seconds} is not within {shortest} to {longest} seconds",
-            "LimitExceeded.InitTimeout",
+            LimitExceeded.INIT_TIMEOUT,
         )
 
 
 def check_handler(handler: str) -> None:
-    """``InvalidParameterValue.Handler`` unless 1 to 128 printable characters: for CustomRuntime the
-    platform asks for no particular form."""
+    """``InvalidParameterValue.Handler`` unless 1 to 128 printable characters.
+
+    For CustomRuntime the platform asks for no other form.
+    """
     if not 0 < len(handler) <= limits.HANDLER_MAX or _CONTROL.search(handler):
         raise RequestError(
             f"Handler {_shown(handler)} is not valid: use 1 to {limits.HANDLER_MAX} printable"
             f" characters, for example {DEFAULT_HANDLER}",
-            "InvalidParameterValue.Handler",
+            InvalidParameterValue.HANDLER,
         )
 
 
@@ -152,15 +166,18 @@ def check_description(description: str) -> None:
         raise RequestError(
             f"Description has {len(description)} characters; the limit is"
             f" {limits.DESCRIPTION_MAX}: shorten it",
-            "InvalidParameterValue.Description",
+            InvalidParameterValue.DESCRIPTION,
         )
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Keys start with a letter and hold letters, digits and ``_``
-    (``InvalidParameterValue.Environment``), are not the platform's own
-    (``.EnvironmentSystemProtect``), and come with their values to 4 KB at most
-    (``.EnvironmentExceededLimit``; bytes of UTF-8, without separators)."""
+    """Check an environment.
+
+    ``InvalidParameterValue.Environment`` unless keys start with a letter and hold letters, digits
+    and ``_``; ``.EnvironmentSystemProtect`` for keys of the platform's own;
+    ``.EnvironmentExceededLimit`` when keys and values have more than 4 KB together (bytes of UTF-8,
+    without separators).
+    """
     size = 0
     for key, value in environment.items():
         if not _VARIABLE.fullmatch(key):
@@ -172,7 +189,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise RequestError(
                 f"Environment key {_shown(key)} is reserved for the platform: do not start it with"
                 f" {', '.join(RESERVED_PREFIXES[:3])}",
-                "InvalidParameterValue.EnvironmentSystemProtect",
+                InvalidParameterValue.ENVIRONMENT_SYSTEM_PROTECT,
             )
         if "\0" in value:
             raise _bad_environment(f"value of {key} holds a NUL, which no process can receive")
@@ -181,13 +198,16 @@ def check_environment(environment: Mapping[str, str]) -> None:
         raise LimitError(
             f"Environment has {size} bytes of keys and values; the limit is"
             f" {limits.ENVIRONMENT_BYTES}: move data into the package",
-            "InvalidParameterValue.EnvironmentExceededLimit",
+            InvalidParameterValue.ENVIRONMENT_EXCEEDED_LIMIT,
         )
 
 
 def environment_from_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """``Environment.Variables`` as a mapping. Pairs with neither key nor value are dropped: a list
-    of one such pair is how clients empty an environment."""
+    """``Environment.Variables`` as a mapping.
+
+    ``InvalidParameterValue.Environment`` for a key that is there twice. Pairs without key and value
+    are dropped: clients empty an environment with one such pair.
+    """
     environment: dict[str, str] = {}
     for key, value in pairs:
         if not key and not value:
@@ -199,8 +219,10 @@ def environment_from_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def layers_from_pairs(pairs: Iterable[tuple[str, int]]) -> tuple[LayerRef, ...]:
-    """``Layers`` in bind order. Pairs with neither name nor version are dropped: a list of one such
-    pair is how clients unbind every layer."""
+    """``Layers`` in bind order.
+
+    Pairs without name and version are dropped: clients unbind all layers with one such pair.
+    """
     return tuple(LayerRef(name=name, version=version) for name, version in pairs if name or version)
 
 
@@ -209,19 +231,19 @@ def check_layers(layers: tuple[LayerRef, ...]) -> None:
     names = [layer.name for layer in layers]
     if len(layers) > MAX_LAYERS or len(set(names)) < len(names):
         raise RequestError(
-            f"Layers: bind at most {MAX_LAYERS}, and each only once", "InvalidParameterValue.Layers"
+            f"Layers: bind at most {MAX_LAYERS}, and each only once", InvalidParameterValue.LAYERS
         )
     for layer in layers:
         if not layer.name or layer.version < 1:
             raise RequestError(
                 f"Layers: {_shown(layer.name)} version {layer.version} is not valid: give each a"
                 " LayerName and a LayerVersion from 1 on",
-                "InvalidParameterValue.Layers",
+                InvalidParameterValue.LAYERS,
             )
 
 
 def check_total_size(
-    code: CodeRef, layers: tuple[LayerRef, ...], error: str = "InvalidParameterValue.LimitExceeded"
+    code: CodeRef, layers: tuple[LayerRef, ...], error: Code = InvalidParameterValue.LIMIT_EXCEEDED
 ) -> None:
     """``error`` when the code and its layers unpack to more than 500 MB together."""
     total = code.unpacked_bytes + sum(layer.unpacked_bytes for layer in layers)
@@ -234,7 +256,7 @@ def check_total_size(
 
 
 def check_config(config: FunctionConfig) -> None:
-    """Everything a configuration can be checked for by itself."""
+    """All checks of a configuration that need nothing else; the errors are those of the checks."""
     check_runtime(config.runtime)
     check_type(config.type)
     check_handler(config.handler)
@@ -252,18 +274,18 @@ def check_event_invoke(config: EventInvokeConfig) -> None:
     if config.retry_num < 0:
         raise RequestError(
             f"RetryNum {config.retry_num} is not valid: use 0 to {limits.RETRY_NUM_MAX}",
-            "InvalidParameterValue.AsyncTriggerConfig",
+            InvalidParameterValue.ASYNC_TRIGGER_CONFIG,
         )
     if config.retry_num > limits.RETRY_NUM_MAX:
         raise LimitError(
             f"RetryNum {config.retry_num} is above the limit: use 0 to {limits.RETRY_NUM_MAX}",
-            "LimitExceeded.RetryNum",
+            LimitExceeded.RETRY_NUM,
         )
     if not limits.MSG_TTL_MIN_S <= config.msg_ttl_s <= limits.MSG_TTL_MAX_S:
         raise LimitError(
             f"MsgTTL {config.msg_ttl_s} is out of its limits: use {limits.MSG_TTL_MIN_S} to"
             f" {limits.MSG_TTL_MAX_S} seconds",
-            "LimitExceeded.MsgTTL",
+            LimitExceeded.MSG_TTL,
         )
 
 
@@ -293,7 +315,7 @@ def parse_routing_key(text: str) -> dict[str, str]:
 
 
 def _bad_environment(what: str) -> RequestError:
-    return RequestError(f"Environment {what}", "InvalidParameterValue.Environment")
+    return RequestError(f"Environment {what}", InvalidParameterValue.ENVIRONMENT)
 
 
 def _utf8_length(key: str, value: str) -> int:

@@ -1,14 +1,20 @@
-"""Creating, updating, deleting and finding functions."""
+"""Creates, updates, deletes and finds functions."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sandbox import limits
-from sandbox.errors import ConflictError, DryRunDone, NotFoundError
+from sandbox.errors import (
+    DryRunDone,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitExceeded,
+    NotFoundError,
+    ResourceNotFound,
+)
 from sandbox.functions import rules
 from sandbox.functions.changes import (
     ConfigChange,
@@ -17,10 +23,9 @@ from sandbox.functions.changes import (
     require_room_for_version,
     require_settled,
 )
-from sandbox.functions.listing import ALL
+from sandbox.functions.lookup import FunctionFinder
 from sandbox.functions.model import (
     DEFAULT_NAMESPACE,
-    LATEST,
     Candidate,
 )
 from sandbox.functions.registry import in_use
@@ -32,40 +37,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandbox.clock import Clock
-    from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import (
         EventInvokeConfig,
         Function,
         FunctionConfig,
-        FunctionVersion,
         LayerRef,
     )
+    from sandbox.functions.ports import ServiceHost
     from sandbox.functions.registry import FunctionRegistry, Key
-    from sandbox.packages.keeper import CodeHost
     from sandbox.packages.package import PackageStore
 
-#: A finished step whose result cannot be saved is tried again this often, seconds.
+#: A result that cannot be saved is saved again this often, seconds.
 SAVE_AGAIN_S = 1.0
 
 
 def _no_layer(ref: LayerRef) -> LayerRef:
-    raise NotFoundError(f"there is no layer {ref.name}", "ResourceNotFound.Layer")
+    raise NotFoundError(f"there is no layer {ref.name}", ResourceNotFound.LAYER)
 
 
-class FunctionService:
-    """What the APIs and the invoker call. Errors carry the platform's codes.
+class FunctionService(FunctionFinder):
+    """Changes and finds functions, for the APIs and the invoker. Errors carry the platform's codes.
 
-    Creating and updating answer as soon as the wish is durable; a background step, owned here,
-    makes it ready on the ``host`` and turns the status to Active or to a failure. A step that a
-    crash interrupted is taken up again by ``open``. What was begun is completed even when the
-    caller goes away.
+    ``create`` and the updates return as soon as the change is saved. A background step (see
+    ``Rollout``) then prepares it on the ``host``, and the status becomes Active or failed. ``open``
+    resumes the steps that a crash interrupted. A change is completed even if its caller goes away.
     """
 
     def __init__(
         self,
         registry: FunctionRegistry,
         packages: PackageStore,
-        host: CodeHost,
+        host: ServiceHost,
         clock: Clock,
         *,
         functions_per_namespace: int = limits.FUNCTIONS_PER_NAMESPACE,
@@ -75,19 +77,19 @@ class FunctionService:
         draw: Callable[[], float] = random.random,
         save_again_s: float = SAVE_AGAIN_S,
     ) -> None:
-        self._registry = registry
+        """``bind_layer`` fills in a layer's package or raises. ``layer_packages`` are the packages
+        that layers need. ``draw`` gives random numbers from 0 up to 1 for shares of traffic."""
+        super().__init__(registry, namespace_exists, draw)
         self._clock = clock
         self.code = CodeKeeper(packages, host, lambda: registry.digests() | layer_packages())
         self._functions_per_namespace = functions_per_namespace
-        self._namespace_exists = namespace_exists
         self._bind_layer = bind_layer
-        self._draw = draw
         self._host = host
         self.rollout = Rollout(registry, self.code, host, clock, save_again_s)
         self._tasks = TaskOwner()
 
     async def open(self) -> None:
-        """Load all functions, go on with what was interrupted, drop unused packages."""
+        """Load all functions, resume what was interrupted, drop unused packages."""
         await self._registry.load()
         await self.code.sweep()
         for function in self._registry.all():
@@ -96,86 +98,11 @@ class FunctionService:
                 self.rollout.bring_up(function, version)
 
     async def close(self) -> None:
-        """Stop the rollouts under way; the next start takes them up again."""
+        """Stop the rollouts under way. The next start resumes them."""
         await self.code.close()
         await self._tasks.cancel()
         await self.rollout.close()
         await self._registry.close()
-
-    # ------------------------------------------------------------------ looking up
-
-    def get(self, namespace: str, name: str) -> Function:
-        """The function, or ``ResourceNotFound.FunctionName``."""
-        return self._registry.get(namespace, name)
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str = LATEST,
-        routing_key: Mapping[str, str] | None = None,
-        *,
-        code: str = "ResourceNotFound.Qualifier",
-    ) -> tuple[Function, FunctionVersion]:
-        """The function and the version that ``qualifier`` names.
-
-        An alias leads to its main version; given the ``routing_key`` of an invocation (an empty
-        one counts), to where its shares or rules lead this one. ``ResourceNotFound.FunctionName``
-        without the one; error ``code`` without the other (GetFunction has
-        ``ResourceNotFound.Version`` for it).
-        """
-        function = self._registry.get(namespace, name)
-        version = function.versions.get(qualifier)
-        if version is None and (alias := function.alias(qualifier)) is not None:
-            version = function.versions.get(
-                alias.version if routing_key is None else alias.route(routing_key, self._draw)
-            )
-        if version is None:
-            raise NotFoundError(
-                f"function {name} has no version or alias {qualifier}: publish it, or use {LATEST}",
-                code,
-            )
-        return function, version
-
-    def require_invocable(self, version: FunctionVersion) -> None:
-        """``FailedOperation.FunctionStatusError`` unless the version can serve events."""
-        if version.invocable:
-            return
-        reasons = "; ".join(reason.message for reason in version.status_reasons)
-        advice = "update its code" if reasons else "wait until its Status is Active"
-        raise ConflictError(
-            f"the function is {version.status}{f' ({reasons})' if reasons else ''}: {advice}",
-            "FailedOperation.FunctionStatusError",
-        )
-
-    def uses_layer(self, layer: str, number: int) -> bool:
-        """Whether a version of some function is bound to this version of a layer, or about to."""
-        return any(
-            (ref.name, ref.version) == (layer, number)
-            for function in self._registry.all()
-            for version in function.versions.values()
-            for ref in (*version.config.layers, *version.wanted.config.layers)
-        )
-
-    def list(self, namespace: str = DEFAULT_NAMESPACE, query: Query = ALL) -> Page:
-        """The functions of a namespace that ``query`` asks for.
-
-        ``ResourceNotFound.Namespace``, and the errors of ``Query``.
-        """
-        self.require_namespace(namespace)
-        return query.run(self._registry.in_namespace(namespace))
-
-    async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
-        """Wait until no version of the function is Creating, Updating or Publishing, ``within_s``
-        seconds at most.
-
-        Returns it as it then is; ``ResourceNotFound.FunctionName`` if it is deleted meanwhile.
-        """
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._registry.until((namespace, name), lambda f: not f.transitional)
-        except TimeoutError:
-            return self._registry.get(namespace, name)
 
     # ------------------------------------------------------------------ changing
 
@@ -190,11 +117,11 @@ class FunctionService:
         kept: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Function:
-        """Make a function out of a zip. It is Creating when this returns, and durable.
+        """Make a function of a zip. It is saved, and Creating, when this returns.
 
         Errors: those of ``rules`` and ``package``, ``ResourceNotFound.{Namespace,Layer}``,
-        ``ResourceInUse.FunctionName``, ``LimitExceeded.Function``; with ``dry_run`` always one:
-        ``DryRunDone`` when there is no other.
+        ``ResourceInUse.FunctionName``, ``LimitExceeded.Function``. With ``dry_run`` it always
+        raises: ``DryRunDone`` when nothing else is wrong.
         """
         rules.check_names(namespace, name)
         rules.check_config(config)
@@ -212,11 +139,11 @@ class FunctionService:
         return await self._tasks.finish(create())
 
     async def place(self, function: Function, *, override: bool = False) -> Function:
-        """Save a new function whose packages are kept already, and make it ready.
+        """Save a new function whose packages are saved already, and prepare it.
 
-        With ``override`` it takes the place of one of the same name. Errors as in ``create``.
+        With ``override`` it replaces a function of the same name. Errors as in ``create``.
         """
-        with self.code.holding(function.digests):  # from now on, not from the task's first step on
+        with self.code.holding(function.digests):  # at once, not from the task's first step on
             return await self._tasks.finish(self._place(function, override))
 
     async def update_code(
@@ -231,11 +158,11 @@ class FunctionService:
     ) -> Function:
         """Replace the code of ``$LATEST``; the old code serves until the new one is ready.
 
-        ``change`` is made along with it, ``publish`` makes it a version once it is ready. Errors:
-        those of ``package``, ``FailedOperation.UpdateFunctionCode`` while it is being created or
-        updated; with ``dry_run`` always one, as in ``create``.
+        ``change`` is made with it. With ``publish`` it becomes a version once it is ready. Errors:
+        those of ``package``, ``FailedOperation.UpdateFunctionCode`` while the function is created
+        or updated. With ``dry_run`` it always raises, as ``create`` does.
         """
-        code = "FailedOperation.UpdateFunctionCode"
+        code = FailedOperation.UPDATE_FUNCTION_CODE
         require_settled(self.get(namespace, name), code)
         change = change or ConfigChange()
 
@@ -246,7 +173,7 @@ class FunctionService:
                     require_settled(function, code)
                     config = change.apply(function.latest.config)
                     rules.check_handler(config.handler)
-                    rules.check_total_size(ref, config.layers, "InvalidParameterValue.ZipFile")
+                    rules.check_total_size(ref, config.layers, InvalidParameterValue.ZIP_FILE)
                     return Candidate(config=config, code=ref, publish=publish)
 
                 return await self._update((namespace, name), wanted, dry_run)
@@ -265,15 +192,15 @@ class FunctionService:
         """Change the configuration of ``$LATEST``; the old one serves until the new one is ready.
 
         Errors: those of ``rules``, ``ResourceNotFound.Layer``,
-        ``FailedOperation.UpdateFunctionConfiguration`` while it is being created or updated; with
-        ``dry_run`` always one, as in ``create``.
+        ``FailedOperation.UpdateFunctionConfiguration`` while the function is created or updated.
+        With ``dry_run`` it always raises, as ``create`` does.
         """
 
         async def update() -> Function:
             with ExitStack() as held:
 
                 def wanted(function: Function) -> Candidate:
-                    require_settled(function, "FailedOperation.UpdateFunctionConfiguration")
+                    require_settled(function, FailedOperation.UPDATE_FUNCTION_CONFIGURATION)
                     config = change.apply(function.latest.config)
                     rules.check_config(config)
                     config, code = self._bound(config), function.latest.code
@@ -289,24 +216,25 @@ class FunctionService:
     async def update_event_invoke(
         self, namespace: str, name: str, config: EventInvokeConfig
     ) -> Function:
-        """Change how asynchronous events are retried; it counts from the next failure on.
+        """Change how asynchronous events are retried, from the next failure on.
 
         Errors: ``LimitExceeded.{RetryNum,MsgTTL}``, ``InvalidParameterValue.AsyncTriggerConfig``,
-        ``FailedOperation.FunctionVersionStatusNotActive`` while it is being created or updated.
+        ``FailedOperation.FunctionVersionStatusNotActive`` while the function is created or updated.
         """
         rules.check_event_invoke(config)
 
         def changed(function: Function) -> Function:
-            require_settled(function, "FailedOperation.FunctionVersionStatusNotActive")
+            require_settled(function, FailedOperation.FUNCTION_VERSION_STATUS_NOT_ACTIVE)
             return function.model_copy(update={"event_invoke": config})
 
         return await self._tasks.finish(self._registry.change((namespace, name), changed))
 
     async def delete(self, namespace: str, name: str) -> None:
-        """Delete a function with all its versions, in whatever state it is.
+        """Delete a function with all its versions, whatever its state.
 
         It is gone when this returns. Its instances end in the background, busy ones after their
-        event; then its packages go, unless another function uses them.
+        event. Then its packages are dropped, unless another function uses them.
+        ``ResourceNotFound.FunctionName``.
         """
         await self._tasks.finish(self._delete((namespace, name)))
 
@@ -355,7 +283,7 @@ class FunctionService:
         def edit(before: Function) -> Function:
             candidate = wanted(before)
             if candidate.publish:
-                require_room_for_version(before, "LimitExceeded")
+                require_room_for_version(before, LimitExceeded.GENERAL)
             if dry_run:
                 raise DryRunDone
             return begun(before, candidate, self._clock.now())
@@ -378,19 +306,8 @@ class FunctionService:
         await self.rollout.retire(key)
         return function
 
-    def require_namespace(self, namespace: str) -> None:
-        """``ResourceNotFound.Namespace`` if there is no such namespace."""
-        if not self._namespace_exists(namespace):
-            raise NotFoundError(
-                f"there is no namespace {namespace}: use {DEFAULT_NAMESPACE}, or create it",
-                "ResourceNotFound.Namespace",
-            )
-
     def _bound(self, config: FunctionConfig) -> FunctionConfig:
-        """``config`` with its layers looked up, those that were not before.
-
-        Hold their packages at once, and until the function that has them is saved: until then
-        nothing else keeps a layer version, and with it its package, from being deleted.
-        """
+        """``config`` with all its layers looked up. The caller holds their packages until the
+        function is saved: nothing else keeps them."""
         layers = tuple(ref if ref.digest else self._bind_layer(ref) for ref in config.layers)
         return config.model_copy(update={"layers": layers})

@@ -1,10 +1,19 @@
-"""Versions: what ``$LATEST`` was when it was published, for good."""
+"""Versions: immutable copies of ``$LATEST``, made by publishing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ConflictError, NotFoundError, RequestError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    InvalidParameterValue,
+    LimitExceeded,
+    NotFoundError,
+    RequestError,
+    ResourceNotFound,
+    UnsupportedOperation,
+)
 from sandbox.functions import rules
 from sandbox.functions.changes import published, require_room_for_version
 from sandbox.functions.model import DEFAULT_ALIAS, LATEST, TRANSITIONAL, FunctionStatus
@@ -13,24 +22,27 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.functions.model import Function, FunctionVersion
+    from sandbox.functions.ports import ProvisionHost
     from sandbox.functions.registry import FunctionRegistry, Key
     from sandbox.functions.service import FunctionService
-    from sandbox.packages.keeper import CodeHost
 
 ORDER_KEYS = ("AddTime", "ModTime")
 
 
 class VersionService:
-    """Publishes, lists and deletes versions. A version that was published is Publishing at first;
-    the function service's background step makes it Active."""
+    """Publishes, lists and deletes versions. The cloud API calls it.
+
+    A new version is Publishing at first. The function service's background step makes it Active.
+    """
 
     def __init__(
         self,
         registry: FunctionRegistry,
         functions: FunctionService,
-        host: CodeHost,
+        host: ProvisionHost,
         clock: Clock,
     ) -> None:
+        """``functions`` prepares new versions, ``host`` ends the instances of deleted ones."""
         self._registry = registry
         self._functions = functions
         self._host = host
@@ -44,7 +56,7 @@ class VersionService:
     async def publish(
         self, namespace: str, name: str, description: str | None = None
     ) -> FunctionVersion:
-        """Freeze code and configuration of ``$LATEST`` as the next version.
+        """Copy code and configuration of ``$LATEST`` to a new version. It is Publishing.
 
         ``ResourceNotFound.FunctionName``, ``InvalidParameterValue.Description``,
         ``LimitExceeded.FunctionVersions``, ``FailedOperation.PublishVersion`` unless ``$LATEST``
@@ -57,9 +69,9 @@ class VersionService:
                 raise ConflictError(
                     f"function {name} is {function.latest.status}: only what is Active can be"
                     " published",
-                    "FailedOperation.PublishVersion",
+                    FailedOperation.PUBLISH_VERSION,
                 )
-            require_room_for_version(function, "LimitExceeded.FunctionVersions")
+            require_room_for_version(function, LimitExceeded.FUNCTION_VERSIONS)
             return published(function, self._clock.now(), description or None)
 
         async def publish() -> FunctionVersion:
@@ -73,15 +85,18 @@ class VersionService:
     def list(
         self, namespace: str, name: str, order_by: str = "", order: str = ""
     ) -> list[FunctionVersion]:
-        """All versions by AddTime or ModTime; without ``order_by`` ``$LATEST`` first, then the
-        newest. ``order`` is ASC or DESC (in any case). ``InvalidParameterValue.Order``."""
+        """All versions by AddTime or ModTime. Without ``order_by``: ``$LATEST``, then the newest.
+
+        ``order`` is ASC or DESC, in any case. ``InvalidParameterValue.Order``,
+        ``ResourceNotFound.FunctionName``.
+        """
         versions = list(self._registry.get(namespace, name).versions.values())
         wanted = (order or "DESC").upper()
         if order_by not in ("", *ORDER_KEYS) or wanted not in ("ASC", "DESC"):
             raise RequestError(
                 f"OrderBy {order_by!r} with Order {order!r} is not valid: use"
                 f" {' or '.join(ORDER_KEYS)} with ASC or DESC",
-                "InvalidParameterValue.Order",
+                InvalidParameterValue.ORDER,
             )
         if not order_by and not order:
             versions.sort(key=lambda v: (v.version == LATEST, v.created_at), reverse=True)
@@ -124,21 +139,21 @@ def _require_deletable(function: Function, number: str) -> None:
         raise RequestError(
             f"Qualifier {number} is not a published version, and only these can be deleted by"
             " themselves: leave Qualifier out to delete the function, or use DeleteAlias",
-            "InvalidParameterValue.Qualifier",
+            InvalidParameterValue.QUALIFIER,
         )
     version = function.versions.get(number)
     if version is None:
         raise NotFoundError(
-            f"function {function.name} has no version {number}", "ResourceNotFound.Qualifier"
+            f"function {function.name} has no version {number}", ResourceNotFound.QUALIFIER
         )
     if version.status in TRANSITIONAL:
         raise ConflictError(
             f"version {number} is {version.status}: wait until it is Active, then try again",
-            "FailedOperation.FunctionStatusError",
+            FailedOperation.FUNCTION_STATUS_ERROR,
         )
     bound = sorted(alias.name for alias in function.all_aliases() if number in alias.versions)
     if bound:
         raise ConflictError(
             f"alias {', '.join(bound)} leads to version {number}: point it elsewhere first",
-            "UnsupportedOperation.AliasBind",
+            UnsupportedOperation.ALIAS_BIND,
         )

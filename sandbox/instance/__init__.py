@@ -1,1 +1,1 @@
-"""One running bootstrap: its life cycle, how it is fed, its clock, its logs."""
+"""One instance: its container, life cycle, memory and logs, and the session that feeds it."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.settings import Settings
 
-#: What every instance has, whatever the function. The documentation's own values.
+#: What every instance of every function has. The values are those of the documentation.
 FIXED: dict[str, str] = {
     "TENCENTCLOUD_RUNENV": "SCF",
     "TENCENTCLOUD_TZ": "UTC",
@@ -38,11 +38,11 @@ FIXED: dict[str, str] = {
 def instance_environment(
     function: Function, version: FunctionVersion, settings: Settings
 ) -> dict[str, str]:
-    """Variables of one instance, without the runtime API's address, which the engine adds.
+    """The variables of one instance. The engine adds the address of the runtime API.
 
-    The user's own cannot shadow the platform's: reserved prefixes were refused on creation, and
-    the platform's are applied last. ``TZ`` is there only when the user sets it. The role's
-    temporary credentials are there only when a role is bound, and are the sandbox's own.
+    The user's variables cannot shadow the platform's: reserved prefixes are refused on creation,
+    and the platform's variables are applied last. ``TZ`` is set only by the user. A function with
+    a role gets credentials: the sandbox's first configured key, or a placeholder.
     """
     config = version.config
     environment = dict(FIXED)

@@ -1,18 +1,17 @@
-"""One instance: a bootstrap in its container, from start to end, one event at a time."""
+"""One instance: a bootstrap in its container, from start to end."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.deadline import Deadline
 from sandbox.errors import EngineError
-from sandbox.instance.lifecycle import State, Step, next_state
+from sandbox.instance.event_session import EventSession
+from sandbox.instance.lifecycle import ENDED, Lifecycle, State, Step
 from sandbox.instance.logs import LogBook
-from sandbox.instance.output_gap import OutputGap
-from sandbox.instance.rendezvous import Event, Push, Rendezvous
-from sandbox.invocation import Outcome
+from sandbox.instance.memory import MemoryGauge
+from sandbox.instance.run import Run
 from sandbox.records.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
 
@@ -21,19 +20,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.engine.base import Container, Exit, InstanceSpec
-    from sandbox.instance.ports import InstanceContext, InstanceOwner
+    from sandbox.instance.ports import InstanceContext
+    from sandbox.instance.rendezvous import Event, Push
+    from sandbox.instance.session import SessionFactory
     from sandbox.invocation import Cause, Invocation
 
-MB = 1024 * 1024
-#: Peak memory from which on it is worth asking whether something was killed for want of it.
-NEAR_LIMIT = 0.9
+
+#: The platform's words for 439.
+PROCESS_EXIT = "User process exit when running"
+
+
+class InstanceOwner(Protocol):
+    """The pool, as an instance sees it."""
+
+    def instance_has_room(self, instance: Instance) -> None:
+        """It can take an invocation."""
+        ...
+
+    def instance_stopping(self, instance: Instance) -> None:
+        """It takes no more invocations; its container is to be destroyed."""
+        ...
+
+    def invocation_unserved(self, invocation: Invocation) -> None:
+        """It died before anybody fetched this event: another instance can take it."""
+        ...
 
 
 class Instance:
-    """Owns one container, its place in the life cycle, its timers and the event it works on.
+    """Owns one container, its place in the life cycle, its memory, its logs and its runs.
 
-    The engine calls ``output`` and ``ended``; the pool ``attach``, ``release``, ``dispatch`` and
-    ``stop``; the runtime API ``ready``, ``poll``, ``unpark`` and ``push``. All on one event loop.
+    How invocations reach the bootstrap is its session's matter (``sandbox.instance.session``).
+    The engine calls ``output`` and ``ended``; the pool ``attach``, ``release``, ``dispatch``,
+    ``stop``, ``removed`` and ``sample``; the runtime API ``ready``, ``poll``, ``unpark`` and the
+    pushes. It is a ``Worker`` to its invocations. All of this happens on one event loop.
     """
 
     def __init__(
@@ -43,364 +62,325 @@ class Instance:
         timeout_s: float,
         init_timeout_s: float,
         owner: InstanceOwner,
-        surroundings: InstanceContext,
+        context: InstanceContext,
         recycled_by_failure: bool = False,
+        session: SessionFactory = EventSession,
     ) -> None:
+        """Times are in seconds. With ``recycled_by_failure`` any failed run ends the instance."""
         self.spec = spec
-        self.state = State.STARTING
         self.container: Container | None = None
-        #: When its code and layers were ready to be mounted, wall clock; 0 until then.
+        #: When its code and layers were ready to be mounted: seconds since the epoch, 0 until then.
         self.prepared_at = 0.0
+        #: How many invocations have ended here.
         self.served = 0
-        self.idle_since = 0.0
-        self.memory_peak = 0
-        #: Why it came to nothing, if it was initialised ahead and ended before any event.
+        #: Why it ended before its first invocation, if it was initialised ahead.
         self.failure = ""
-        self.invocation: Invocation | None = None
-        self.transitions: list[tuple[State, float]] = [(State.STARTING, surroundings.clock.now())]
-        self.logs = LogBook(
-            spec.instance_id, surroundings.clock, partial(surroundings.recorder.lines, spec)
-        )
-        self._timeout_s = timeout_s
+        self.logs = LogBook(spec.instance_id, context.clock, partial(context.recorder.lines, spec))
+        self._owner = owner
+        self._context = context
+        self._clock = context.clock
         self._init_timeout_s = init_timeout_s
         self._recycled_by_failure = recycled_by_failure
-        self._owner = owner
-        self._recorder = surroundings.recorder
-        self._loop = surroundings.loop
-        self._clock = surroundings.clock
-        self._init_timeout_status = surroundings.init_timeout_status
-        self._rendezvous = Rendezvous(surroundings.loop)
-        self._deadline = Deadline(surroundings.loop)
-        self._began = 0.0
-        self._init_ms = 0.0
-        self._fresh = True
-        self._output_gap = OutputGap(surroundings.clock)
-        self._held = False
-        self._memory_limit = spec.memory_mb * MB
-        self._recorder.instance_changed(spec, self.state.value, self.transitions[0][1])
+        now = context.clock.now()
+        self._life = Lifecycle(now)
+        context.recorder.instance_changed(spec, self.state.value, now)
+        self._memory = MemoryGauge(spec.memory_mb)
+        self._init_deadline = Deadline(context.loop)
+        self._released_at = 0.0
+        self._runs: dict[Invocation, Run] = {}
+        self._session = session(self, timeout_s, context)
+        #: How many invocations it can work on at once.
+        self.capacity = self._session.capacity
+
+    # ------------------------------------------------------------------ what can be seen of it
+
+    @property
+    def instance_id(self) -> str:
+        """32 hex digits: its name, and its secret."""
+        return self.spec.instance_id
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self._life.state
+
+    @property
+    def transitions(self) -> list[tuple[State, float]]:
+        """Its states, each with the time at which it began: seconds since the epoch."""
+        return self._life.transitions
+
+    @property
+    def memory_peak(self) -> int:
+        """The highest memory use that was seen, in bytes."""
+        return self._memory.peak
+
+    @property
+    def load(self) -> int:
+        """How many invocations it works on, the one included that it is initialised for."""
+        return len(self._runs)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is initialised and can take one more invocation."""
+        return self.state in (State.IDLE, State.BUSY) and self.load < self.capacity
+
+    @property
+    def invocation(self) -> Invocation | None:
+        """What it works on; the longest of several."""
+        return next(iter(self._runs), None)
+
+    def works_on(self, invocation: Invocation) -> bool:
+        """Whether it was given the invocation and has not ended it."""
+        return invocation in self._runs
 
     # ------------------------------------------------------------------ the pool's side
 
     def attach(self, container: Container) -> None:
-        """Its container has been started and waits."""
+        """Its container was started, and waits for its release."""
         self.container = container
+        self._memory.watch(container)
         self._step(Step.STARTED)
 
     def release(self, invocation: Invocation | None) -> None:
-        """Let the bootstrap run; the initialisation is part of ``invocation``, if there is one."""
+        """Let the bootstrap run. The initialisation is part of ``invocation``, if there is one."""
         assert self.container is not None
         self._step(Step.RELEASED)
-        self.invocation = invocation
+        self._released_at = self._clock.monotonic()
         if invocation is not None:
+            self._runs[invocation] = Run(invocation, self._released_at, cold=True)
             invocation.taken_by(self)
             self.logs.begin(invocation.request_id)
             invocation.times["prepared"] = self.prepared_at
             invocation.times["started"] = self.transitions[1][1]
             invocation.times["released"] = self._clock.now()
-        self._began = self._clock.monotonic()
-        self._deadline.set(self._init_timeout_s, self._init_timed_out)
+        self._init_deadline.set(self._init_timeout_s, self._init_timed_out)
         self.container.release()
 
     def dispatch(self, invocation: Invocation) -> None:
-        """Give it an event. The Timeout clock starts when the event can be handed out: at once,
-        unless something of the event before may still be on its way."""
-        self._step(Step.DISPATCHED)
-        self.invocation = invocation
+        """Give it an invocation, while it has room. The session starts the Timeout clock."""
+        self._life.dispatched(len(self._runs), self.capacity)
+        run = self._runs[invocation] = Run(invocation, self._clock.monotonic())
         invocation.taken_by(self)
-        self._began = self._clock.monotonic()
-        self._rendezvous.when_settled(self._hand_out_when_quiet)
+        self._session.take(run)
 
     def stop(self) -> None:
-        """End it. An invocation it still works on must have been ended before."""
-        if self.state in (State.STOPPING, State.GONE):
+        """End it. Runs that have no outcome by then end with 439: their process goes too."""
+        if self.state in ENDED:
             return
-        self._deadline.close()
-        self._rendezvous.close()
+        for run in tuple(self._runs.values()):
+            self._fail(run, StatusCode.PROCESS_EXIT, PROCESS_EXIT)
+        self._init_deadline.close()
+        self._session.close()
         self._step(Step.STOPPED)
         self._owner.instance_stopping(self)
 
     def cancel(self, cause: Cause, message: str) -> None:
-        """End the event it works on with 499, and with it the instance."""
-        if self.invocation is not None:
-            self.invocation.cause = cause
-        self._fail(StatusCode.CANCELED, message)
+        """End everything it works on with 499, and with it the instance."""
+        for invocation in self._runs:
+            invocation.cause = cause
+        self._fail_all(StatusCode.CANCELED, message)
         self.stop()
 
     async def send_signal(self, number: signal.Signals) -> bool:
-        """Signal the bootstrap, and say in the event's log whether it was received."""
+        """Signal the bootstrap, and say in the log of each run whether it was received."""
         assert self.container is not None
-        assert self.invocation is not None
-        request_id = self.invocation.request_id
+        request_ids = [invocation.request_id for invocation in self._runs]
         try:
             await self.container.send_signal(number)
+            note, received = "[PLATFORM] Signal received successfully.", True
         except EngineError:
-            self.logs.note_for(request_id, "[PLATFORM] Signal reception failed.")
-            return False
-        self.logs.note_for(request_id, "[PLATFORM] Signal received successfully.")
-        return True
+            note, received = "[PLATFORM] Signal reception failed.", False
+        for request_id in request_ids:
+            self.logs.note_for(request_id, note)
+        return received
 
     def removed(self) -> None:
         """Its container is gone."""
         self._step(Step.REMOVED)
 
-    def sample(self) -> None:
-        """Look at its memory now: the peak is remembered, an OOM-killed child ends the event."""
-        if self._oom_killed() and self.state in (State.BUSY, State.INITIALISING):
+    def sample(self) -> bool:
+        """Look at its memory now. True if a process was killed for want of it: that ends every run
+        with 434, and the instance."""
+        if self._memory.look() and self.state in (State.BUSY, State.INITIALISING):
             self._out_of_memory()
+            return True
+        return False
 
     # ------------------------------------------------------------------ the runtime API's side
 
     def ready(self) -> None:
-        """The runtime reports that it is initialised. Only the first report counts."""
-        if self.state is not State.INITIALISING:
-            return
-        self._deadline.lift()
-        self._init_ms = (self._clock.monotonic() - self._began) * 1000
-        self._step(Step.READY)
-        invocation = self.invocation
-        if invocation is None:
-            self._provisioned()
-            return
-        invocation.times["ready"] = self._clock.now()
-        self.dispatch(invocation)
+        """The runtime reports that it is initialised."""
+        self._session.ready()
 
     def poll(self, poller: Callable[[Event], None]) -> None:
-        """The runtime asks for an event: answered at once, or when there is one."""
-        self._output_gap.asked()
-        self._rendezvous.poll(poller)
-        if self._held:
-            self._held = False
-            if self._output_gap.remaining():
-                self._hand_out_when_quiet()
-            else:
-                self._hand_out()
-        elif self._rendezvous.delivered == 1:
-            self._fetched()
+        """The runtime asks for an event. It is answered at once, or when there is one."""
+        self._session.poll(poller)
 
     def unpark(self, poller: Callable[[Event], None]) -> None:
         """The connection of a waiting poll was closed."""
-        self._rendezvous.unpark(poller)
+        self._session.unpark(poller)
 
     def push(self, body: bytes | bytearray, *, error: bool = False) -> Push:
-        """The runtime pushes a result, or an error. The first one for an event is its end."""
-        verdict = self._rendezvous.push()
-        if verdict is not Push.ACCEPTED:
-            self.logs.note(f"[PLATFORM] push {verdict.value}")
-        elif self._oom_killed():
-            self._out_of_memory()
-        elif error:
-            self._fail(StatusCode.USER_CODE_EXCEPTION, body.decode("utf-8", "replace"))
-            self._go_on_after_failure()
-        else:
-            self._finish(StatusCode.SUCCESS, body)
-            self._become_idle()
-        return verdict
+        """The runtime pushes a result or an error. The first push for an event ends it."""
+        return self._session.push(body, error=error)
 
     def push_too_large(self) -> Push:
-        """The runtime pushed more than 6 MB; what it sent was not kept."""
-        verdict = self._rendezvous.push()
-        if verdict is not Push.ACCEPTED:
-            self.logs.note(f"[PLATFORM] push {verdict.value}")
-        else:
-            self._fail(
-                StatusCode.RESPONSE_TOO_LARGE,
-                "The size of response exceeds the upper limit (6MB)",
-            )
-            self._go_on_after_failure()
-        return verdict
+        """The runtime pushed more than 6 MB. What it sent was not kept."""
+        return self._session.push_too_large()
 
     # ------------------------------------------------------------------ the engine's side
 
     def output(self, data: bytes) -> None:
-        """Bytes from stdout and stderr, in order."""
-        if not self._fresh or self.state is State.BUSY:
-            self._output_gap.heard()
+        """Bytes that the bootstrap wrote to stdout and stderr, in order."""
+        if self.state in (State.IDLE, State.BUSY):
+            self._session.heard()
         self.logs.feed(data)
 
     def ended(self, exit: Exit) -> None:
-        """The process is gone, whoever ended it."""
+        """The bootstrap has ended, by itself or not."""
         self.logs.end()
-        if self.state in (State.STOPPING, State.GONE):
+        if self.state in ENDED:
             return
-        if not self._hand_back():
-            if exit.oom_killed:
-                self._out_of_memory()
-            elif self.state is State.INITIALISING:
-                self._init_failed(exit)
-            elif self.state is State.BUSY:
-                self._fail(StatusCode.PROCESS_EXIT, "User process exit when running")
-                self.logs.note(f"[PLATFORM] the bootstrap ended {exit}")
-            elif self.state is State.IDLE and not self.served:
-                self.failure = f"the bootstrap ended {exit} before any event"
+        handed_back = self._hand_back()
+        if self._runs or not handed_back:
+            self._fail_by(exit)
+        self.stop()
+
+    # ------------------------------------------------------------------ the session's side
+
+    def initialised(self) -> None:
+        """The bootstrap can take its first invocation. Only the first report counts."""
+        if self.state is not State.INITIALISING:
+            return
+        self._init_deadline.close()
+        init_ms = (self._clock.monotonic() - self._released_at) * 1000
+        self._step(Step.READY)
+        run = next(iter(self._runs.values()), None)
+        if run is None:
+            self._report_provisioned(init_ms)
+        else:
+            run.init_ms = init_ms
+            run.invocation.times["ready"] = self._clock.now()
+            self._life.dispatched(0, self.capacity)
+            run.began = self._clock.monotonic()
+            self._session.take(run)
+        if self.has_room:
+            self._owner.instance_has_room(self)
+
+    def succeeded(self, run: Run, body: bytes | bytearray) -> None:
+        """``body`` is the result of this run."""
+        self._end(run, StatusCode.SUCCESS, body)
+        self._leave()
+
+    def failed(self, run: Run, status: int, message: str) -> None:
+        """The run failed, and the bootstrap goes on. With asynchronous execution any failure ends
+        the instance (contract 1.2)."""
+        self._fail(run, status, message)
+        if self._recycled_by_failure:
+            self.stop()
+        else:
+            self._leave()
+
+    def timed_out(self, run: Run, message: str, limit_ms: float) -> None:
+        """The run took longer than ``limit_ms``. The instance ends with it."""
+        self._memory.look()
+        self._fail(run, StatusCode.TIMEOUT, message, limit_ms)
         self.stop()
 
     # ------------------------------------------------------------------ inside
 
     def _step(self, step: Step) -> None:
-        self.state = next_state(self.state, step)
-        if step is Step.DISPATCHED or step is Step.FINISHED:
-            return
         now = self._clock.now()
-        self.transitions.append((self.state, now))
-        self._recorder.instance_changed(self.spec, self.state.value, now, self.failure)
+        self._life.step(step, now)
+        self._context.recorder.instance_changed(self.spec, self.state.value, now, self.failure)
 
-    def _hand_out_when_quiet(self) -> None:
-        remaining = self._output_gap.remaining()
-        if remaining:
-            self._deadline.set(remaining, self._hand_out_when_quiet)
-            return
-        self._start_clock()
-        if remaining is None:
-            self._held = True  # until it is asked for: see poll
-        else:
-            self._hand_out()
-
-    def _start_clock(self) -> None:
-        assert self.invocation is not None
-        self._began = self._clock.monotonic()
-        self.invocation.times["dispatched"] = self._clock.now()
-        self._deadline.set(self._timeout_s, self._timed_out)
-
-    def _hand_out(self) -> None:
-        invocation = self.invocation
-        assert invocation is not None
-        self._rendezvous.offer(
-            Event(
-                invocation.request_id,
-                self.spec.memory_mb,
-                int(self._timeout_s * 1000),
-                invocation.event,
-            )
-        )
-        if self._rendezvous.delivered:
-            self._fetched()
-
-    def _fetched(self) -> None:
-        """The runtime has the event: what it writes from now on belongs to it, not before."""
-        invocation = self.invocation
-        assert invocation is not None
-        invocation.times["fetched"] = self._clock.now()
-        self.logs.begin_unless(invocation.request_id)
-
-    def _become_idle(self) -> None:
-        self._step(Step.FINISHED)
-        self.idle_since = self._loop.time()
-        self._owner.instance_idle(self)
-
-    def _go_on_after_failure(self) -> None:
-        """With asynchronous execution any failure ends the instance (contract 1.2)."""
-        if self._recycled_by_failure:
-            self.stop()
-        else:
-            self._become_idle()
-
-    def _oom_killed(self) -> bool:
-        container = self.container
-        if container is None:
-            return False
-        peak = container.memory_peak()
-        if peak > self.memory_peak:
-            self.memory_peak = peak
-        if self.memory_peak < self._memory_limit * NEAR_LIMIT:
-            return False
-        return container.oom_kills() > 0
+    def _leave(self) -> None:
+        self._life.finished(len(self._runs))
+        self._owner.instance_has_room(self)
 
     def _out_of_memory(self) -> None:
-        self.memory_peak = max(self.memory_peak, self._memory_limit)
-        self._fail(StatusCode.OUT_OF_MEMORY, f"Task memory exceeded {self.spec.memory_mb} MB")
-        self.stop()
-
-    def _timed_out(self) -> None:
-        message = f"Invoking task timed out after {self._timeout_s:g} seconds"
-        if not self._rendezvous.delivered:
-            message += ": the runtime did not fetch the event"
-        self._oom_killed()
-        self._fail(StatusCode.TIMEOUT, message, duration_ms=self._timeout_s * 1000)
+        self._memory.exhausted()
+        self._fail_all(StatusCode.OUT_OF_MEMORY, f"Task memory exceeded {self.spec.memory_mb} MB")
         self.stop()
 
     def _init_timed_out(self) -> None:
-        self._oom_killed()
-        self._fail(
-            self._init_timeout_status,
+        self._memory.look()
+        self._fail_all(
+            self._context.init_timeout_status,
             f"Initialization timed out after {self._init_timeout_s:g} seconds: the bootstrap did"
             " not POST /runtime/init/ready in time",
         )
         self.stop()
 
-    def _init_failed(self, exit: Exit) -> None:
-        lines = self.logs.tail.lines
-        last = f": {lines[-1][1]}" if lines else ", without any output"
-        self._fail(
-            self._init_timeout_status,
-            f"Initialization failed: the bootstrap ended {exit} before it reported ready{last}",
-        )
-
     def _hand_back(self) -> bool:
-        """Give an event that nobody fetched back to the pool: it met a warm instance's death.
+        """Give the pool back the invocations that have not reached the bootstrap. True if there
+        were any.
 
-        Only once, and not on a first event, so that no event goes round for ever.
+        An invocation is given back once. The instance that was started for it does not give it
+        back. So no invocation goes round for ever.
         """
-        invocation = self.invocation
-        if self.state is not State.BUSY or invocation is None:
+        if self.state is not State.BUSY:
             return False
-        if self._rendezvous.delivered or self._fresh or invocation.redispatched:
-            return False
-        invocation.redispatched = True
-        self.invocation = None
-        self._owner.invocation_unserved(invocation)
-        return True
+        handed_back = [
+            invocation
+            for invocation, run in self._runs.items()
+            if not (run.cold or invocation.redispatched) and self._session.untouched(run)
+        ]
+        for invocation in handed_back:
+            invocation.redispatched = True
+            del self._runs[invocation]
+            self._owner.invocation_unserved(invocation)
+        return bool(handed_back)
 
-    def _provisioned(self) -> None:
-        """It was initialised ahead: its first event will find it warm."""
-        self._oom_killed()  # looks at the memory
-        self._fresh = False
+    def _fail_by(self, exit: Exit) -> None:
+        """End its runs with the status that fits the end of its process."""
+        if exit.oom_killed:
+            self._out_of_memory()
+        elif self.state is State.INITIALISING:
+            lines = self.logs.tail.lines
+            last = f": {lines[-1][1]}" if lines else ", without any output"
+            self._fail_all(
+                self._context.init_timeout_status,
+                f"Initialization failed: the bootstrap ended {exit} before it reported ready{last}",
+            )
+        elif self.state is State.BUSY:
+            self._fail_all(StatusCode.PROCESS_EXIT, PROCESS_EXIT)
+            self.logs.note(f"[PLATFORM] the bootstrap ended {exit}")
+        elif self.state is State.IDLE and not self.served:
+            self.failure = f"the bootstrap ended {exit} before any event"
+
+    def _report_provisioned(self, init_ms: float) -> None:
+        """It was initialised ahead: the log says what that took."""
+        self._memory.look()
         (_, began), (_, started), *_ = self.transitions
-        phases = ColdStart.of(began, self.prepared_at, started, self._init_ms)
-        report = provisioned_report(phases, self.spec.memory_mb, self.memory_peak)
-        self.logs.note(report)
-        self.idle_since = self._loop.time()
-        self._owner.instance_idle(self)
+        phases = ColdStart.of(began, self.prepared_at, started, init_ms)
+        self.logs.note(provisioned_report(phases, self.spec.memory_mb, self.memory_peak))
 
-    def _fail(self, status: int, message: str, duration_ms: float | None = None) -> None:
-        invocation = self.invocation
-        if invocation is None:
+    def _fail_all(self, status: int, message: str) -> None:
+        if not self._runs:
             self.failure = message
-            return
-        body = error_object(status, message, invocation.request_id)
-        self._finish(status, body, duration_ms)
+        for run in tuple(self._runs.values()):
+            self._fail(run, status, message)
 
-    def _finish(
-        self, status: int, body: bytes | bytearray, duration_ms: float | None = None
+    def _fail(self, run: Run, status: int, message: str, duration_ms: float | None = None) -> None:
+        body = error_object(status, message, run.invocation.request_id)
+        self._end(run, status, body, duration_ms)
+
+    def _end(
+        self, run: Run, status: int, body: bytes | bytearray, duration_ms: float | None = None
     ) -> None:
-        invocation = self.invocation
-        assert invocation is not None
-        self._deadline.lift()
-        elapsed = (self._clock.monotonic() - self._began) * 1000
-        if self.state is State.INITIALISING:
-            self._init_ms, elapsed = elapsed, 0.0
-        elif duration_ms is not None:
-            elapsed = duration_ms
-        self._rendezvous.finish()
-        self.logs.begin_unless(invocation.request_id)  # where nobody fetched it
-        self.invocation = None
+        """End the run. Its duration is measured, unless ``duration_ms`` is given."""
+        invocation = run.invocation
+        elapsed = (self._clock.monotonic() - run.began) * 1000
+        if self._life.state is State.INITIALISING:
+            run.init_ms, elapsed = elapsed, 0.0
+        else:
+            self._session.leave(run)
+            if duration_ms is not None:
+                elapsed = duration_ms
+        del self._runs[invocation]
         invocation.times["finished"] = self._clock.now()
-        cold, self._fresh = self._fresh, False
-        self._output_gap.finished()
-        self._held = False
         self.served += 1
         invocation.end(
-            Outcome(
-                request_id=invocation.request_id,
-                status_code=int(status),
-                body=body,
-                duration_ms=round(elapsed, 3),
-                bill_ms=math.ceil(elapsed),
-                mem_usage=self.memory_peak,
-                memory_mb=self.spec.memory_mb,
-                cold_start=cold,
-                init_ms=round(self._init_ms, 3) if cold else 0.0,
-                instance_id=self.spec.instance_id,
-                tail=self.logs.tail if invocation.tail else None,
-                cause=invocation.cause,
-            )
+            run.outcome(status, body, elapsed, self._memory.peak, self.spec, self.logs.tail)
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sandbox import limits
+from sandbox.invocation import Tail
 from sandbox.records.record import LogChunk
 
 if TYPE_CHECKING:
@@ -14,31 +14,16 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
 
 
-class Tail:
-    """The last lines of one request, at most 4 KB of them, growing while it is the present one."""
-
-    def __init__(self) -> None:
-        self.lines: deque[tuple[float, str]] = deque()
-        self.count = 0
-        self._bytes = 0
-
-    def add(self, line: tuple[float, str]) -> None:
-        self.lines.append(line)
-        self.count += 1
-        self._bytes += len(line[1]) + 1
-        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
-            self._bytes -= len(self.lines.popleft()[1]) + 1
-
-
 class LogBook:
     """Gives each line of an instance's output to the request it belongs to.
 
-    Lines belong to the request whose event was handed out last: those of the initialisation to
-    the first request, those after a result to the request before, never to the next (contract
-    2.3). Kept within the platform's limits: 8 KB a line, 1 MB and 5,000 lines per 5 s.
+    A line belongs to the request whose event was fetched last. So lines of the initialisation
+    belong to the first request, and lines after a result to the request before, never to the next
+    (contract 2.3). The platform's limits hold: 8 KB a line, 1 MB and 5,000 lines per 5 s.
     """
 
     def __init__(self, instance_id: str, clock: Clock, sink: Callable[[LogChunk], None]) -> None:
+        """``sink`` is given every chunk as soon as its lines are whole."""
         self._instance_id = instance_id
         self._clock = clock
         self._sink = sink
@@ -60,12 +45,12 @@ class LogBook:
         self._window_start = 0.0
 
     def begin_unless(self, request_id: str) -> None:
-        """``begin``, unless the lines are that request's already (its initialisation's)."""
+        """``begin``, unless lines belong to this request already, as after an initialisation."""
         if request_id != self._request_id:
             self.begin(request_id)
 
     def feed(self, data: bytes) -> None:
-        """Output as it comes, cut anywhere."""
+        """Take output as it comes, cut anywhere."""
         *whole, rest = data.split(b"\n")
         lines: list[bytes] = []
         for piece in whole:
@@ -76,11 +61,11 @@ class LogBook:
             self._take(lines)
 
     def note(self, text: str) -> None:
-        """A line of the platform's own, in the log of the present request."""
+        """Add a line of the platform's own to the log of the present request."""
         self._take([text.encode()])
 
     def note_for(self, request_id: str, text: str) -> None:
-        """The same in the log of a request that may not be the present one any more."""
+        """Add such a line to the log of a request that may no longer be the present one."""
         if request_id == self._request_id:
             self.note(text)
             return
@@ -89,7 +74,7 @@ class LogBook:
         self._seq += 1
 
     def end(self) -> None:
-        """The process is gone: what it wrote without a line end is a line too."""
+        """The process is gone. What it wrote without a line end becomes a line."""
         if self._partial:
             self._take([self._end_partial()])
 

@@ -1,4 +1,4 @@
-"""When an instance's output may be taken for the next event's."""
+"""Delays an event while output of the event before may still arrive."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandbox.clock import Clock
 
-#: A runtime that asks for its next event so soon after a result may have lines under way that it
-#: wrote before. One that takes longer (it starts a new process for the request) has not. Seconds.
+#: A runtime that polls this soon after its result may have lines under way that it wrote before.
+#: A runtime that takes longer (it starts a new process for the request) has none. Seconds.
 SOON_S = 0.001
-#: The lines have come when it has been quiet for so long, or at the latest after the second figure
-#: (something may write on and on). Seconds.
+#: The lines have arrived when the output has been quiet for the first figure. The second figure is
+#: the longest wait, because something may write on and on. Seconds.
 QUIET_S = 0.005
 QUIET_MAX_S = 0.05
 
 
 class OutputGap:
-    """What a function wrote comes by another way than its results, and may come later: then it
-    would be taken for the next event's. So that one is held back for a moment.
+    """Output and results arrive on different connections. Output that arrives late would be logged
+    under the next event, so the next event is delayed briefly::
 
-    An instance that has written nothing since its first event is never held up.
+        event n    ....push
+                       |--------- late lines of n ----->|
+        moments     finished     asked           heard, the last time
+                       |           |               |
+                       |<-SOON_S-->|               |<-QUIET_S->| event n + 1 is handed out
+                       |<---------------- at most QUIET_MAX_S -------------->|
+
+    If it asks later than SOON_S after ``finished``, there is no delay. An instance that has
+    written nothing since its first event is never delayed.
     """
 
     __slots__ = ("_asked_at", "_clock", "_finished_at", "_heard_at")
 
     def __init__(self, clock: Clock) -> None:
+        """Nothing was heard yet, so nothing is delayed."""
         self._clock = clock
         self._finished_at = 0.0
         self._asked_at = 0.0
@@ -41,12 +50,12 @@ class OutputGap:
         self._asked_at = 0.0
 
     def asked(self) -> None:
-        """Its runtime asks for an event."""
+        """Its runtime polls. Only the first poll after an event counts."""
         if not self._asked_at:
             self._asked_at = self._clock.monotonic()
 
     def remaining(self) -> float | None:
-        """Seconds for which the next event is to be held back; None: until the runtime asks."""
+        """For how many seconds the next event must still wait. None: until the runtime polls."""
         if not self._heard_at:
             return 0.0
         now = self._clock.monotonic()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """What a poll is answered with. ``time_limit_ms`` is the function's Timeout."""
+    """What answers a poll. ``time_limit_ms`` is the function's Timeout."""
 
     request_id: str
     memory_limit_mb: int
@@ -32,32 +32,29 @@ class Push(Enum):
 
 
 class Rendezvous:
-    """One instance's polls and the event it works on. Single-threaded, does no I/O.
+    """One instance's polls, and the event it works on. Single-threaded; does no I/O.
 
-    A poller is a callable that is given the event once. An event handed out k times may be
-    answered k times: after its end the next event waits until the surplus pushes have come, or
-    ``settle_s`` has passed, so that none of them ends the next event.
+    A poller is a callable that is given the event once. An event that was handed out k times may
+    be answered k times. After its end the next event waits until the surplus pushes have come, or
+    until ``settle_s`` seconds have passed. So none of them ends the next event.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settle_s: float = 0.1) -> None:
+        """``loop`` runs the one timer, for ``settle_s`` seconds."""
         self._loop = loop
         self._settle_s = settle_s
         self._parked: list[Callable[[Event], None]] = []
         self._event: Event | None = None
-        self._delivered = 0
+        #: How many times the present event was handed out. For others to read.
+        self.delivered = 0
         self._surplus = 0
         self._held: Callable[[], None] | None = None
         self._settle_timer: asyncio.TimerHandle | None = None
 
-    @property
-    def delivered(self) -> int:
-        """How many times the present event was handed out."""
-        return self._delivered
-
     def poll(self, poller: Callable[[Event], None]) -> None:
-        """A runtime asks for an event: the present one at once, else park."""
+        """A runtime asks for an event. It gets the present one at once, else it is parked."""
         if self._event is not None:
-            self._delivered += 1
+            self.delivered += 1
             poller(self._event)
         else:
             self._parked.append(poller)
@@ -75,17 +72,17 @@ class Rendezvous:
             self._held = action
 
     def offer(self, event: Event) -> None:
-        """A new event: every parked poll gets it, and every poll until its end."""
+        """A new event. Every parked poll gets it, and every poll until its end."""
         self._event = event
-        self._delivered = len(self._parked)
+        self.delivered = len(self._parked)
         if self._parked:
             parked, self._parked = self._parked, []
             for poller in parked:
                 poller(event)
 
     def push(self) -> Push:
-        """A result or an error arrives. The caller ends the event when it is accepted."""
-        if self._event is not None and self._delivered:
+        """A result or an error arrives. If it is accepted, the caller ends the event."""
+        if self._event is not None and self.delivered:
             return Push.ACCEPTED
         if self._surplus:
             self._surplus -= 1
@@ -96,15 +93,15 @@ class Rendezvous:
 
     def finish(self) -> None:
         """The present event has its terminal state."""
-        surplus, self._surplus = self._delivered - 1, 0
+        surplus, self._surplus = self.delivered - 1, 0
         self._event = None
-        self._delivered = 0
+        self.delivered = 0
         if surplus > 0:
             self._surplus = surplus
             self._settle_timer = self._loop.call_later(self._settle_s, self._settled)
 
     def close(self) -> None:
-        """Forget everything; nothing held runs any more."""
+        """Forget everything. Nothing that was held runs any more."""
         self._parked.clear()
         self._event = None
         self._held = None

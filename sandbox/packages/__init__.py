@@ -1,1 +1,1 @@
-"""Packages and layers: what is in a zip, whether it may be unpacked, where it is kept."""
+"""Packages and layers: checks zips, keeps them on disk, unpacks them."""

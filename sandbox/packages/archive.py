@@ -1,7 +1,8 @@
-"""The structure of a zip: which files, directories and links it holds, and that none gets out.
+"""Reads the entries of a zip, and checks that none of them leads out of it.
 
-Nothing is decompressed here but the targets of symbolic links. A zip is someone else's data: every
-name, mode, size and target is checked before anything is done with it.
+Only the targets of symbolic links are decompressed. A zip is someone else's data: every name, mode,
+size and target is checked before anything is done with it. Section numbers are those of PKWARE's
+APPNOTE.TXT, the specification of the format.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.errors import LimitError, RequestError
+from sandbox.errors import InvalidParameterValue, LimitError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_ENTRIES = 100_000
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4000
 MAX_TARGET_BYTES = 1024
-#: As many links as Linux follows before it gives up.
+#: Linux follows this many links before it gives up.
 MAX_HOPS = 40
 
-#: Where a link may lead to outside the package: layers are unpacked there.
+#: The one place outside the package where a link may lead: layers are unpacked there.
 LAYERS_ROOT = "/opt"
 #: Where the package itself is unpacked.
 CODE_ROOT = "/var/user"
@@ -66,6 +67,8 @@ _DAMAGE = (
 
 
 class Kind(Enum):
+    """What an entry is."""
+
     FILE = "file"
     DIRECTORY = "directory"
     LINK = "link"
@@ -73,9 +76,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, directory or link. ``path`` is relative, without ``.`` and ``..``; ``mode`` the
-    permission bits; ``size`` bytes; ``mtime`` seconds since the epoch. ``info`` is None for a
-    directory that only the paths below it imply."""
+    """One file, directory or link.
+
+    ``path`` is relative, without ``.`` and ``..``. ``mode`` has the permission bits. ``size`` is in
+    bytes, ``mtime`` in seconds since the epoch. ``info`` is None for a directory that only the
+    paths below it imply.
+    """
 
     path: str
     kind: Kind
@@ -87,18 +93,18 @@ class Entry:
 
 
 def refusal(message: str) -> RequestError:
-    """The platform's answer to any zip it cannot take."""
-    return RequestError(f"ZipFile: {message}", "InvalidParameterValue.ZipFile")
+    """The platform's error for a zip that it does not take."""
+    return RequestError(f"ZipFile: {message}", InvalidParameterValue.ZIP_FILE)
 
 
 def too_large(message: str) -> LimitError:
-    """The platform's answer to a parameter that is longer than allowed."""
-    return LimitError(f"ZipFile: {message}", "InvalidParameterValue.LimitExceeded")
+    """The platform's error for a parameter that is longer than allowed."""
+    return LimitError(f"ZipFile: {message}", InvalidParameterValue.LIMIT_EXCEEDED)
 
 
 @contextmanager
 def damage_refused(what: str) -> Iterator[None]:
-    """Turn whatever the zip reader raises on damaged data into a refusal."""
+    """Turn everything that the zip reader raises on damaged data into a ``refusal``."""
     try:
         yield
     except _DAMAGE as error:
@@ -108,10 +114,10 @@ def damage_refused(what: str) -> Iterator[None]:
 
 
 def check_entry_count(data: bytes) -> None:
-    """Refuse more entries than we take before the reader makes an object of each.
+    """Refuse a zip with too many entries, before the reader makes an object of each.
 
-    Counts the signatures of entries where the zip's end says that they are, rather than believe
-    the count that is written there.
+    The end record (APPNOTE 4.3.16) says where the central directory is, and how many entries it
+    has. The number is not believed: the signatures in the directory (4.3.12) are counted.
     """
     end = data.rfind(_END_SIGNATURE, max(0, len(data) - _END_BYTES - _COMMENT_BYTES))
     if end < 0 or end + _END_BYTES > len(data):
@@ -124,7 +130,7 @@ def check_entry_count(data: bytes) -> None:
 
 
 def read_entries(archive: zipfile.ZipFile) -> dict[str, Entry]:
-    """Every entry by its path, implied directories too, parents before their children."""
+    """Every entry by its path, and the directories that paths imply, parents first."""
     entries: dict[str, Entry] = {}
     for info in archive.infolist():
         entry = _entry(archive, info)
@@ -144,10 +150,10 @@ def read_entries(archive: zipfile.ZipFile) -> dict[str, Entry]:
     return entries
 
 
-def follow(entries: dict[str, Entry], path: str) -> str | None:
+def follow(entries: Mapping[str, Entry], path: str) -> str | None:
     """The path that ``path`` leads to when all links are followed; None when it is in a layer.
 
-    It need not exist. Refuses links that lead out of the package, or in a circle.
+    It need not exist. A ``refusal`` for links that lead out of the package, or in a circle.
     """
     place: list[str] = []
     steps = deque(path.split("/"))
@@ -182,7 +188,7 @@ def follow(entries: dict[str, Entry], path: str) -> str | None:
 
 
 def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | None:
-    """One entry, checked by itself; None for the root."""
+    """One entry, checked without regard to the others; None for the root."""
     name = _decoded_name(info)
     path = _checked_path(name, info.create_system in _UNIX_MAKERS)
     if info.flag_bits & _ENCRYPTED:
@@ -202,8 +208,11 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | None:
 
 
 def _decoded_name(info: zipfile.ZipInfo) -> str:
-    """The entry's name. The reader takes names without the UTF-8 flag for code page 437; made on
-    Unix they are raw bytes, mostly UTF-8 all the same."""
+    """The entry's name.
+
+    The reader decodes names without the UTF-8 flag as code page 437 (APPNOTE, appendix D). Unix
+    tools write raw bytes there, mostly UTF-8.
+    """
     name = info.orig_filename
     if info.flag_bits & _UTF8 or name.isascii() or info.create_system not in _UNIX_MAKERS:
         return name
@@ -214,7 +223,7 @@ def _decoded_name(info: zipfile.ZipInfo) -> str:
 
 
 def _checked_path(name: str, made_on_unix: bool) -> str:
-    """``name`` relative to the root, normalised; empty for the root itself."""
+    """``name`` without empty and ``.`` parts; empty for the root itself."""
     if "\0" in name:
         raise refusal(f"the name {name!r} holds a NUL: rename that file")
     if not made_on_unix and "\\" in name:
@@ -238,8 +247,8 @@ def _checked_path(name: str, made_on_unix: bool) -> str:
 def _kind_and_mode(info: zipfile.ZipInfo, name: str) -> tuple[Kind, int]:
     """What the entry is, and its permissions.
 
-    Zips made on Windows carry no modes: their files are 0644, so that a bootstrap from there is
-    not executable, here as in the cloud (contract 1.1). Set-id and sticky bits are dropped.
+    Zips made on Windows have no modes. Their files are 0644, so that a bootstrap of theirs is not
+    executable, as in the cloud (contract 1.1). Set-id and sticky bits are dropped.
     """
     attributes = info.external_attr >> 16 if info.create_system in _UNIX_MAKERS else 0
     ends_as_directory = name.endswith("/")
@@ -280,7 +289,7 @@ def _imply_directories(entries: dict[str, Entry]) -> None:
             elif known.kind is not Kind.DIRECTORY:
                 raise refusal(f"{path!r} lies below {parent!r}, a {known.kind.value}: rename one")
             elif known.info is None:
-                break  # its own parents were seen to when it was implied
+                break  # its parents were added together with it
             parent = parent.rpartition("/")[0]
 
 

@@ -1,4 +1,4 @@
-"""Packages come with the functions that need them, and go with the last of these."""
+"""Saves packages for functions and layers, and drops them when none needs them any more."""
 
 from __future__ import annotations
 
@@ -17,59 +17,40 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from sandbox.functions.model import CodeRef, Function, FunctionVersion
+    from sandbox.packages.model import CodeRef
     from sandbox.packages.package import Package, PackageStore
 
 log = structlog.get_logger()
 
-#: When a package that the engine still holds is tried again, seconds. What is left after the last
-#: is swept at the next start.
+#: Pauses before the next attempt to drop a package that the engine still uses, seconds. After the
+#: last one it is left to the sweep of the next start.
 FORGET_AGAIN_S = (0.2, 1.0, 5.0, 30.0, 120.0, 900.0)
 
 
 class CodeHost(Protocol):
-    """What functions need of the pool and its engine. Errors are ``EngineError``."""
+    """Makes packages ready to run, ahead of the instances that need them."""
 
     def expect_code(self, digest: str) -> None:
-        """A package is being checked that will be prepared if it is good. Never fails;
-        ``forget_code`` takes it back."""
+        """A package is being checked that is needed if it is good. Never fails; ``forget_code``
+        takes it back."""
         ...
 
     def take_code(self, package: Package) -> None:
-        """The package that was expected is good: begin to make it ready, which ``prepare`` then
-        waits for. Never fails; ``forget_code`` takes it back."""
-        ...
-
-    async def prepare(self, function: Function, version: FunctionVersion) -> None:
-        """Make the version's code ready to run and let instances stand by. Idempotent."""
-        ...
-
-    async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not in ``keep``; busy ones finish first.
-
-        Which ones those are must be decided before the first wait.
-        """
-        ...
-
-    def provision(self, function: Function) -> None:
-        """Keep as many instances of each version initialised as the function asks for."""
+        """The expected package is good: begin to make it ready. Never fails; ``forget_code``
+        takes it back."""
         ...
 
     async def forget_code(self, digest: str) -> None:
-        """Drop what was made ready for a package; refused while an instance uses it."""
-        ...
-
-    async def kill(self, namespace: str, name: str, version: str) -> None:
-        """End a version's instances now, the busy ones with their events."""
+        """Drop what was made ready for a package. ``EngineError`` while an instance uses it."""
         ...
 
 
 class CodeKeeper:
-    """Saves packages, and drops those that nobody uses.
+    """Saves packages, and drops those that are not used. Owned by the function service.
 
-    A package is used when ``in_use`` names it or while somebody holds it here. Saving and dropping
-    the same package exclude each other, so a package that was just saved is never dropped by a
-    deletion that began earlier.
+    A package is used while ``in_use`` names it, or while it is held here. Saving and dropping the
+    same package exclude each other, so that a deletion that began earlier never drops a package
+    that was just saved.
     """
 
     def __init__(
@@ -79,6 +60,7 @@ class CodeKeeper:
         in_use: Callable[[], frozenset[str]],
         forget_again_s: Iterable[float] = FORGET_AGAIN_S,
     ) -> None:
+        """``in_use`` gives the digests of all packages that functions and layers need."""
         self._packages = packages
         self._host = host
         self._in_use = in_use
@@ -92,9 +74,9 @@ class CodeKeeper:
     async def admit(self, data: bytes, *, to_run: bool = False) -> AsyncIterator[CodeRef]:
         """Check and save a package, and hold it within the block.
 
-        The host hears of one that is ``to_run`` before it is checked, and has it before it is
-        safe on the disk. Raises what ``package.inspect`` raises. Whoever wants to keep it must be
-        in use by the end.
+        The host is told of a package ``to_run`` before the check, and has it before it is on disk,
+        so that it is ready sooner. Raises what ``package.inspect`` raises. At the end of the block
+        the package is dropped, unless it is in use by then.
         """
         digest = await asyncio.to_thread(digest_of, data)
         with self.holding({digest}):
@@ -109,7 +91,7 @@ class CodeKeeper:
 
     @contextmanager
     def holding(self, digests: Iterable[str]) -> Iterator[None]:
-        """Keep these packages within the block; what is not in use after it is dropped."""
+        """Hold these packages within the block. Those that are not in use after it are dropped."""
         held = list(digests)
         self._held.update(held)
         try:
@@ -120,7 +102,7 @@ class CodeKeeper:
             self.collect(held)
 
     def collect(self, digests: Iterable[str]) -> None:
-        """Drop those of these packages that nobody uses, in the background."""
+        """Drop those of these packages that are not used, in the background."""
         if self._closed:
             return
         for digest in set(digests) - self._in_use():
@@ -128,16 +110,16 @@ class CodeKeeper:
                 self._tasks.start(self._drop(digest))
 
     async def sweep(self) -> None:
-        """Drop whatever an earlier run left unused. Called before anything is saved."""
+        """Drop what an earlier run left unused. Called before anything is saved."""
         await asyncio.to_thread(self._packages.sweep)
         self.collect(await asyncio.to_thread(self._packages.digests))
 
     async def drain(self) -> None:
-        """Wait until what is to be dropped now is dropped."""
+        """Wait until every package that is being dropped is gone."""
         await self._tasks.drain()
 
     async def close(self) -> None:
-        """Drop nothing any more."""
+        """Stop dropping packages."""
         self._closed = True
         await self._tasks.cancel()
 
@@ -151,7 +133,7 @@ class CodeKeeper:
                     await asyncio.to_thread(self._packages.remove, digest)
                     return
                 except (SandboxError, OSError) as error:
-                    # As a rule an instance that has its code mounted is still being ended.
+                    # Mostly an instance that has the code mounted is still being ended.
                     tell = log.debug if pause is not None else log.warning
                     tell("package_not_dropped", digest=digest, error=str(error))
             if pause is not None:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
-from sandbox.errors import PlatformError, RequestError
-from sandbox.functions.model import Bootstrap, CodeRef
+from sandbox.errors import InvalidParameterValue, PlatformError, RequestError
 from sandbox.packages.archive import (
     Entry,
     Kind,
@@ -27,29 +26,30 @@ from sandbox.packages.archive import (
     refusal,
     too_large,
 )
+from sandbox.packages.contents import ZipContents
+from sandbox.packages.model import CodeRef, bootstrap_of
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
+from scf_sandbox import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BOOTSTRAP = "bootstrap"
 #: Base64 text of the largest zip, without white space.
 BASE64_CHARS = -(-limits.ZIP_BYTES // 3) * 4
-#: Others may execute: code belongs to root in an instance, and runs as another user.
-OTHERS_EXECUTE = 0o001
 
 _HALF_SAVED = ".saving-"
 _WHITE_SPACE = b" \t\r\n\v\f"
 
 
 class Package:
-    """A package that ``inspect`` took. Reads its zip anew for each operation; safe in threads.
+    """A package that ``inspect`` accepted. Each operation opens its zip anew; safe in threads.
 
-    ``ref`` is what a function keeps of it, ``entries`` are its files, directories and links by
-    path, parents first. Operations raise ``PlatformError`` when the stored zip is damaged.
+    ``ref`` is what a function keeps of it. ``entries`` are its files, directories and links by
+    path, parents first. Operations raise ``PlatformError`` when the saved zip is damaged.
     """
 
     def __init__(self, source: bytes | Path, ref: CodeRef, entries: dict[str, Entry]) -> None:
+        """``source`` is the zip, or the path of its file."""
         self._source = source
         self.ref = ref
         self.entries = entries
@@ -65,19 +65,19 @@ class Package:
             return source.read(limit)
 
     def write_tar(self, target: BinaryIO, *, uid: int = 0, gid: int = 0) -> None:
-        """Write everything as an uncompressed tar stream: modes, links, times as in the zip."""
+        """Write all entries as an uncompressed tar stream, with their modes, links and times."""
         with self.opened() as archive, _tar_stream(target) as tar:
             for entry in self.entries.values():
                 add_to_tar(tar, archive, entry, uid=uid, gid=gid)
 
     def extract(self, directory: Path) -> None:
-        """Unpack into ``directory``, which must not exist yet, or be this package's already."""
+        """Unpack into ``directory``, which must not exist, or hold this package already."""
         with self.opened() as archive:
             extract(archive, self.entries.values(), directory)
 
     @contextmanager
     def opened(self) -> Iterator[zipfile.ZipFile]:
-        """The zip, to read entries from within the block."""
+        """Open the zip, to read entries within the block."""
         try:
             with (
                 damage_refused("the stored package is damaged"),
@@ -91,15 +91,16 @@ class Package:
 
 
 class PackageStore:
-    """Zips on disk under their digests. Blocking; safe in threads and for several processes."""
+    """Zips on disk, each under its digest. Blocking; safe in threads and for several processes."""
 
     def __init__(self, directory: Path) -> None:
+        """``directory`` is made when the first package is saved."""
         self._directory = directory
 
     def save(self, data: bytes, digest: str = "") -> CodeRef:
-        """Inspect and keep a zip; durable when this returns. Saving it again changes nothing.
+        """Inspect and save a zip. It is durable when this returns. Saving it again does nothing.
 
-        ``digest`` is that of the zip, when it is known already.
+        ``digest`` is the zip's, if it is known. Raises what ``inspect`` raises.
         """
         return self.keep(inspect(data, digest), data)
 
@@ -108,7 +109,7 @@ class PackageStore:
         ref = package.ref
         path = self._path(ref.digest)
         if path.exists() and path.read_bytes() == data:
-            return ref  # a damaged copy is replaced: uploading again is the way to mend it
+            return ref  # a damaged copy is replaced: users mend it by uploading again
         self._directory.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=_HALF_SAVED, dir=self._directory)
         try:
@@ -119,26 +120,27 @@ class PackageStore:
             os.replace(name, path)
             _sync_directory(self._directory)
         finally:
-            Path(name).unlink(missing_ok=True)  # there only if it could not be given its name
+            Path(name).unlink(missing_ok=True)  # it exists only if it was not renamed
         return ref
 
     def open(self, digest: str) -> Package:
-        """A package that was saved. ``PlatformError`` when it is not there, or damaged."""
+        """A package that was saved. ``PlatformError`` when it is missing or damaged."""
         path = self._path(digest)
         try:
             zip_bytes = path.stat().st_size
             with damage_refused("unreadable"), _open_zip(path) as archive:
                 entries = read_entries(archive)
+                ref = _ref(digest, zip_bytes, archive, entries)
         except (OSError, RequestError) as error:
             raise _unreadable(digest) from error
-        return Package(path, _ref(digest, zip_bytes, entries), entries)
+        return Package(path, ref, entries)
 
     def write_merged(
         self, digests: Iterable[str], target: BinaryIO, *, uid: int = 0, gid: int = 0
     ) -> None:
-        """Write several packages as one tar stream; where they clash, the later one wins.
+        """Write several packages as one tar stream. Of equal paths the last one wins.
 
-        Every path is there once, below directories only, so unpacking it follows no link.
+        Every path is written once, and only below directories, so that unpacking follows no link.
         """
         with ExitStack() as stack:
             merged: dict[str, tuple[zipfile.ZipFile, Entry]] = {}
@@ -155,22 +157,22 @@ class PackageStore:
                 add_to_tar(tar, *merged[path], uid=uid, gid=gid)
 
     def read(self, digest: str) -> bytes:
-        """The zip as it came."""
+        """The bytes of the zip. ``PlatformError`` when it is missing."""
         try:
             return self._path(digest).read_bytes()
         except OSError as error:
             raise _unreadable(digest) from error
 
     def remove(self, digest: str) -> None:
-        """Drop a package; nothing happens if there is none."""
+        """Delete a package; nothing happens if there is none."""
         self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> frozenset[str]:
-        """All packages that are kept."""
+        """The digests of all saved packages."""
         return frozenset(path.stem for path in self._directory.glob("[0-9a-f]*.zip"))
 
     def sweep(self) -> None:
-        """Drop what a crash left half-saved. Called before anything is saved."""
+        """Delete what a crash left half-saved. Called before anything is saved."""
         for path in self._directory.glob(f"{_HALF_SAVED}*"):
             path.unlink(missing_ok=True)
 
@@ -181,21 +183,22 @@ class PackageStore:
 
 
 def inspect(data: bytes, digest: str = "") -> Package:
-    """Check a whole zip, in one pass over its contents and without unpacking it.
+    """Check a whole zip, in one pass over its contents and without unpacking it to disk.
 
-    ``RequestError`` ``InvalidParameterValue.ZipFile`` for what is no zip, is damaged, encrypted or
-    compressed by another method than deflate, holds an entry twice, a special file, or a name or
-    link that leads out; ``LimitError`` ``InvalidParameterValue.LimitExceeded`` above 50 MB, above
-    500 MB unpacked (counted, not taken from its headers), or above 100,000 entries.
+    ``InvalidParameterValue.ZipFile`` for data that is no zip, is damaged, encrypted or compressed
+    by another method than deflate, or holds an entry twice, a special file, or a name or link that
+    leads out. ``InvalidParameterValue.LimitExceeded`` above 50 MB, above 500 MB unpacked (counted,
+    the headers are not believed), or above 100,000 entries. ``digest`` is the zip's, if known.
     """
     check_sizes(len(data), 0)
     check_entry_count(data)
     with damage_refused("the zip cannot be read"), _open_zip(data) as archive:
         entries = read_entries(archive)
-        # What the headers claim comes first, as it costs nothing; then what is really there.
+        # The claims of the headers first: that check costs nothing.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
         _read_everything(archive, entries, len(data))
-    return Package(data, _ref(digest or digest_of(data), len(data), entries), entries)
+        ref = _ref(digest or digest_of(data), len(data), archive, entries)
+    return Package(data, ref, entries)
 
 
 def digest_of(data: bytes) -> str:
@@ -204,15 +207,15 @@ def digest_of(data: bytes) -> str:
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of a ``ZipFile`` parameter. White space is skipped, nothing else is.
+    """The bytes of a ``ZipFile`` parameter. Only white space is skipped.
 
     ``InvalidParameterValue.ZipFileBase64BinasciiError`` for anything but standard base64,
     ``InvalidParameterValue.LimitExceeded`` above 50 MB.
     """
-    from pybase64 import b64decode  # 0.3 MB that a sandbox without uploads has no use for
+    from pybase64 import b64decode  # 0.3 MB that only uploads need
 
-    code = "InvalidParameterValue.ZipFileBase64BinasciiError"
-    with suppress(ValueError):  # as almost all are: nothing to be skipped
+    code = InvalidParameterValue.ZIP_FILE_BASE64_BINASCII_ERROR
+    with suppress(ValueError):  # the common case: nothing to skip
         if len(text) <= BASE64_CHARS and text:
             return b64decode(text, validate=True)
     try:
@@ -234,7 +237,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int) -> None:
-    """Decompress all files to nowhere: checks their checksums, and counts what comes out."""
+    """Decompress all files without keeping them, to check their checksums and sizes."""
     total = 0
     for entry in entries.values():
         if entry.kind is not Kind.FILE or entry.info is None:
@@ -251,26 +254,15 @@ def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_by
             )
 
 
-def _ref(digest: str, zip_bytes: int, entries: dict[str, Entry]) -> CodeRef:
+def _ref(
+    digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
+) -> CodeRef:
     return CodeRef(
         digest=digest,
         zip_bytes=zip_bytes,
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
-        bootstrap=_bootstrap(entries),
+        bootstrap=bootstrap_of(preflight.inspect(ZipContents(archive, entries))),
     )
-
-
-def _bootstrap(entries: dict[str, Entry]) -> Bootstrap:
-    """What stands at the root under the name that the platform starts (contract 1.1)."""
-    if BOOTSTRAP not in entries:
-        return Bootstrap.MISSING
-    place = follow(entries, BOOTSTRAP)
-    if place is None:
-        return Bootstrap.OK  # a layer's file: it shows when it is started
-    entry = entries.get(place)
-    if entry is None or entry.kind is not Kind.FILE:
-        return Bootstrap.MISSING
-    return Bootstrap.OK if entry.mode & OTHERS_EXECUTE else Bootstrap.NOT_EXECUTABLE
 
 
 def _open_zip(source: bytes | Path) -> zipfile.ZipFile:
@@ -287,7 +279,7 @@ def _unreadable(digest: str) -> PlatformError:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a new name durable, as the file under it is."""
+    """Make the names in a directory durable."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Zip entries to a tar stream, or to a directory. The entries were checked by ``archive``."""
+"""Writes zip entries to a tar stream or a directory. ``archive`` has checked them before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNK_BYTES = 256 * 1024
 def add_to_tar(
     tar: tarfile.TarFile, archive: zipfile.ZipFile, entry: Entry, *, uid: int, gid: int
 ) -> None:
-    """Append one entry, with its mode and time; a link as a link."""
+    """Append one entry with its mode and time; a link stays a link."""
     member = tarfile.TarInfo(entry.path)
     member.mode, member.mtime = entry.mode, entry.mtime
     member.uid, member.gid = uid, gid
@@ -43,8 +43,8 @@ def add_to_tar(
 def extract(archive: zipfile.ZipFile, entries: Iterable[Entry], directory: Path) -> None:
     """Unpack ``entries`` (parents first) into ``directory``, which appears when it is complete.
 
-    They are written beside it, never through a link, and it is then given its name. A directory
-    that is there already, and not empty, stays as it is.
+    They are written to a directory beside it, never through a link, which is then renamed. An
+    existing directory stays as it is, unless it is empty.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=directory.parent))
@@ -77,7 +77,7 @@ def _write(archive: zipfile.ZipFile, entries: Iterable[Entry], root: Path) -> No
             with out, archive.open(entry.info) as source:
                 shutil.copyfileobj(source, out, CHUNK_BYTES)
                 os.fchmod(out.fileno(), entry.mode)
-    for path, mode in reversed(directories):  # children first: a mode may shut its parent
+    for path, mode in reversed(directories):  # children first: a parent's mode may forbid it
         path.chmod(mode)
 
 

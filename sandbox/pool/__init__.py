@@ -1,1 +1,1 @@
-"""Which instances there are, and which event goes to which: admission, reuse, eviction."""
+"""Decides which instances there are, and which event goes to which of them."""

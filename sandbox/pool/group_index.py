@@ -1,4 +1,4 @@
-"""All groups of instances: which one an event belongs to, and which instance is in which."""
+"""Finds the group of an event and the group of an instance."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ Place = tuple[str, str, str]
 
 
 class GroupIndex:
-    """What the pool and its supply share. Retired groups are kept until they are empty."""
+    """All groups of instances, shared by the pool and its scaler. A retired group is kept until it
+    is empty."""
 
     def __init__(self) -> None:
+        """There are no groups yet."""
         self.group_of: dict[Instance, InstanceGroup] = {}
         self._current: dict[str, InstanceGroup] = {}
         self._retired: set[InstanceGroup] = set()
@@ -35,7 +37,7 @@ class GroupIndex:
         return tuple(self._current.values())
 
     def of(self, function: Function, version: FunctionVersion) -> InstanceGroup:
-        """Where the events of a version go now; made when it is asked for first."""
+        """The group that events of a version go to now. It is made on the first request."""
         place = (function.namespace, function.name, version.version)
         known = self._places.get(place)
         if known is not None and known[0] is function and not known[1].retired:
@@ -53,14 +55,14 @@ class GroupIndex:
         return None if known is None else known[1]
 
     def retire(self, group: InstanceGroup) -> None:
-        """New events go elsewhere from now on."""
+        """Send new events elsewhere from now on."""
         group.retired = True
         self._retired.add(group)
         del self._current[group.key]
         self.forget_if_empty(group)
 
     def forget_if_empty(self, group: InstanceGroup) -> None:
-        """A retired group without instances and waiting events is of no use any more."""
+        """Drop a retired group that has neither instances nor waiting events."""
         if group in self._retired and not group.instances and not group.waiting:
             self._retired.discard(group)
             place = (*group.function.key, group.version.version)

@@ -1,10 +1,10 @@
-"""The instances that are alike: same function, version, code and configuration."""
+"""Groups the instances of one function, version, code and configuration."""
 
 from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.engine.base import InstanceSpec
 from sandbox.instance.environment import instance_environment
@@ -26,16 +26,17 @@ WARM = READY | {State.INITIALISING}
 class InstanceGroup:
     """Where the pool keeps the instances and the waiting invocations of one instance key.
 
-    ``idle`` is a stack: the one used last is used first, so that the rest can expire. ``retired``
-    groups serve what is waiting already and keep nothing. ``provisioned`` instances are kept
-    initialised; any of them will do. ``failure`` says why the last attempt at that failed, and
-    ``retry_s`` how long the next one waits.
+    ``with_room`` are the initialised instances that can take an invocation, each with the time of
+    the event loop at which it got room. The last one is used first, so that the rest can expire.
+    ``standby`` instances wait for their release. ``starting`` counts containers under way. A
+    ``retired`` group serves what waits already and keeps nothing. ``provisioned`` is how many
+    instances are kept initialised. ``failure`` says why the last attempt at that failed, and
+    ``retry_s`` how many seconds the next one waits.
     """
 
     __slots__ = (
         "failure",
         "function",
-        "idle",
         "instances",
         "key",
         "last_used",
@@ -46,13 +47,15 @@ class InstanceGroup:
         "starting",
         "version",
         "waiting",
+        "with_room",
     )
 
     def __init__(self, key: str, function: Function, version: FunctionVersion) -> None:
+        """``key`` hashes everything that shapes an instance (``instance_key``)."""
         self.key = key
         self.function = function
         self.version = version
-        self.idle: list[Instance] = []
+        self.with_room: dict[Instance, float] = {}
         self.standby: list[Instance] = []
         self.starting = 0
         self.instances: set[Instance] = set()
@@ -65,11 +68,12 @@ class InstanceGroup:
 
     @property
     def memory_mb(self) -> int:
+        """The memory of each of its instances."""
         return self.version.config.memory_mb
 
     @property
     def lacking(self) -> int:
-        """How many instances are to be initialised ahead."""
+        """How many instances must still be initialised ahead."""
         return 0 if self.retired else max(0, self.provisioned - self._count(WARM))
 
     @property
@@ -79,23 +83,43 @@ class InstanceGroup:
 
     @property
     def under_way(self) -> int:
-        """How many events run or wait."""
-        return len(self.waiting) + sum(i.invocation is not None for i in self.instances)
+        """How many invocations run or wait."""
+        return len(self.waiting) + sum(instance.load for instance in self.instances)
 
     @property
     def spare(self) -> list[Instance]:
-        """The idle instances that are not provisioned, those that were not used longest first."""
+        """The idle instances above the provisioned number, those unused longest first."""
         return self.idle[: max(0, self._count(WARM) - self.provisioned)]
+
+    @property
+    def idle(self) -> list[Instance]:
+        """The initialised instances that work on nothing, those idle longest first."""
+        return [instance for instance in self.with_room if not instance.load]
+
+    @property
+    def initialising_ahead(self) -> list[Instance]:
+        """The instances that are being initialised without an event."""
+        return [
+            instance
+            for instance in self.instances
+            if instance.state is State.INITIALISING and not instance.load
+        ]
 
     @property
     def unclaimed(self) -> int:
         """How many started or starting instances nobody waits for."""
         return len(self.standby) + self.starting - len(self.waiting)
 
+    def dispatch(self, invocation: Invocation) -> None:
+        """Give an invocation to the instance that is to be used first."""
+        instance, since = self.with_room.popitem()
+        if instance.capacity > 1 and instance.load + 1 < instance.capacity:
+            self.with_room[instance] = since
+        instance.dispatch(invocation)
+
     def drop(self, instance: Instance) -> None:
-        """Take an instance out of the lists from which events are given out."""
-        if instance in self.idle:
-            self.idle.remove(instance)
+        """Give this instance nothing any more."""
+        self.with_room.pop(instance, None)
         if instance in self.standby:
             self.standby.remove(instance)
 
@@ -114,32 +138,14 @@ class InstanceGroup:
             layers=version.config.layer_digests,
         )
 
-    def view(self, instance: Instance) -> dict[str, Any]:
-        """One of the instances as plain data."""
-        container = instance.container
-        return {
-            "instance_id": instance.spec.instance_id[:12],
-            "container_id": container.container_id if container else "",
-            "namespace": instance.spec.namespace,
-            "function": instance.spec.function_name,
-            "version": instance.spec.version,
-            "state": instance.state.value,
-            "memory_mb": instance.spec.memory_mb,
-            "memory_peak": instance.memory_peak,
-            "served": instance.served,
-            "request_id": instance.invocation.request_id if instance.invocation else "",
-            "retired": self.retired,
-            "transitions": [{"state": s.value, "at": at} for s, at in instance.transitions],
-        }
-
     def _count(self, states: frozenset[State]) -> int:
         return sum(instance.state in states for instance in self.instances)
 
 
 def evictable(groups: Iterable[InstanceGroup]) -> list[Instance]:
-    """Instances that may go for others' sake, in the order in which they should: those standing
-    by, of the group used longest ago first; then idle ones, oldest first."""
+    """The instances that may be stopped to make room for others, in this order: those standing by,
+    of the group used longest ago first; then idle ones, unused longest first."""
     groups = sorted(groups, key=lambda group: group.last_used)
     standby = [instance for group in groups for instance in group.standby]
-    idle = [instance for group in groups for instance in group.spare]
-    return standby + sorted(idle, key=lambda instance: instance.idle_since)
+    idle = {instance: group.with_room[instance] for group in groups for instance in group.spare}
+    return standby + sorted(idle, key=idle.__getitem__)

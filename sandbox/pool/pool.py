@@ -1,12 +1,13 @@
-"""Which instance takes an event: a warm one, one standing by, a new one; else wait, or refuse.
+"""Gives each event to an instance: a warm one, one standing by, or a new one.
 
-Decisions are made without awaiting; what they call for (engine calls) is done in tasks after.
+An event for which there is none waits, and is refused in the end. Decisions never await. The
+engine calls that follow from them run in tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,6 +18,7 @@ from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
+from sandbox.pool.snapshot import InstanceSnapshot
 from sandbox.status import StatusCode
 from sandbox.tasks import TaskOwner
 
@@ -34,38 +36,41 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: How often expiry and memory are looked at, seconds.
+#: How often the pool looks at expiry and memory. Seconds.
 TICK_S = 0.1
-#: A used standing-by instance is replaced this long after, so as not to slow the cold start.
+#: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
+#: Seconds.
 REPLACE_AFTER_S = 0.25
-#: To remove containers takes the engine most of a machine. While instances are stopped in close
-#: order (many timeouts at once), that would hold up the answers of the next ones: so it begins when
-#: none has been stopped for a moment, and after the second figure in any case. Seconds.
+#: Removing containers keeps the engine busy. When many instances stop at once (many timeouts), that
+#: would delay the answers of the last ones. So a removal waits until no instance has been stopped
+#: for the first figure, and never longer than the second. Seconds.
 CALM_S = 0.02
 CALM_WITHIN_S = 0.2
+STOPPING = "the sandbox is stopping"
 
 
 class Pool:
     """Owns every instance of the installation.
 
-    The invoker submits invocations; the engine starts what is missing; the runtime API finds
-    instances by the name or the address of their container.
+    The invoker submits invocations, and the engine starts what is missing. The runtime API finds
+    instances by the name of their container (``by_host``) or by its address (``by_peer``).
     """
 
     def __init__(
         self,
         engine: Engine,
         settings: Settings,
-        surroundings: InstanceContext,
+        context: InstanceContext,
         budget: MemoryBudget,
     ) -> None:
+        """``context`` is handed on to every instance. A ticker runs until ``close``."""
         self.budget = budget
         self.by_host: dict[str, Instance] = {}
         self.by_peer: dict[str, Instance] = {}
         self._engine = engine
         self._settings = settings
-        self._surroundings = surroundings
-        self._loop = surroundings.loop
+        self._context = context
+        self._loop = context.loop
         self._groups = GroupIndex()
         self._group_of = self._groups.group_of
         self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
@@ -79,10 +84,13 @@ class Pool:
 
     def submit(self, invocation: Invocation) -> None:
         """Give the event to an instance now, or as soon as there is one."""
+        if self._closed:
+            invocation.cancel(Cause.SHUTDOWN, STOPPING)
+            return
         group = self._groups.of(invocation.function, invocation.version)
         group.last_used = self._loop.time()
-        if group.idle:
-            group.idle.pop().dispatch(invocation)
+        if group.with_room:
+            group.dispatch(invocation)
         elif group.standby:
             self._release(group, group.standby.pop(), invocation)
         else:
@@ -94,26 +102,26 @@ class Pool:
             self._scaler.grow(group)
 
     def has_room(self, function: Function, version: FunctionVersion) -> bool:
-        """Whether an event would not have to wait for another to end: what the queue asks.
+        """Whether an event can begin before another one ends. The event queue asks this.
 
-        A function without any instance is let in: its event waits for memory in its turn.
+        A function without any instance is let in. Its event waits for memory in its turn.
         """
         group = self._groups.of(function, version)
-        if group.idle or group.standby:
+        if group.with_room or group.standby:
             return True
         if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
     def withdraw(self, invocation: Invocation) -> None:
-        """An invocation that no instance has taken yet is not to be run any more."""
+        """Do not run an invocation that no instance has taken yet."""
         for group in self._groups:
             if self._leave(group, invocation):
                 return
 
     @property
     def capacity_mb(self) -> int:
-        """The memory of all instances that could run at the same time."""
+        """The memory that all instances may have together, in MB."""
         return self.budget.total_mb
 
     def demands(self, namespace: str) -> Iterator[Demand]:
@@ -123,14 +131,19 @@ class Pool:
                 name = group.function.name
                 yield Demand(name, group.version.version, group.memory_mb, events)
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data, for the REST list and the metrics."""
-        return [group.view(instance) for instance, group in self._group_of.items()]
+        return [
+            InstanceSnapshot.of(instance, retired=group.retired)
+            for instance, group in self._group_of.items()
+        ]
 
     def expect_code(self, digest: str) -> None:
+        """A package with this digest is being checked (``Engine.expect``)."""
         self._engine.expect(digest)
 
     def take_code(self, package: Package) -> None:
+        """An expected package is good (``Engine.take``)."""
         self._engine.take(package)
 
     async def prepare(self, function: Function, version: FunctionVersion) -> None:
@@ -149,50 +162,62 @@ class Pool:
                 self._scaler.provision(self._groups.of(function, version), count)
 
     def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
-        """How many instances of a version are initialised; why there are not more, if that is not
-        just a matter of time."""
+        """How many instances of a version are initialised, and why there are no more. The reason
+        is empty where more are on their way."""
         group = self._groups.at(namespace, name, version)
         return (0, "") if group is None else (group.available, group.failure)
 
     async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None:
-        """End the function's instances whose key is not kept; busy ones finish first."""
+        """End the function's instances whose key is not in ``keep``. Busy ones finish first.
+
+        An instance that is being initialised ahead ends too, unless an event waits for it.
+        """
         for group in self._groups.current():
             if group.function.key == (namespace, name) and group.key not in keep:
                 self._groups.retire(group)
-                for instance in (*group.standby, *group.idle):
+                ahead = group.initialising_ahead[len(group.waiting) :]
+                for instance in (*group.standby, *group.idle, *ahead):
                     instance.stop()
 
     async def kill(self, namespace: str, name: str, version: str) -> None:
-        """End a version's instances now, the busy ones with their events."""
+        """End a version's instances now, the busy ones with their events. None is replaced."""
         message = f"version {version} of the function was deleted by force"
         for group in self._groups:
             if (*group.function.key, group.version.version) != (namespace, name, version):
                 continue
+            if not group.retired:
+                self._groups.retire(group)
             while group.waiting:
                 group.waiting.popleft().cancel(Cause.KILLED, message)
             for instance in list(group.instances):
                 if instance.state is not State.STARTING:  # those stop when they have started
                     instance.cancel(Cause.KILLED, message)
+            self._groups.forget_if_empty(group)
 
     async def forget_code(self, digest: str) -> None:
+        """No function uses this package any more (``Engine.forget``)."""
         await self._engine.forget(digest)
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
+        """Give it what waits, else keep it for the next event. A retired group's instance ends."""
         group = self._group_of[instance]
         while group.waiting:
             invocation = group.waiting.popleft()
             if not invocation.over:
                 instance.dispatch(invocation)
-                return
+                if not instance.has_room:
+                    return
         if group.retired or self._closed:
-            instance.stop()
+            if not instance.load:
+                instance.stop()
             return
-        group.idle.append(instance)
+        group.with_room[instance] = self._loop.time()
         if self._scaler.wants_memory:
             self._scaler.start_waiting()
         self.on_room()
 
     def instance_stopping(self, instance: Instance) -> None:
+        """Give it nothing any more, and destroy its container in a task."""
         group = self._group_of[instance]
         group.drop(instance)
         if instance.failure:
@@ -201,19 +226,20 @@ class Pool:
         self._tasks.start(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
+        """Give it to another instance."""
         self.submit(invocation)
 
     async def close(self) -> None:
-        """End every instance; invocations still under way end as canceled."""
+        """End every instance. Invocations under way and events that come later are cancelled."""
         self._closed = True
         self._ticker.cancel()
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
-                group.waiting.popleft().cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                group.waiting.popleft().cancel(Cause.SHUTDOWN, STOPPING)
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
-                instance.cancel(Cause.SHUTDOWN, "the sandbox is stopping")
+                instance.cancel(Cause.SHUTDOWN, STOPPING)
         await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:
@@ -231,19 +257,19 @@ class Pool:
             timeout_s=config.timeout_s,
             init_timeout_s=config.init_timeout_s,
             owner=self,
-            surroundings=self._surroundings,
+            context=self._context,
             recycled_by_failure=config.async_run,
         )
         group.instances.add(instance)
         self._group_of[instance] = group
         try:
             await self._engine.prepare(spec.code_digest, spec.layers)
-            instance.prepared_at = self._surroundings.clock.now()
+            instance.prepared_at = self._context.clock.now()
             container = await self._engine.launch(spec, instance)
             if instance.state is not State.STARTING:
                 await container.destroy()
                 raise EngineError("the container ended as soon as it was started")
-        except Exception as error:  # a task's boundary: the memory is given back whatever it is
+        except Exception as error:  # a task's boundary: any failure gives the memory back
             if isinstance(error, SandboxError):
                 message = error.message
                 log.error("instance_not_started", function=spec.function_name, error=message)
@@ -252,8 +278,8 @@ class Pool:
                 log.exception("instance_not_started", function=spec.function_name)
             group.starting -= 1
             if instance.state is State.STARTING:  # else it tells by itself
-                now = self._surroundings.clock.now()
-                self._surroundings.recorder.instance_changed(spec, State.GONE, now, message)
+                now = self._context.clock.now()
+                self._context.recorder.instance_changed(spec, State.GONE, now, message)
             if group.waiting:
                 group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, message)
             elif group.lacking:
@@ -262,7 +288,8 @@ class Pool:
             return
         group.starting -= 1
         self.by_host[container.runtime_host] = instance
-        self.by_peer[container.peer] = instance
+        if container.peer is not None:
+            self.by_peer[container.peer] = instance
         instance.attach(container)
         self._standing_by(group, instance)
         self.on_room()
@@ -285,13 +312,14 @@ class Pool:
     async def _destroy(self, instance: Instance) -> None:
         if instance.container is not None:
             self.by_host.pop(instance.container.runtime_host, None)
-            self.by_peer.pop(instance.container.peer, None)
+            if instance.container.peer is not None:
+                self.by_peer.pop(instance.container.peer, None)
             try:
                 await self._calm()
                 await instance.container.destroy()
             except SandboxError as error:
                 log.error("instance_not_destroyed", error=error.message)
-            except Exception:  # a task's boundary: the memory is given back whatever it is
+            except Exception:  # a task's boundary: any failure gives the memory back
                 log.exception("instance_not_destroyed")
         instance.removed()
         self._remove(instance)
@@ -308,7 +336,7 @@ class Pool:
     def _remove(self, instance: Instance) -> None:
         group = self._group_of.pop(instance, None)
         if group is None:
-            return  # it ended while it was being started: both ways lead here
+            return  # it ended while it started: the launch and the removal both come here
         group.instances.discard(instance)
         self.budget.give_back(instance.spec.memory_mb)
         self._groups.forget_if_empty(group)
@@ -320,7 +348,7 @@ class Pool:
         self, group: InstanceGroup, invocation: Invocation, patience: asyncio.TimerHandle
     ) -> None:
         patience.cancel()
-        self._leave(group, invocation)  # it is still there when its caller went away
+        self._leave(group, invocation)  # it still waits if its caller gave it up
 
     def _leave(self, group: InstanceGroup, invocation: Invocation) -> bool:
         """Take an invocation out of the queue, if it is there."""
@@ -346,7 +374,7 @@ class Pool:
                 instance.sample()
         for group in self._groups.current():
             for instance in group.spare:
-                if now - instance.idle_since > self._settings.idle_timeout:
+                if now - group.with_room[instance] > self._settings.idle_timeout:
                     instance.stop()
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
@@ -354,4 +382,4 @@ class Pool:
 
 
 def _nobody() -> None:
-    """Nobody waits for room."""
+    """Stands for a listener until one is set."""

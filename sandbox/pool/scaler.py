@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Provisioned instances that fail are tried again after 1 s, then after twice as long each time.
+#: A provisioned instance that failed is tried again after 1 s, then after twice as long each time.
 RETRY_FIRST_S, RETRY_MAX_S = 1.0, 60.0
 
 
 class Scaler:
-    """Decides which instances are started, and which end for want of memory. Decides only: it
-    never waits, and ``start`` (the pool's) starts in the background."""
+    """Decides which instances start, and which end for want of memory.
+
+    It never waits. ``start`` belongs to the pool, and starts an instance in the background.
+    ``wants_memory`` is true while something waits for memory that others hold.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Scaler:
         loop: asyncio.AbstractEventLoop,
         start: Callable[[InstanceGroup], None],
     ) -> None:
+        """``start`` is called with memory reserved for one more instance of the group."""
         self.wants_memory = False
         self._groups = groups
         self._budget = budget
@@ -44,26 +48,28 @@ class Scaler:
         self._loop = loop
         self._start = start
         self._later: dict[InstanceGroup, asyncio.TimerHandle] = {}
-        #: GroupIndex that have fewer instances than they should for want of memory.
+        #: Groups that have fewer instances than they should, for want of memory.
         self._below_target: set[InstanceGroup] = set()
         self._closed = False
 
     def close(self) -> None:
-        """Start nothing by itself any more."""
+        """Start nothing on its own any more."""
         self._closed = True
         for later in self._later.values():
             later.cancel()
 
     def grow(self, group: InstanceGroup) -> None:
-        """Start as many instances as invocations are waiting, as far as memory goes."""
+        """Start an instance for each invocation that waits, as far as memory goes."""
         while group.starting < len(group.waiting):
             if not self._reserve(group):
                 return
             self._start(group)
 
     def replenish(self, group: InstanceGroup) -> None:
-        """Have provisioned instances initialised, evicting others if need be; have others stand by
-        again, out of memory that nobody else uses."""
+        """Bring the group to its numbers of provisioned and standby instances.
+
+        Provisioned instances may evict others. Standby instances take only free memory.
+        """
         pending = self._later.pop(group, None)
         if pending is not None:
             pending.cancel()
@@ -82,20 +88,21 @@ class Scaler:
             self._start(group)
 
     def replenish_later(self, group: InstanceGroup, delay_s: float) -> None:
+        """``replenish`` after so many seconds, unless that is planned already."""
         if group not in self._later:
             self._later[group] = self._loop.call_later(delay_s, self.replenish, group)
 
     def provision(self, group: InstanceGroup, count: int) -> None:
-        """Have ``count`` instances initialised from now on."""
+        """Keep ``count`` instances initialised from now on."""
         if group.provisioned != count:
             group.provisioned, group.failure, group.retry_s = count, "", 0.0
             self.replenish(group)
             if self.wants_memory:
-                self.start_waiting()  # fewer of them: what is idle may go now
+                self.start_waiting()  # fewer are provisioned, so idle ones can be evicted
 
     def not_provisioned(self, group: InstanceGroup, reason: str) -> None:
-        """An instance failed that was to be initialised: another one later, each time after a
-        longer while."""
+        """An instance failed that was initialised ahead. Try again later, after a pause that
+        doubles each time."""
         if self._closed or not group.lacking:
             return
         group.failure = reason
@@ -104,8 +111,8 @@ class Scaler:
         self.replenish_later(group, group.retry_s)
 
     def start_waiting(self) -> None:
-        """Memory has become free: start what is waiting, the longest-waiting first; then what is
-        provisioned, and what should stand by."""
+        """Use memory that has become free: for events, those that wait longest first; then for
+        provisioned instances; then for standby."""
         self.wants_memory = False
         waiting = [group for group in self._groups if group.waiting]
         for group in sorted(waiting, key=lambda g: g.waiting[0].times["received"]):
@@ -117,7 +124,8 @@ class Scaler:
                 self.replenish(group)
 
     def _reserve(self, group: InstanceGroup) -> bool:
-        """Reserve memory for one more instance, evicting others' idle ones if need be."""
+        """Reserve memory for one more instance. False if there is none now; then idle instances of
+        others are evicted, and their memory is free when they are gone (``Pool._remove``)."""
         if self._budget.reserve(group.memory_mb):
             return True
         if group.memory_mb > self._budget.total_mb:
@@ -137,10 +145,10 @@ class Scaler:
             self._evict(group)
         if group.lacking:
             group.failure = message
-        return False  # the evicted ones' memory is free once they are gone: see Pool._remove
+        return False
 
     def _evict(self, group: InstanceGroup) -> None:
-        """Stop instances of others that may go until it suffices."""
+        """Stop instances of others until their memory suffices."""
         stopping = (i for i in self._groups.group_of if i.state is State.STOPPING)
         missing = group.memory_mb * (group.lacking - group.unclaimed)
         missing -= self._budget.free_mb + sum(instance.spec.memory_mb for instance in stopping)

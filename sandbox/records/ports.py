@@ -40,8 +40,12 @@ class Flushing(Protocol):
 
 
 class RecordSink(Protocol):
-    """Where records and lines are safe at once: the record writer. Neither waits nor fails."""
+    """Where records and lines are safe at once: the record writer."""
 
-    def put(self, record: InvocationRecord, /) -> None: ...
+    def put(self, record: InvocationRecord, /) -> None:
+        """Take a record. Neither waits nor fails."""
+        ...
 
-    def put_log(self, chunk: LogChunk, /) -> None: ...
+    def put_log(self, chunk: LogChunk, /) -> None:
+        """Take some lines. Neither waits nor fails."""
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -30,6 +30,10 @@ BUSY_TIMEOUT_MS = 5_000
 _CACHE_KIB = 8_000
 _CHECKPOINT_PAGES = 8_000
 _WAL_KEPT_BYTES = 64 * 1024 * 1024
+
+
+#: An open database, as the control plane hands it to the repositories.
+Database: TypeAlias = sa.Engine
 
 
 def open_database(url: str) -> sa.Engine:

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
@@ -29,22 +30,22 @@ class Retention:
         self._clock = clock
         self._age_s = days * DAY_S
         self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskOwner()
 
     def open(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        """Begin, on the running loop."""
+        self._tasks.start(self._run())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Look no more. An attempt under way is waited for by its thread only."""
+        await self._tasks.cancel()
 
     async def _run(self) -> None:
         while True:
             try:
                 gone = await asyncio.to_thread(self._records.prune, self._clock.now() - self._age_s)
-            except SQLAlchemyError as error:
-                log.warning("records_not_pruned", error=str(error))
+            except Exception as error:  # a task's boundary: the next attempt may succeed
+                log.warning("records_not_pruned", error=repr(error))
             else:
                 if gone:
                     log.info("records_pruned", rows=gone)

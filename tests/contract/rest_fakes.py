@@ -16,8 +16,6 @@ from sandbox.feed import Feed
 from sandbox.functions.listing import ALL
 from sandbox.functions.model import (
     LATEST,
-    Bootstrap,
-    CodeRef,
     Function,
     FunctionConfig,
     FunctionStatus,
@@ -25,6 +23,7 @@ from sandbox.functions.model import (
     StatusReason,
 )
 from sandbox.invocation import InvokeOptions, Outcome
+from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
+    from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
 
 NOW = 1_700_000_000.0
@@ -188,10 +188,10 @@ class FakeHistory:
 
 class FakePool:
     def __init__(self) -> None:
-        self.views: list[dict[str, Any]] = []
+        self.snapshots: list[InstanceSnapshot] = []
 
-    def instances(self) -> list[dict[str, Any]]:
-        return self.views
+    def instances(self) -> list[InstanceSnapshot]:
+        return self.snapshots
 
 
 def log_of(request_id: str) -> str:

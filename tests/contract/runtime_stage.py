@@ -118,7 +118,7 @@ class Stage:
 
     async def connect(self, to: FakeContainer, host: str | None = None) -> Wire:
         """A connection to an instance's runtime API, by its own name unless told otherwise."""
-        reader, writer = await asyncio.open_connection(to.peer, to.port, limit=16 * 2**20)
+        reader, writer = await asyncio.open_connection(to.address, to.port, limit=16 * 2**20)
         return self.keep(Wire(reader, writer, to.runtime_host if host is None else host))
 
     async def call_from(

@@ -123,3 +123,14 @@ async def test_a_fault_of_ours_is_answered_on_both(tmp_path: Path) -> None:
         raw = RawRequest("POST", "", {"x-tc-action": "Invoke"}, b'{"FunctionName": "echo"}')
         one, other = await both(cloud, raw)
         assert one["Error"]["Code"] == other["Error"]["Code"] == "InternalError"
+
+
+async def test_a_form_that_was_signed_for_another_action_runs_nothing(tmp_path: Path) -> None:
+    async with running_cloud(tmp_path, signature="off") as cloud:
+        await cloud.create("echo")
+        cloud.invoker.outcome = Outcome("", 200, b"run", 1, 1)
+        cloud.invoker.start = short(cloud)  # type: ignore[method-assign,assignment]
+        form = b"Action=GetFunction&Version=2018-04-16&FunctionName=echo&Signature=x"
+        one, other = await both(cloud, RawRequest("POST", "", {"x-tc-action": "Invoke"}, form))
+        assert one == other
+        assert one["FunctionName"] == "echo"

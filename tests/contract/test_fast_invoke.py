@@ -4,123 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
-from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from api.cloud.wire.fast_invoke import fast_invoke_protocol
-from api.guard import Guard
+from tests.contract.front_kit import LIMIT, ORDINARY, chunked, front, invoke
 from tests.fakes import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from starlette.requests import Request
-
-    from api.cloud.endpoint import CloudApi
-    from api.cloud.wire.request import RawRequest
-
-#: Nobody's addresses.
-INSTANCES = IPv4Network("192.0.2.0/24")
-#: The most that a body may have here, bytes.
-LIMIT = 2 * 1024 * 1024
-
-
-class SlowApi:
-    """Answers an Invoke with its own body, once that is allowed."""
-
-    def __init__(self) -> None:
-        self.seen: list[bytes] = []
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.allowed: dict[bytes, asyncio.Event] = {}
-
-    def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
-        self.seen.append(bytes(raw.body))
-        self.tasks.add(asyncio.create_task(self._answer(raw, answer)))
-
-    async def _answer(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
-        await self.allowed.setdefault(bytes(raw.body), asyncio.Event()).wait()
-        answer(b"answer to " + raw.body)
-
-
-class Front:
-    """The server, and one connection to it."""
-
-    def __init__(self, api: SlowApi, server: uvicorn.Server, port: int) -> None:
-        self.api = api
-        self.server = server
-        self.port = port
-        self.reader: asyncio.StreamReader
-        self.writer: asyncio.StreamWriter
-
-    def send(self, *requests: bytes) -> None:
-        """All in one piece."""
-        self.writer.write(b"".join(requests))
-
-    async def answer(self) -> tuple[int, bytes]:
-        """The next answer's status and body."""
-        async with asyncio.timeout(10):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
-            body = await self.reader.readexactly(int(fields[b"content-length"]))
-        return int(head.split()[1]), body
-
-    def allow(self, body: bytes) -> None:
-        self.api.allowed.setdefault(body, asyncio.Event()).set()
-
-    async def seen(self, body: bytes) -> None:
-        await eventually(lambda: body in self.api.seen)
-
-
-def invoke(body: bytes, *headers: bytes) -> bytes:
-    more = b"".join(header + b"\r\n" for header in headers)
-    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-TC-Action: Invoke\r\n%b" % more
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-ORDINARY = b"GET /ordinary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-
-
-@asynccontextmanager
-async def front() -> AsyncIterator[Front]:
-    api = SlowApi()
-
-    async def ordinary(_request: Request) -> PlainTextResponse:
-        return PlainTextResponse("ordinary")
-
-    async def cloud(_request: Request) -> PlainTextResponse:
-        return PlainTextResponse("the long way")
-
-    routes = [Route("/ordinary", ordinary), Route("/", cloud, methods=["POST"])]
-    app: Any = Guard(Starlette(routes=routes), None)
-    config = uvicorn.Config(
-        app,
-        port=0,
-        http=fast_invoke_protocol(cast("CloudApi", api), INSTANCES, max_body_bytes=LIMIT),
-        lifespan="off",
-        log_config=None,
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    config.load()
-    serving = asyncio.ensure_future(server._serve())
-    await eventually(lambda: server.started)
-    made = Front(api, server, server.servers[0].sockets[0].getsockname()[1])
-    made.reader, made.writer = await asyncio.open_connection("127.0.0.1", made.port)
-    try:
-        yield made
-    finally:
-        for event in api.allowed.values():
-            event.set()
-        made.writer.close()
-        server.should_exit = True
-        await asyncio.wait_for(serving, 10)
+    from collections.abc import Callable
 
 
 async def test_invokes_on_one_connection_are_answered_one_after_the_other() -> None:
@@ -161,6 +53,34 @@ async def test_a_page_from_elsewhere_cannot_invoke() -> None:
         assert web.api.seen == []
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (b"Sec-Fetch-Site: cross-site", b"may not use this sandbox"),
+        (b"Sec-Fetch-Site: same-site", b"may not use this sandbox"),
+        (b"Host: rebound.example\r\nHost: 127.0.0.1", b"SCF_ALLOWED_HOSTS=rebound.example"),
+        (b"Host: rebound.example:9000", b"SCF_ALLOWED_HOSTS=rebound.example"),
+        (b"Host: http://rebound.example:9000", b"SCF_ALLOWED_HOSTS=rebound.example"),
+    ],
+)
+async def test_what_the_guard_refuses_cannot_invoke(header: bytes, told: bytes) -> None:
+    async with front() as web:
+        web.allow(b"stolen")
+        web.send(invoke(b"stolen", header))
+        status, body = await web.answer()
+        assert status == 403
+        assert told in body
+        assert web.api.seen == []
+
+
+async def test_every_name_of_ours_can_invoke_on_the_short_way() -> None:
+    async with front() as web:
+        web.allow(b"ours")
+        for host in (b"127.0.0.1:9000", b"http://127.0.0.1:9000", b"LOCALHOST.", b"[::1]:9000"):
+            web.send(invoke(b"ours").replace(b"Host: 127.0.0.1", b"Host: " + host))
+            assert await web.answer() == (200, b"answer to ours")
+
+
 async def test_an_invoke_under_way_is_answered_when_the_server_stops() -> None:
     async with front() as web:
         web.send(invoke(b"last"))
@@ -182,12 +102,6 @@ async def test_a_caller_who_hangs_up_disturbs_nobody() -> None:
         web.allow(b"next")
         web.send(invoke(b"next"))
         assert await web.answer() == (200, b"answer to next")
-
-
-def chunked(body: bytes, *headers: bytes) -> bytes:
-    """The same as ``invoke``, its length not known before its end."""
-    head = invoke(b"", *headers).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
 @pytest.mark.parametrize("request_of", [invoke, chunked])

@@ -1,4 +1,4 @@
-"""Foreign web pages are refused; with signatures enforced plain REST asks for a key."""
+"""Who is let in: names of our own, no foreign web page, and with enforcement who has a key."""
 
 from __future__ import annotations
 
@@ -8,21 +8,82 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from api.allowed_hosts import AllowedHosts
 from api.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEYS = {"SecretId": "secretKey"}
+HERE = {"Host": "127.0.0.1:9000"}
 
 
-async def get(
-    path: str, headers: dict[str, str], keys: Mapping[str, str] | None = None
+async def ask(
+    path: str,
+    headers: Mapping[str, str] | list[tuple[bytes, bytes]],
+    keys: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    allowed: tuple[str, ...] = (),
 ) -> httpx.Response:
-    app = Guard(PlainTextResponse("through"), keys)
+    app = Guard(PlainTextResponse("through"), keys, AllowedHosts(allowed))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9000") as client:
-        return await client.get(path, headers=headers)
+        return await client.request(method, path, headers=headers)
+
+
+def is_refused(answer: httpx.Response) -> bool:
+    if answer.text == "through":
+        return False
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "UnauthorizedOperation"
+    return True
+
+
+#: One of every family of paths.
+PATHS = [
+    "/",
+    "/?Action=ListFunctions",
+    "/docs",
+    "/docs/swagger-ui.css",
+    "/openapi.json",
+    "/healthz",
+    "/metrics",
+    "/functions",
+    "/functions/hello",
+    "/functions/hello/logs",
+    "/invocations/5b0c8b1e",
+    "/instances",
+    "/dead-letters",
+    "/downloads/abc/hello.zip?expires=1&signature=x",
+    "/no-such-page",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_rebound_name_reads_nothing(path: str) -> None:
+    answer = await ask(path, {"Host": "rebound.example:9000"})
+    assert is_refused(answer)
+    assert "SCF_ALLOWED_HOSTS=rebound.example" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
+async def test_a_rebound_name_does_nothing(method: str) -> None:
+    answer = await ask("/functions/hello", {"Host": "rebound.example:9000"}, method=method)
+    assert answer.status_code == 403
+
+
+async def test_a_configured_name_is_let_in() -> None:
+    allowed = ("dev.example.com", "*.lab.example")
+    for host in ("dev.example.com", "DEV.example.com.:9000", "a.lab.example", "b.a.lab.example:80"):
+        assert not is_refused(await ask("/functions", {"Host": host}, allowed=allowed))
+    for host in ("example.com", "xdev.example.com", "lab.example", "xlab.example"):
+        assert is_refused(await ask("/functions", {"Host": host}, allowed=allowed))
+
+
+async def test_of_two_names_both_must_be_ours() -> None:
+    for names in ((b"127.0.0.1", b"evil.example"), (b"evil.example", b"127.0.0.1")):
+        assert is_refused(await ask("/functions", [(b"Host", name) for name in names]))
 
 
 @pytest.mark.parametrize(
@@ -32,26 +93,91 @@ async def get(
         ("http://127.0.0.1:8000", "127.0.0.1:9000"),
         ("null", "127.0.0.1:9000"),
         ("http://rebound.example:9000", "rebound.example:9000"),
+        ("http://[", "127.0.0.1:9000"),
+        ("http://[::1", "[::1]:9000"),
+        ("http://127.0.0.1:9000:1", "127.0.0.1:9000"),
+        ("http://127.0.0.1:port", "127.0.0.1:9000"),
+        ("", "127.0.0.1:9000"),
+        ("//127.0.0.1:9000", "127.0.0.1:9000"),
+        ("file://127.0.0.1:9000", "127.0.0.1:9000"),
+        ("http://user@127.0.0.1:9000", "127.0.0.1:9000"),
     ],
 )
 async def test_a_page_from_elsewhere_is_refused(origin: str, host: str) -> None:
-    answer = await get("/functions", {"Origin": origin, "Host": host})
-    assert answer.status_code == 403
-    assert answer.json()["error"]["code"] == "UnauthorizedOperation"
+    assert is_refused(await ask("/functions", {"Origin": origin, "Host": host}))
+
+
+async def test_an_origin_of_any_bytes_is_refused() -> None:
+    for origin in (b"\xff\xfe", b"http://\xe4", b"http://[\xff]", b"%"):
+        assert is_refused(await ask("/functions", [(b"Host", b"127.0.0.1"), (b"Origin", origin)]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "[::1]:9000", "control:9000"])
 async def test_our_own_pages_go_through(host: str) -> None:
-    answer = await get("/functions", {"Origin": f"http://{host}", "Host": host})
-    assert answer.text == "through"
+    for site in ({}, {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}):
+        answer = await ask("/functions", {"Origin": f"http://{host}", "Host": host, **site})
+        assert answer.text == "through"
 
 
 async def test_a_client_that_is_no_browser_goes_through() -> None:
-    assert (await get("/functions", {})).text == "through"
+    assert (await ask("/functions", {})).text == "through"
+
+
+# ---------------------------------------------------------------- what browsers say of a request
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "something-new", ""])
+@pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", ""])
+async def test_what_a_foreign_page_fetches_is_refused(site: str, mode: str) -> None:
+    headers = {**HERE, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    for path in PATHS:
+        assert is_refused(await ask(path, headers)), path
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_link_to_a_page_of_ours_works(site: str) -> None:
+    headers = {**HERE, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    for path in ("/", "/docs", "/functions/hello", "/downloads/abc/hello.zip?expires=1"):
+        for dest in ({}, {"Sec-Fetch-Dest": "document"}):
+            assert not is_refused(await ask(path, {**headers, **dest})), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?Action=DeleteFunction&FunctionName=hello",
+        "/?FunctionName=hello&Action=DeleteFunction",
+        "/?%41ction=DeleteFunction",
+        "/?Action",
+        "/?Action=",
+        "/?" + "a=b&" * 200,
+    ],
+)
+async def test_a_link_never_does_an_action(path: str) -> None:
+    headers = {**HERE, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert is_refused(await ask(path, headers))
+    assert is_refused(await ask("/", {**headers, "X-TC-Action": "DeleteFunction"}))
+
+
+async def test_a_foreign_page_neither_posts_nor_frames_ours() -> None:
+    headers = {**HERE, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert is_refused(await ask("/", headers, method="POST"))
+    for dest in ("iframe", "frame", "embed", "object"):
+        assert is_refused(await ask("/docs", {**headers, "Sec-Fetch-Dest": dest}))
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+async def test_what_a_user_types_or_our_page_asks_goes_through(site: str) -> None:
+    for path in PATHS:
+        answer = await ask(path, {**HERE, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"})
+        assert not is_refused(answer), path
+
+
+# ---------------------------------------------------------------- keys
 
 
 async def test_with_keys_plain_rest_asks_for_one() -> None:
-    answer = await get("/functions", {}, KEYS)
+    answer = await ask("/functions", {}, KEYS)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
     right = httpx.BasicAuth("SecretId", "secretKey")
@@ -62,10 +188,19 @@ async def test_with_keys_plain_rest_asks_for_one() -> None:
         assert (await client.get("/functions", auth=right)).text == "through"
         wrong = await client.get("/functions", auth=httpx.BasicAuth("SecretId", "other"))
         assert wrong.status_code == 401
-        garbage = await client.get("/functions", headers={"Authorization": "Basic %%%"})
-        assert garbage.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [b"", b"Basic", b"Basic %%%", b"Basic \xff\xfe", b"Basic /w==", b"Basic U2VjcmV0SWQ", b"\xff",
+     b"Basic " + b"A" * 5001, b"Bearer x", b"Basic =", "Basic ２".encode()],
+)  # fmt: skip
+async def test_a_key_that_cannot_be_read_is_refused(authorization: bytes) -> None:
+    headers = [(b"Host", b"127.0.0.1"), (b"Authorization", authorization)]
+    assert (await ask("/functions", headers, KEYS)).status_code == 401
+    assert (await ask("/functions", headers)).text == "through"
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/docs", "/openapi.json"])
 async def test_what_tells_nothing_of_functions_needs_no_key(path: str) -> None:
-    assert (await get(path, {}, KEYS)).text == "through"
+    assert (await ask(path, {}, KEYS)).text == "through"

@@ -9,7 +9,9 @@ import pytest
 
 from sandbox import limits
 from sandbox.errors import RequestError
-from sandbox.functions.model import Bootstrap, FunctionStatus, StatusReason
+from sandbox.functions.changes import ConfigChange
+from sandbox.functions.model import DeadLetterQueue, FunctionStatus, StatusReason
+from sandbox.packages.model import Bootstrap
 from tests.contract.rest_fakes import House
 
 if TYPE_CHECKING:
@@ -158,6 +160,23 @@ async def test_a_bootstrap_that_cannot_run_is_warned_of(
     house.functions.bootstrap = Bootstrap.NOT_EXECUTABLE
     view = (await client.post("/functions", data={"name": "hello"}, files=ZIP)).json()
     assert "chmod 755" in view["warnings"][0]
+
+
+async def test_what_becomes_of_events_is_shown_beside_what_changes_nothing(
+    house: House, client: httpx.AsyncClient
+) -> None:
+    await house.with_function("hello")
+    view = (await client.get("/functions/hello")).json()
+    assert (view["traced"], view["dead_letter"], view["kept"]) == (False, None, {})
+    queue = DeadLetterQueue(type="CMQ-QUEUE", name="dead")
+    change = ConfigChange(traced=True, dead_letter=queue, kept={"ClsTopicId": "t"})
+    await house.functions.update_config("default", "hello", change)
+    view = (await client.get("/functions/hello")).json()
+    assert (view["traced"], view["dead_letter"], view["kept"]) == (
+        True,
+        {"type": "CMQ-QUEUE", "name": "dead"},
+        {"ClsTopicId": "t"},
+    )
 
 
 async def test_functions_are_listed_by_namespace(house: House, client: httpx.AsyncClient) -> None:

@@ -10,12 +10,15 @@ import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.metrics.exposition import render, scrape
 from api.metrics.metrics import Gauges, Metrics
 from api.rest import Health
 from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo
 from sandbox.feed import AT_ONCE, Feed
 from sandbox.feed.facts import InvocationEnded
+from sandbox.instance.lifecycle import State
+from sandbox.pool.snapshot import InstanceSnapshot, Transition
 from tests.contract.rest_fakes import NOW, House, record
 
 if TYPE_CHECKING:
@@ -29,25 +32,46 @@ EXTERNAL = re.compile(r"(?:https?:)?//(?!sandbox)[\w.-]+\.\w+")
 LABELS = ("namespace", "function", "status", "state", "le")
 
 
-def instance(**more: Any) -> dict[str, Any]:
-    return {
-        "instance_id": "0123456789ab",
-        "container_id": "c0ffee",
-        "namespace": "default",
-        "function": "hello",
-        "version": "$LATEST",
-        "state": "idle",
-        "memory_mb": 128,
-        "memory_peak": 7_000_000,
-        "served": 2,
-        "request_id": "",
-        "retired": False,
-        "transitions": [
-            {"state": "starting", "at": NOW},
-            {"state": "standing by", "at": NOW + 0.3},
-        ],
-        **more,
-    }
+def instance(
+    *, function: str = "hello", namespace: str = "default", state: State = State.IDLE
+) -> InstanceSnapshot:
+    return InstanceSnapshot(
+        instance_id="0123456789ab",
+        container_id="c0ffee",
+        namespace=namespace,
+        function=function,
+        version="$LATEST",
+        state=state,
+        memory_mb=128,
+        memory_peak=7_000_000,
+        served=2,
+        request_id="",
+        retired=False,
+        transitions=(
+            Transition(State.STARTING, NOW),
+            Transition(State.STANDING_BY, NOW + 0.3),
+        ),
+    )
+
+
+#: ``instance()`` as the list shows it.
+SHOWN = {
+    "instance_id": "0123456789ab",
+    "container_id": "c0ffee",
+    "namespace": "default",
+    "function": "hello",
+    "version": "$LATEST",
+    "state": "idle",
+    "memory_mb": 128,
+    "memory_peak": 7_000_000,
+    "served": 2,
+    "request_id": "",
+    "retired": False,
+    "transitions": [
+        {"state": "starting", "at": NOW},
+        {"state": "standing by", "at": NOW + 0.3},
+    ],
+}
 
 
 @pytest.fixture
@@ -65,7 +89,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Every sample, by its name and the values of its labels in the order of LABELS."""
 
     def each() -> Iterator[tuple[tuple[str, ...], float]]:
-        for family in text_string_to_metric_families(metrics.render().decode()):
+        for family in text_string_to_metric_families(render(metrics, metrics.read()).decode()):
             for sample in family.samples:
                 labels = (sample.labels.get(name) for name in LABELS)
                 yield (sample.name, *filter(None, labels)), sample.value
@@ -81,12 +105,12 @@ def ended(feed: Feed, **more: Any) -> None:
 async def test_instances_are_listed_with_all_their_transitions(
     house: House, client: httpx.AsyncClient
 ) -> None:
-    house.pool.views = [instance(), instance(function="other"), instance(namespace="ns")]
+    house.pool.snapshots = [instance(), instance(function="other"), instance(namespace="ns")]
     views = (await client.get("/instances")).json()["instances"]
-    assert views[0] == instance()
+    assert views[0] == SHOWN
     assert len(views) == 3
     views = (await client.get("/instances?function=hello&namespace=default")).json()["instances"]
-    assert views == [instance()]
+    assert views == [SHOWN]
 
 
 async def test_health_names_engine_and_base_image(client: httpx.AsyncClient) -> None:
@@ -176,14 +200,14 @@ def test_only_cold_starts_are_counted_as_such(house: House) -> None:
 
 
 def test_instances_and_gauges_are_read_when_scraped(house: House) -> None:
-    house.pool.views = [instance(), instance(), instance(state="standing by")]
+    house.pool.snapshots = [instance(), instance(), instance(state=State.STANDING_BY)]
     found = samples(house.metrics)
     assert found["scf_instances", "default", "hello", "idle"] == 2
     assert found["scf_instances", "default", "hello", "standing_by"] == 1
     assert found[("scf_memory_reserved_bytes",)] == 128 * 2**20
     assert found[("scf_records_pending",)] == 3
     assert found[("scf_records_written_total",)] == 10
-    house.pool.views = []
+    house.pool.snapshots = []
     assert ("scf_instances", "default", "hello", "idle") not in samples(house.metrics)
 
 
@@ -198,11 +222,11 @@ def test_two_applications_do_not_share_figures() -> None:
 
 
 async def test_a_scrape_stands_invocations_that_end_meanwhile(house: House) -> None:
-    scrape = asyncio.create_task(house.metrics.scrape())
+    scraping = asyncio.create_task(scrape(house.metrics))
     for number in range(300):
         ended(house.feed, function_name=f"f{number}")
         await asyncio.sleep(0)
-    assert b"scf_invocations_total" in await scrape
+    assert b"scf_invocations_total" in await scraping
 
 
 async def test_the_docs_page_needs_nothing_from_outside(client: httpx.AsyncClient) -> None:

@@ -448,6 +448,20 @@ async def test_a_stranger_is_refused() -> None:
         assert (await wire.ready()).status == 403
 
 
+async def test_an_instance_whose_address_is_not_known_is_known_by_its_name_alone(
+    house: Stage,
+) -> None:
+    house.heart.engine.hides_peers = True
+    house.invoke(b"1")
+    container = await house.container()
+    server = await house.server.listen("0.0.0.0")
+    nameless = await house.call_from(container.address, server)
+    assert (await nameless.ready()).status == 403
+    by_name = await house.call_from("127.0.0.1", server, container.runtime_host)
+    assert (await by_name.ready()).status == 200
+    assert (await by_name.next()).body == b"1"
+
+
 async def test_away_from_loopback_an_instance_is_known_by_where_it_calls_from(
     house: Stage,
 ) -> None:
@@ -455,9 +469,9 @@ async def test_away_from_loopback_an_instance_is_known_by_where_it_calls_from(
     house.invoke(b"2")
     one, two = await house.container(0), await house.container(1)
     server = await house.server.listen("0.0.0.0")
-    by_name = await house.call_from(one.peer, server, one.runtime_host)
-    by_address = await house.call_from(two.peer, server)
-    impostor = await house.call_from(two.peer, server, one.runtime_host)
+    by_name = await house.call_from(one.address, server, one.runtime_host)
+    by_address = await house.call_from(two.address, server)
+    impostor = await house.call_from(two.address, server, one.runtime_host)
     assert (await impostor.ready()).status == 403
     assert (await by_name.ready()).status == 200
     assert (await by_address.ready()).status == 200

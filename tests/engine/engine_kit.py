@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import re
@@ -15,24 +16,19 @@ from api.runtime.server import RuntimeServer
 from sandbox.clock import SystemClock
 from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
 from sandbox.feed import Feed
-from sandbox.functions.model import (
-    Bootstrap,
-    CodeRef,
-    Function,
-    FunctionConfig,
-    FunctionVersion,
-)
+from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
 from sandbox.instance.environment import FIXED
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
+from sandbox.packages.model import Bootstrap, CodeRef
+from sandbox.packages.package import PackageStore
 from sandbox.records.recorder import Recorder
 from tests.fakes import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from sandbox.packages.package import PackageStore
     from sandbox.settings import Settings
 
 DEADLINE_S = 30.0
@@ -98,7 +94,7 @@ class Directory:
     by_peer: dict[str, Instance] = field(default_factory=dict)
     kept: Kept = field(default_factory=Kept)
 
-    def instance_idle(self, instance: Instance) -> None: ...
+    def instance_has_room(self, instance: Instance) -> None: ...
 
     def instance_stopping(self, instance: Instance) -> None: ...
 
@@ -183,15 +179,35 @@ class Rig:
         """A real instance, standing by, that the runtime API knows."""
         spec = self.spec(self.save(bootstrap), function_name=function_name)
         recorder = Recorder(self.directory.kept, Feed())
-        surroundings = InstanceContext(asyncio.get_running_loop(), SystemClock(), recorder)
+        context = InstanceContext(asyncio.get_running_loop(), SystemClock(), recorder)
         instance = Instance(
-            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, surroundings=surroundings
+            spec, timeout_s=20, init_timeout_s=20, owner=self.directory, context=context
         )
         container = await self.engine.launch(spec, instance)
         self.directory.by_host[container.runtime_host] = instance
-        self.directory.by_peer[container.peer] = instance
+        if container.peer is not None:
+            self.directory.by_peer[container.peer] = instance
         instance.attach(container)
         return instance
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    make: Callable[[Settings, PackageStore], Engine],
+    settings: Settings,
+    leftovers: Callable[[], list[str]],
+) -> AsyncIterator[Rig]:
+    """An engine around which a test can be run; closed then, and asked what it has left."""
+    packages = PackageStore(settings.data_dir / "packages")
+    engine = make(settings, packages)
+    rig = Rig(engine, settings, packages)
+    try:
+        await engine.open(rig.runtime.listen)
+        yield rig
+    finally:
+        await engine.close()
+        await rig.runtime.close()
+    assert leftovers() == []
 
 
 def invocation(event: bytes) -> Invocation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -14,16 +15,17 @@ from sandbox.engine.docker.engine import DockerEngine
 from sandbox.engine.process import proctree
 from sandbox.engine.process.engine import ProcessEngine
 from sandbox.engine.process.isolation import PlainProcess, choose_isolation
-from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
-from tests.engine.engine_kit import Rig
+from tests.engine.engine_kit import opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from sandbox.engine.base import Engine
     from sandbox.engine.process.isolation import Isolation
+    from sandbox.packages.package import PackageStore
+    from tests.engine.engine_kit import Rig
 
 
 async def plain_processes(_accounts: Path) -> Isolation:
@@ -34,29 +36,19 @@ async def plain_processes(_accounts: Path) -> Isolation:
 async def open_rig(
     kind: str, directory: Path, installation: str, **more: Any
 ) -> AsyncIterator[Rig]:
-    """An engine that is closed again, and has left nothing then."""
+    """An engine of ours that is closed again, and has left nothing then."""
     settings = Settings(data_dir=directory, installation=installation, **more)
-    packages = PackageStore(directory / "packages")
-    engine: Engine
-    if kind == "docker":
-        engine = DockerEngine(settings, packages)
-    else:
+    make: Callable[[Settings, PackageStore], Engine] = DockerEngine
+    leftovers = partial(docker_leftovers, installation)
+    if kind != "docker":
         choose = choose_isolation if kind == "bubblewrap" else plain_processes
-        engine = ProcessEngine(settings, packages, choose)
-    rig = Rig(engine, settings, packages)
-    rig.fixed_places = kind != "plain"
-    await engine.open(rig.runtime.listen)
-    try:
-        if kind == "bubblewrap" and engine.info.details["isolation"] != "bubblewrap":
+        make = partial(ProcessEngine, choose=choose)
+        leftovers = partial(process_leftovers, settings)
+    async with opened(make, settings, leftovers) as rig:
+        rig.fixed_places = kind != "plain"
+        if kind == "bubblewrap" and rig.engine.info.details["isolation"] != "bubblewrap":
             pytest.skip("bubblewrap is not installed, or may not do its work here")
         yield rig
-    finally:
-        await engine.close()
-        await rig.runtime.close()
-    if kind == "docker":
-        assert docker_leftovers(installation) == []
-    else:
-        assert process_leftovers(settings) == []
 
 
 def process_leftovers(settings: Settings) -> list[str]:

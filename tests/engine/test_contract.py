@@ -1,4 +1,7 @@
-"""What every engine promises (``sandbox.engine.base``)."""
+"""What every engine promises. ``sandbox.engine.base`` tells how to run this on one of your own.
+
+Everything here goes through the fixture ``rig``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.errors import EngineError, EngineErrorKind
 from sandbox.instance.environment import FIXED
 from tests.engine.engine_kit import Watcher, eventually, make_zip
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 MB = 1024 * 1024
 #: A shell variable of N MB, written with the tools that every system has.
 ALLOCATE = "x=$(head -c $(({mb} << 20)) /dev/zero | tr '\\0' x); echo allocated"
+#: Which of our engines have the platform's own system.
+OURS = {"docker": True, "process": False}
 #: Waits without using anything, until it is killed.
 LINGER = "sleep 1000 & wait"
 
@@ -222,6 +228,20 @@ async def test_code_can_be_prepared_forgotten_and_prepared_again(rig: Rig) -> No
     await container.destroy()
 
 
+async def test_code_stays_while_an_instance_runs_with_it(rig: Rig) -> None:
+    digest = rig.save("ls")
+    watcher = Watcher()
+    container = await rig.engine.launch(rig.spec(digest), watcher)
+    with pytest.raises(EngineError, match="in use") as caught:
+        await rig.engine.forget(digest)
+    assert caught.value.kind is EngineErrorKind.IN_USE
+    container.release()
+    await watcher.end()
+    assert watcher.lines == ["bootstrap"]
+    await container.destroy()
+    await rig.engine.forget(digest)
+
+
 async def test_closing_ends_instances_in_every_state(rig: Rig) -> None:
     waiting, _ = await rig.launch("echo never")
     running, running_said = await rig.launch(f"echo up; (setsid sleep 1000 &); {LINGER}")
@@ -235,7 +255,12 @@ async def test_closing_ends_instances_in_every_state(rig: Rig) -> None:
 
 async def test_the_engine_says_what_it_is(rig: Rig) -> None:
     info = rig.engine.info
-    assert rig.engine.memory_total_mb > 0
     assert info.version
-    assert info.os_parity == (info.name == "docker")
+    assert info.os_parity == OURS.get(info.name, info.os_parity)
     assert info.os_parity or "not on CentOS 7.6" in info.note
+
+
+async def test_an_instance_runs_on_a_node_that_has_room_for_it(rig: Rig) -> None:
+    container, _ = await rig.launch("true", memory_mb=128)
+    assert rig.engine.capacity()[container.node] >= 128
+    await container.destroy()

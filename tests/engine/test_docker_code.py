@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-async def found(rig: Rig, role: str) -> list[Any]:
+async def found(rig: Rig, role: str) -> list[str]:
     """The volumes (``code``) or containers (``filler``) of this installation."""
     assert isinstance(rig.engine, DockerEngine)
-    client = rig.engine.client
-    filters = {"label": [rig.engine.labels.mine, f"scf-sandbox.role={role}"]}
-    if role == "filler":
-        return await asyncio.to_thread(client.containers, all=True, filters=filters)
-    return (await asyncio.to_thread(client.volumes, filters=filters))["Volumes"] or []
+    client, labels = rig.engine.client, rig.engine.labels.find(role)
+    return await (client.container_ids if role == "filler" else client.volume_names)(*labels)
 
 
 async def until(rig: Rig, role: str, count: int) -> None:
@@ -84,6 +81,18 @@ async def test_a_package_that_cannot_be_read_fails_and_may_come_again(docker_rig
     path.write_bytes(whole)
     await docker_rig.engine.prepare(digest, ())
     await until(docker_rig, "filler", 0)
+
+
+async def test_a_volume_that_somebody_removed_can_be_forgotten(docker_rig: Rig) -> None:
+    assert isinstance(docker_rig.engine, DockerEngine)
+    digest = docker_rig.save("echo here")
+    await docker_rig.engine.prepare(digest, ())
+    await until(docker_rig, "filler", 0)
+    [volume] = await found(docker_rig, "code")
+    await docker_rig.engine.client.remove_volume(volume)
+    await docker_rig.engine.forget(digest)
+    await docker_rig.engine.prepare(digest, ())
+    assert await found(docker_rig, "code") == [volume]
 
 
 async def test_code_that_an_instance_uses_stays_until_it_is_gone(docker_rig: Rig) -> None:

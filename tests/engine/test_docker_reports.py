@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.instance.environment import FIXED
 from tests.engine.engine_kit import Watcher, make_zip
+from tests.engine.rigs import open_rig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,22 +31,18 @@ async def test_what_a_function_writes_to_the_containers_stderr_is_no_report(
 
 
 async def test_an_engine_configured_for_a_proxy_keeps_the_runtime_api_off_it(
-    docker_rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, installation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = "http://127.0.0.1:9"
     (tmp_path / "config.json").write_text(
         json.dumps({"proxies": {"default": {"httpProxy": proxy, "noProxy": "example.test"}}})
     )
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    client = type(docker_rig.engine.client)()  # type: ignore[attr-defined]
-    monkeypatch.setattr(docker_rig.engine, "client", client)
-    try:
-        end, lines = await docker_rig.run(
+    async with open_rig("docker", tmp_path, installation) as rig:
+        end, lines = await rig.run(
             'echo "$http_proxy"; curl -s -o /dev/null -w "%{http_code}"'
             " http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/"
         )
-    finally:
-        client.close()
     assert end.code == 0
     assert lines == [proxy, "404"]
 

@@ -275,15 +275,6 @@ async def test_memory_of_a_process_that_is_gone_is_nothing() -> None:
     assert proctree.memory([os.getpid()]) > 0
 
 
-async def test_a_forgotten_package_stays_while_an_instance_runs_in_it(process_rig: Rig) -> None:
-    container, watcher = await process_rig.launch("cat data 2>/dev/null; ls")
-    digest = process_rig.save("cat data 2>/dev/null; ls")
-    await process_rig.engine.forget(digest)
-    container.release()
-    await watcher.end()
-    assert watcher.lines == ["bootstrap"]
-
-
 def test_the_engine_works_on_uvloop_too(tmp_path: Path, installation: str) -> None:
     async def main() -> None:
         async with open_rig("plain", tmp_path, installation) as rig:

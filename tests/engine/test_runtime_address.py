@@ -59,12 +59,12 @@ async def test_instances_of_one_function_have_their_own_runtime_api(rig: Rig) ->
 
 
 async def test_the_host_name_of_another_instance_is_refused(rig: Rig) -> None:
-    victim = await rig.instance(ECHO)
+    victim = await rig.instance("sleep 1000 & wait")
     assert victim.container is not None
+    victim.release(None)  # a ready report would count now
     bootstrap = STATUS.replace("$OTHER", victim.container.runtime_host)
     for function_name in ("hello", "stranger"):
         intruder = await rig.instance(bootstrap, function_name)
-        victim.state = State.INITIALISING  # a ready report would count now
         intruder.release(None)
         await rig.directory.said(intruder)
         assert rig.directory.lines(intruder) == ["403"]

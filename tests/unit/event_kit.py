@@ -10,7 +10,13 @@ from sandbox.errors import ConflictError, NotFoundError
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
-from sandbox.functions.model import DEPARTING, EventInvokeConfig, Function, FunctionVersion
+from sandbox.functions.model import (
+    DEPARTING,
+    DeadLetterQueue,
+    EventInvokeConfig,
+    Function,
+    FunctionVersion,
+)
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.records.recorder import Recorder
@@ -27,8 +33,8 @@ if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event
     from sandbox.records.record import InvocationRecord
 
-QUEUE: dict[str, Any] = {"DeadLetterConfig": {"Type": "cmq-queue", "Name": "dead"}}
-TRACED: dict[str, Any] = {"async_run": True, "kept": {"TraceEnable": "TRUE"}}
+QUEUE: dict[str, Any] = {"dead_letter": DeadLetterQueue(type="cmq-queue", name="dead")}
+TRACED: dict[str, Any] = {"async_run": True, "traced": True}
 
 
 class Functions:

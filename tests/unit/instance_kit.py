@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
 from sandbox.feed import Feed
+from sandbox.instance.event_session import EventSession
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
@@ -16,6 +17,7 @@ from tests.fakes import FakeContainer, FakeEngine, Kept, StillClock, Time, funct
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
+    from sandbox.instance.session import SessionFactory
 
 MB = 2**20
 
@@ -26,7 +28,9 @@ class Bench:
     ``time`` moves the timers, ``clock`` is what durations are measured with.
     """
 
-    def __init__(self, *, recycled_by_failure: bool = False) -> None:
+    def __init__(
+        self, *, recycled_by_failure: bool = False, session: SessionFactory = EventSession
+    ) -> None:
         self.time = Time()
         self.clock = StillClock()
         self.kept = Kept()
@@ -42,15 +46,16 @@ class Bench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            surroundings=InstanceContext(loop, self.clock, Recorder(self.kept, self.feed)),
+            context=InstanceContext(loop, self.clock, Recorder(self.kept, self.feed)),
             recycled_by_failure=recycled_by_failure,
+            session=session,
         )
         self.container = FakeContainer(FakeEngine(), spec, self.instance, 1)
         self._made = 0
 
     # ---- the owner's part
 
-    def instance_idle(self, instance: Instance) -> None:
+    def instance_has_room(self, instance: Instance) -> None:
         self.idle.append(instance)
 
     def instance_stopping(self, instance: Instance) -> None:

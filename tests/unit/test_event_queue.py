@@ -232,7 +232,7 @@ async def test_nothing_is_accepted_after_the_close(make: Make) -> None:
 
 async def test_above_the_limit_events_go_to_the_dead_letters(make: Make) -> None:
     bench: Bench = await make(async_queue_limit=3)
-    bench.function(kept=QUEUE)
+    bench.function(**QUEUE)
     bench.heart.engine.gate.clear()
     ids = [await bench.send(b"%d" % number) for number in range(5)]
     assert bench.queue.depth == 3
@@ -314,13 +314,13 @@ async def test_a_bug_while_bodies_are_read_does_not_hold_up_their_line_for_ever(
     assert bench.tries == [(b'{"n":1}', 0)]
 
 
-@pytest.mark.parametrize("kept", [QUEUE, {}])
+@pytest.mark.parametrize("queue", [QUEUE, {}])
 async def test_an_event_whose_body_is_missing_on_disk_is_given_up_and_not_run(
-    make: Make, monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]
+    make: Make, monkeypatch: pytest.MonkeyPatch, queue: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("sandbox.events.bodies.KEPT_BYTES", 0)
     bench: Bench = await make()
-    bench.function(kept=kept)
+    bench.function(**queue)
     lost = new_request_id()
     read = bench.repository.bodies
 
@@ -339,7 +339,7 @@ async def test_an_event_whose_body_is_missing_on_disk_is_given_up_and_not_run(
     assert record.status_code == 500
     assert "missing" in record.ret_msg
     [letter] = await bench.dead()
-    assert (letter.request_id, letter.dropped) == (lost, not kept)
+    assert (letter.request_id, letter.dropped) == (lost, not queue)
     assert "missing" in letter.error_message
     assert bench.queue._bodies._kept == 0
 

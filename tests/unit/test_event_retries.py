@@ -11,7 +11,8 @@ from sandbox.errors import EngineError, NotFoundError, RequestError
 from sandbox.events.dead_letters import error_of
 from sandbox.events.model import QueuedEvent
 from sandbox.events.retry import Fault, fault_of, next_try
-from sandbox.functions.model import Bootstrap, EventInvokeConfig, FunctionStatus
+from sandbox.functions.model import EventInvokeConfig, FunctionStatus
+from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
 from tests.fakes import EPOCH, eventually, turns
 from tests.unit.event_kit import QUEUE, Bench
@@ -281,7 +282,7 @@ async def test_a_bootstrap_that_is_not_executable_fails_the_event_and_no_instanc
 
 async def test_a_dead_letter_has_the_shape_that_the_platform_documents(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(kept=QUEUE, retry_num=0, msg_ttl_s=3600)
+    bench.function(**QUEUE, retry_num=0, msg_ttl_s=3600)
     bench.answer = lambda event: "Traceback: NameError"
     request_id = await bench.send(b'{"a": 1}')
     await bench.over()
@@ -316,7 +317,7 @@ async def test_a_dead_letter_has_the_shape_that_the_platform_documents(make: Mak
 
 async def test_a_triggers_event_names_it_in_the_dead_letter(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(kept=QUEUE, retry_num=0)
+    bench.function(**QUEUE, retry_num=0)
     bench.answer = lambda event: "broken"
     await bench.send(source="TIMER")
     await bench.over()
@@ -339,7 +340,7 @@ async def test_without_a_dead_letter_queue_only_the_fact_is_kept(make: Make) -> 
 
 async def test_a_dead_letter_can_be_invoked_again_and_then_is_gone(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(kept=QUEUE, retry_num=0)
+    bench.function(**QUEUE, retry_num=0)
     bench.answer = lambda event: "broken"
     request_id = await bench.send(b'{"n":1}')
     await bench.over()
@@ -356,7 +357,7 @@ async def test_dead_letters_are_listed_by_function_newest_first_and_deleted(make
     ids: dict[str, str] = {}
     bench.answer = lambda event: "broken"
     for name in ("one", "two", "three"):
-        bench.function(name, kept=QUEUE if name != "two" else {}, retry_num=0)
+        bench.function(name, **(QUEUE if name != "two" else {}), retry_num=0)
         ids[name] = await bench.send(name=name)
         await bench.over()
     assert [letter.function_name for letter in await bench.dead()] == ["three", "two", "one"]
@@ -374,7 +375,7 @@ async def test_dead_letters_are_listed_by_function_newest_first_and_deleted(make
 
 async def test_a_deleted_functions_events_are_dropped(make: Make) -> None:
     bench: Bench = await make()
-    bench.function(kept=QUEUE)
+    bench.function(**QUEUE)
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
     await bench.tried(1)
@@ -421,7 +422,7 @@ async def test_an_event_whose_version_cannot_be_invoked_any_more_is_given_up(
     make: Make, gone: str
 ) -> None:
     bench: Bench = await make()
-    hello = bench.function(kept=QUEUE)
+    hello = bench.function(**QUEUE)
     one = hello.latest.model_copy(update={"version": "1"})
     bench.functions.put(hello.with_version(one))
     bench.answer = lambda event: "broken"
@@ -446,7 +447,7 @@ def test_an_error_that_is_no_error_object_is_told_as_it_is() -> None:
 
 async def test_what_is_known_of_dropped_events_goes_after_three_days(make: Make) -> None:
     bench: Bench = await make()
-    bench.function("kept", kept=QUEUE, retry_num=0)
+    bench.function("kept", **QUEUE, retry_num=0)
     bench.function("dropped", retry_num=0)
     bench.answer = lambda event: "broken"
     await bench.send(name="kept")

@@ -8,6 +8,7 @@ import pytest
 from sandbox.errors import ConflictError, EngineError, LimitError, NotFoundError, SandboxError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import (
+    DeadLetterQueue,
     FunctionConfig,
     FunctionStatus,
     LayerRef,
@@ -285,12 +286,23 @@ async def test_only_given_fields_of_the_configuration_change(bench: Bench) -> No
     assert (await bench.settled()).latest.config.role == ""
 
 
-async def test_a_change_that_instances_do_not_feel_is_active_at_once(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("description", "new"),
+        ("traced", True),
+        ("dead_letter", DeadLetterQueue(type="CMQ-QUEUE", name="dead")),
+        ("kept", {"ClsTopicId": "t"}),
+    ],
+)
+async def test_a_change_that_instances_do_not_feel_is_active_at_once(
+    bench: Bench, field: str, value: Any
+) -> None:
     before = await bench.active()
     prepared = len(bench.host.prepared)
-    after = await bench.service.update_config("default", "fn", ConfigChange(description="new"))
+    after = await bench.service.update_config("default", "fn", ConfigChange(**{field: value}))
     assert after.latest.status is FunctionStatus.ACTIVE
-    assert after.latest.config.description == "new"
+    assert getattr(after.latest.config, field) == value
     assert instance_keys(after) == instance_keys(before)
     assert len(bench.host.prepared) == prepared
 

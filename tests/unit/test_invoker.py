@@ -11,14 +11,15 @@ import pytest
 
 from sandbox.engine.base import Exit
 from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError, RequestError
-from sandbox.functions.model import Bootstrap, Function, FunctionVersion
 from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
+from sandbox.packages.model import Bootstrap
 from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
 
@@ -31,6 +32,9 @@ class FakeFunctions:
     def __init__(self) -> None:
         self.function = function()
         self.refusal: Exception | None = None
+
+    def get(self, namespace: str, name: str) -> Function:
+        return self.function
 
     def resolve(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.instance.logs import LogBook, Tail
+from sandbox.instance.logs import LogBook
+from sandbox.invocation import Tail
 from sandbox.records.record import LogChunk
 from tests.fakes import StillClock
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from sandbox.engine.base import InstanceSpec
+from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import FunctionNetworks
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, EngineErrorKind
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.engine.docker.engine import DockerEngine
+    from sandbox.engine.docker.client import DockerClient
 
 SPEC = InstanceSpec("0" * 32, "default", "hello", "$LATEST", "0" * 64, 128, {})
 
@@ -26,20 +25,18 @@ class FakeEngine:
     """Remembers the networks it was asked to make; ``refusals`` come first."""
 
     def __init__(self) -> None:
-        self.client = self
         self.networks: dict[str, str] = {}
-        self.refusals: list[str] = []
+        self.refusals: list[EngineError] = []
 
-    async def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return call(*args, **kwargs)
-
-    def create_network(self, name: str, subnet: str, _gateway: str, _function: str) -> str:
+    async def create_network(
+        self, name: str, subnet: str, _gateway: str, _labels: dict[str, str]
+    ) -> str:
         if self.refusals:
-            raise EngineError(self.refusals.pop(0))
+            raise self.refusals.pop(0)
         self.networks[name] = subnet
         return name
 
-    def remove_network(self, network_id: str) -> None:
+    async def remove_network(self, network_id: str) -> None:
         del self.networks[network_id]
 
 
@@ -58,15 +55,15 @@ class Port:
         return cast("asyncio.AbstractServer", asyncio.Server)
 
 
-async def networks(engine: FakeEngine, port: Port) -> FunctionNetworks:
-    made = FunctionNetworks(cast("DockerEngine", engine), Settings())
-    await made.open(port.listen)
+def networks(engine: FakeEngine, port: Port) -> FunctionNetworks:
+    made = FunctionNetworks(cast("DockerClient", engine), Labels("test"), Settings())
+    made.open(port.listen)
     return made
 
 
 async def test_a_runtime_port_that_is_taken_is_the_engines_error_and_says_what_to_do() -> None:
     engine, port = FakeEngine(), Port()
-    made = await networks(engine, port)
+    made = networks(engine, port)
     port.taken = True
     with pytest.raises(EngineError, match=r"198\.18\.0\.1 port 9001 .*SCF_RUNTIME_PORT"):
         await made.join(SPEC)
@@ -75,7 +72,7 @@ async def test_a_runtime_port_that_is_taken_is_the_engines_error_and_says_what_t
 
 async def test_an_engine_on_another_machine_is_said_to_be_one() -> None:
     engine, port = FakeEngine(), Port()
-    made = await networks(engine, port)
+    made = networks(engine, port)
     port.taken, port.error = True, errno.EADDRNOTAVAIL
     with pytest.raises(EngineError, match="another machine"):
         await made.join(SPEC)
@@ -83,7 +80,7 @@ async def test_an_engine_on_another_machine_is_said_to_be_one() -> None:
 
 async def test_a_network_that_could_not_be_had_is_tried_again() -> None:
     engine, port = FakeEngine(), Port()
-    made = await networks(engine, port)
+    made = networks(engine, port)
     port.taken = True
     for _ in range(2):
         with pytest.raises(EngineError):
@@ -95,15 +92,15 @@ async def test_a_network_that_could_not_be_had_is_tried_again() -> None:
 
 async def test_a_subnet_that_somebody_else_uses_is_passed_over() -> None:
     engine, port = FakeEngine(), Port()
-    made = await networks(engine, port)
-    engine.refusals = ["Pool overlaps with other one on this address space"]
+    made = networks(engine, port)
+    engine.refusals = [EngineError("taken", EngineErrorKind.OVERLAP)]
     assert (await made.join(SPEC)).runtime_address == "198.18.2.1"
 
 
 async def test_an_engine_that_refuses_is_asked_again_for_the_same_subnet() -> None:
     engine, port = FakeEngine(), Port()
-    made = await networks(engine, port)
-    engine.refusals = ["it is tired"]
+    made = networks(engine, port)
+    engine.refusals = [EngineError("it is tired")]
     with pytest.raises(EngineError, match="tired"):
         await made.join(SPEC)
     assert (await made.join(SPEC)).runtime_address == "198.18.0.1"

@@ -12,8 +12,8 @@ import pytest
 
 from sandbox import limits
 from sandbox.errors import LimitError, RequestError
-from sandbox.functions.model import Bootstrap
 from sandbox.packages.archive import Kind
+from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import Package, decode_base64, digest_of, inspect
 from tests.unit.package_kit import BOOTSTRAP, WINDOWS, Item, file, folder, link, make_zip
 

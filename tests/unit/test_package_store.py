@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.errors import PlatformError, RequestError
-from sandbox.functions.model import Bootstrap
+from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import PackageStore, digest_of
 from tests.unit.package_kit import BOOTSTRAP, file, folder, link, make_zip
 

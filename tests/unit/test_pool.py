@@ -188,18 +188,18 @@ async def test_instances_are_listed_as_plain_data(heart: Heart) -> None:
     event = heart.submit(HELLO)
     await turns()
     (starting,) = heart.pool.instances()
-    assert (starting["state"], starting["container_id"]) == ("starting", "")
-    assert starting["request_id"] == ""
+    assert (starting.state, starting.container_id) == ("starting", "")
+    assert starting.request_id == ""
     heart.engine.gate.set()
     runtime = (await heart.runtime(0)).ready()
     (busy,) = heart.pool.instances()
-    assert busy["instance_id"] == runtime.container.spec.instance_id[:12]
-    assert busy["container_id"] == "fake-0"
-    assert (busy["namespace"], busy["function"], busy["version"]) == ("default", "hello", "$LATEST")
-    assert (busy["state"], busy["memory_mb"], busy["served"]) == ("busy", 128, 0)
-    assert busy["request_id"] == event.request_id
-    assert busy["retired"] is False
-    assert [t["state"] for t in busy["transitions"]] == [
+    assert busy.instance_id == runtime.container.spec.instance_id[:12]
+    assert busy.container_id == "fake-0"
+    assert (busy.namespace, busy.function, busy.version) == ("default", "hello", "$LATEST")
+    assert (busy.state, busy.memory_mb, busy.served) == ("busy", 128, 0)
+    assert busy.request_id == event.request_id
+    assert busy.retired is False
+    assert [transition.state for transition in busy.transitions] == [
         "starting",
         "standing by",
         "initialising",

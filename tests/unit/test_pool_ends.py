@@ -80,7 +80,7 @@ async def test_an_update_lets_a_busy_instance_finish() -> None:
     await heart.pool.retire("default", "hello", NOBODY)
     await turns()
     (view,) = heart.pool.instances()
-    assert (view["state"], view["retired"]) == ("busy", True)
+    assert (view.state, view.retired) == ("busy", True)
     runtime.answer()
     assert (await event.future).ok
     await eventually(lambda: heart.engine.alive == [])
@@ -296,7 +296,7 @@ async def test_close_ends_everything_in_whatever_state_it_is() -> None:
     starting = heart.submit(function("later"))
     await turns()
     waiting = [heart.submit(function("big", memory_mb=512)) for _ in range(2)]
-    states = sorted(view["state"] for view in heart.pool.instances())
+    states = sorted(view.state for view in heart.pool.instances())
     assert states == ["busy", "initialising", "starting", "stopping"]
     heart.loop.call_soon(heart.engine.gate.set)
     await heart.close()
@@ -330,6 +330,16 @@ async def test_nothing_is_started_any_more_after_close() -> None:
     assert heart.engine.launches == 1
 
 
+async def test_an_event_that_comes_after_close_is_canceled_and_starts_nothing() -> None:
+    heart = Heart()
+    await heart.close()
+    event = heart.submit(HELLO)
+    await turns()
+    assert heart.engine.launches == 0
+    outcome = event.future.result()
+    assert (outcome.status_code, outcome.cause) == (499, Cause.SHUTDOWN)
+
+
 async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
     heart = Heart()
     running, waiting = heart.submit(HELLO), heart.submit(HELLO)
@@ -343,6 +353,18 @@ async def test_a_killed_version_ends_its_events_and_instances_at_once() -> None:
     assert [outcome.status_code for outcome in outcomes] == [499, 499]
     heart.engine.gate.set()
     await eventually(lambda: not heart.pool.instances())
+    await heart.close()
+
+
+async def test_nothing_is_left_of_a_killed_version_whose_events_only_waited() -> None:
+    heart = Heart(budget_mb=128)
+    heart.submit(OTHER)
+    (await heart.runtime(0)).ready()
+    waiting = heart.submit(HELLO)
+    await heart.pool.kill("default", "hello", "$LATEST")
+    outcome = waiting.future.result()
+    assert (outcome.status_code, outcome.cause) == (499, Cause.KILLED)
+    assert [group.function.name for group in heart.pool._groups] == ["other"]
     await heart.close()
 
 

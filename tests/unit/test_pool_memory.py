@@ -146,7 +146,7 @@ async def test_memory_on_its_way_back_is_counted_before_anyone_else_is_stopped()
     heart.engine.destroy_gate.clear()
     third, hello = heart.submit(THIRD), heart.submit(HELLO)
     await turns()
-    states = {view["function"]: view["state"] for view in heart.pool.instances()}
+    states = {view.function: view.state for view in heart.pool.instances()}
     assert states == {"hello": "stopping", "other": "idle"}
     heart.engine.destroy_gate.set()
     assert (await third.future).ok
@@ -261,7 +261,7 @@ async def test_the_queue_is_told_when_there_may_be_room_again() -> None:
     told: list[str] = []
 
     def room() -> None:
-        told.append(next((view["state"] for view in heart.pool.instances()), "gone"))
+        told.append(next((view.state for view in heart.pool.instances()), "gone"))
 
     heart.pool.on_room = room
     heart.submit(HELLO)

@@ -184,6 +184,45 @@ async def test_a_forced_cold_start_replaces_them(heart: Heart) -> None:
     await eventually(lambda: available(heart) == (1, ""))
 
 
+async def test_an_update_ends_one_that_is_still_initialising(heart: Heart) -> None:
+    heart.engine.on_release = None
+    heart.pool.provision(version_1(1))
+    await heart.runtime(0)
+    await heart.pool.retire("default", "hello", frozenset())
+    await eventually(lambda: heart.engine.alive == [])
+    assert available(heart)[1] == ""
+
+
+async def test_an_update_keeps_one_that_an_event_waits_for() -> None:
+    heart = Heart(budget_mb=128)
+    of = version_1(1)
+    heart.pool.provision(of)
+    runtime = await heart.runtime(0)
+    event = heart.invocation(of)
+    event.version = of.versions["1"]
+    heart.pool.submit(event)
+    await heart.pool.retire("default", "hello", frozenset())
+    runtime.ready().poll().answer()
+    assert (await event.future).ok
+    await eventually(lambda: heart.engine.alive == [])
+    assert heart.engine.launches == 1
+    await heart.close()
+
+
+@pytest.mark.parametrize("phase", ["starting", "initialising", "idle"])
+async def test_those_of_a_killed_version_end_and_are_not_replaced(heart: Heart, phase: str) -> None:
+    heart.engine.on_release = echoing if phase == "idle" else None
+    if phase == "starting":
+        heart.engine.gate.clear()
+    heart.pool.provision(version_1(1))
+    await eventually(lambda: [view.state for view in heart.pool.instances()] == [phase])
+    await heart.pool.kill("default", "hello", "1")
+    heart.engine.gate.set()
+    await eventually(lambda: heart.pool.instances() == [])
+    await heart.time.advance(2)
+    assert (heart.engine.launches, available(heart)) == (1, (0, ""))
+
+
 async def test_nothing_is_provisioned_any_more_when_the_pool_has_closed() -> None:
     heart = Heart()
     heart.engine.on_release = echoing

@@ -56,6 +56,10 @@ def test_compose_passes_on_every_setting_that_means_something_there() -> None:
         ("SCF_NETWORK_RANGE", "10.0.0.1/8"),
         ("SCF_NETWORK_RANGE", "10.0.0.0/24"),
         ("SCF_INSTALLATION", "Mine!"),
+        ("SCF_ALLOWED_HOSTS", "http://dev.example.com"),
+        ("SCF_ALLOWED_HOSTS", "dev.example.com:9000"),
+        ("SCF_ALLOWED_HOSTS", "*"),
+        ("SCF_ALLOWED_HOSTS", "a b"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(
@@ -73,7 +77,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SCF_PORT", "9010")
     monkeypatch.setenv("SCF_NETWORK_RANGE", "10.1.0.0/20")
     monkeypatch.setenv("SCF_CREDENTIALS", "id:key, other:a:b")
+    monkeypatch.setenv("SCF_ALLOWED_HOSTS", "Dev.example.com, *.lab.example,")
     settings = read_settings()
     assert settings.port == 9010
+    assert settings.allowed_hosts == ("dev.example.com", "*.lab.example")
     assert settings.network_range == "10.1.0.0/20"
     assert settings.credentials == {"id": "key", "other": "a:b"}

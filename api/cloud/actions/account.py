@@ -8,6 +8,7 @@ from api.cloud.actions.base import modelled
 from api.cloud.models.account import GetAccountRequest
 from sandbox import limits
 from sandbox.functions.listing import LIMIT_MAX, Query
+from sandbox.triggers.types import QUOTA_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
 
 #: The platform's figures (contract section 3).
 TRIGGERS_OF_A_TYPE = 10
-TRIGGER_TYPES = (
-    "Cos",
-    "Timer",
-    "Cmq",
-    "Ckafka",
-    "Apigw",
-    "Cls",
-    "Clb",
-    "Mps",
-    "Cm",
-    "Vod",
-    "Eb",
-)
 
 
 class AccountActions:
@@ -44,6 +32,7 @@ class AccountActions:
         self._quotas = quotas
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {"GetAccount": modelled(GetAccountRequest, self.get_account)}
 
     async def get_account(self, _request: GetAccountRequest) -> Fields:
@@ -79,7 +68,7 @@ def _usage(namespace: str, functions: Sequence[Function], shares: Shares) -> dic
 
 
 def _limit(namespace: str) -> dict[str, Any]:
-    triggers = dict.fromkeys(TRIGGER_TYPES, TRIGGERS_OF_A_TYPE)
+    triggers = dict.fromkeys(QUOTA_TYPES, TRIGGERS_OF_A_TYPE)
     return {
         "FunctionsCount": limits.FUNCTIONS_PER_NAMESPACE,
         "Trigger": {**triggers, "Total": sum(triggers.values())},

@@ -33,6 +33,7 @@ class AliasActions:
         self._aliases = aliases
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "CreateAlias": modelled(CreateAliasRequest, self.create),
             "GetAlias": modelled(GetAliasRequest, self.get),

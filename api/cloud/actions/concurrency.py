@@ -33,6 +33,7 @@ class ConcurrencyActions:
         self._concurrency = concurrency
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "PutReservedConcurrencyConfig": modelled(
                 PutReservedConcurrencyConfigRequest, self.put_reserved

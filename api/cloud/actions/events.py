@@ -15,8 +15,9 @@ from api.cloud.models.events import (
 )
 from api.cloud.validation import invalid
 from sandbox.errors import NotFoundError, RequestError, UnsupportedError
-from sandbox.events.model import SOURCES, EventStatus, TraceQuery
+from sandbox.events.model import EventStatus, TraceQuery
 from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST, EventInvokeConfig
+from sandbox.triggers.types import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,6 +43,7 @@ class EventActions:
         self._traces = traces
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "UpdateFunctionEventInvokeConfig": modelled(
                 UpdateFunctionEventInvokeConfigRequest, self.update_config

@@ -24,12 +24,21 @@ from api.cloud.views import function_details, function_item
 from sandbox.errors import LimitError, RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.listing import Query
-from sandbox.functions.model import DEFAULT_NAMESPACE, LATEST, FunctionConfig
+from sandbox.functions.model import (
+    DEFAULT_NAMESPACE,
+    LATEST,
+    DeadLetterQueue,
+    FunctionConfig,
+)
 from sandbox.functions.rules import environment_from_pairs, layers_from_pairs
 
 if TYPE_CHECKING:
     from api.cloud.actions.base import Action, Fields
-    from api.cloud.models.functions import EnvironmentPart, LayerVersionSimplePart
+    from api.cloud.models.functions import (
+        DeadLetterConfigPart,
+        EnvironmentPart,
+        LayerVersionSimplePart,
+    )
     from sandbox.functions.layers import Layers
     from sandbox.functions.model import LayerRef
     from sandbox.functions.service import FunctionService
@@ -56,6 +65,7 @@ class FunctionActions:
         self._packages = packages
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "CreateFunction": rehearsable(CreateFunctionRequest, self.create),
             "GetFunction": modelled(GetFunctionRequest, self.get),
@@ -84,10 +94,12 @@ class FunctionActions:
             "layers": _layers(request.Layers),
             "role": request.Role,
             "type": request.Type or None,
+            "dead_letter": _dead_letter(request.DeadLetterConfig),
         }
         config = FunctionConfig(
             runtime=request.Runtime or "",
             async_run=switch(action, "AsyncRunEnable", request.AsyncRunEnable),
+            traced=switch(action, "TraceEnable", request.TraceEnable),
             kept=kept,
             **{name: value for name, value in asked.items() if value is not None},
         )
@@ -175,6 +187,7 @@ class FunctionActions:
             environment=_environment(request.Environment),
             layers=_layers(request.Layers),
             role=request.Role,
+            dead_letter=_dead_letter(request.DeadLetterConfig),
             kept=kept_fields(action, request),
         )
         await self._functions.update_config(
@@ -237,3 +250,9 @@ def _one_code(request: UpdateFunctionCodeRequest) -> CodePart:
             "UpdateFunctionCode", "Code", "send the package in Code, or beside it, not both"
         )
     return request.Code
+
+
+def _dead_letter(part: DeadLetterConfigPart | None) -> DeadLetterQueue | None:
+    if part is None:
+        return None
+    return DeadLetterQueue(type=part.Type, name=part.Name, filter_type=part.FilterType or "")

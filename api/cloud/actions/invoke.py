@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from api.cloud.validation import invalid, missing, wrong_type
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 SYNC, ASYNC = "RequestResponse", "Event"
 
 
-class Invoker(Protocol):
+class InvokerPort(Protocol):
     """What these actions need of the invoker. All raise ``SandboxError`` for what never runs."""
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions, /) -> Outcome:
@@ -39,35 +40,63 @@ class Invoker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What one of the two actions calls its parameters, and what it takes for those left out.
+
+    ``event`` names the parameter that holds the event. ``qualifier`` is the version or alias that
+    runs without a Qualifier. ``typed`` actions know ``InvocationType``; the others always wait.
+    """
+
+    event: str
+    qualifier: str
+    typed: bool
+
+    def kind(self, call: CloudRequest) -> str:
+        """``RequestResponse`` or ``Event``."""
+        kind = (self.typed and text_of(call, "InvocationType")) or SYNC
+        if kind not in (SYNC, ASYNC):
+            raise invalid(
+                call.action, "InvocationType", f"InvocationType must be {SYNC} or {ASYNC}"
+            )
+        return kind
+
+
+#: The actions that run a function, by name.
+FORMS = {
+    "Invoke": Form(event="ClientContext", qualifier=LATEST, typed=True),
+    "InvokeFunction": Form(event="Event", qualifier=DEFAULT_ALIAS, typed=False),
+}
+
+
 class InvokeActions:
     """The actions that run a function."""
 
-    def __init__(self, invoker: Invoker) -> None:
+    def __init__(self, invoker: InvokerPort) -> None:
         self._invoker = invoker
+
+    def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
+        return dict.fromkeys(FORMS, self.run)
 
     def start(self, call: CloudRequest, answer: Callable[[Outcome], None]) -> bool:
         """Run an event; ``answer`` is called within its end. False, and nothing is begun, if it is
         to be waited for in the ordinary way. The errors are those of the actions."""
-        if call.action == "InvokeFunction":
-            kind, event_name, qualifier = SYNC, "Event", DEFAULT_ALIAS
-        else:
-            kind, event_name, qualifier = kind_of(call), "ClientContext", LATEST
-        if kind != SYNC:
+        form = FORMS.get(call.action)
+        if form is None or form.kind(call) != SYNC:
             return False
-        name, event = text_of(call, "FunctionName"), event_of(call, event_name)
+        name, event = text_of(call, "FunctionName"), event_of(call, form.event)
         try:
-            return self._invoker.start(name, event, options_of(call, SYNC, qualifier), answer)
+            return self._invoker.start(name, event, options_of(call, SYNC, form.qualifier), answer)
         except NotFoundError as error:
             raise _bad_name(name) or error from error
 
-    def actions(self) -> dict[str, Action]:
-        return {"Invoke": self.invoke, "InvokeFunction": self.invoke_function}
-
-    async def invoke(self, call: CloudRequest) -> Fields:
-        """Run with ``ClientContext`` as the event; ``InvocationType`` Event does not wait."""
-        kind = kind_of(call)
-        name, event = text_of(call, "FunctionName"), event_of(call, "ClientContext")
-        options = options_of(call, kind, LATEST)
+    async def run(self, call: CloudRequest) -> Fields:
+        """Run an event; wait for its end unless ``InvocationType`` is Event."""
+        form = FORMS[call.action]
+        kind = form.kind(call)
+        name, event = text_of(call, "FunctionName"), event_of(call, form.event)
+        options = options_of(call, kind, form.qualifier)
         try:
             if kind == ASYNC:
                 await self._invoker.invoke_async(name, event, options)
@@ -75,23 +104,6 @@ class InvokeActions:
             return {"Result": result(await self._invoker.invoke(name, event, options))}
         except NotFoundError as error:
             raise _bad_name(name) or error from error
-
-    async def invoke_function(self, call: CloudRequest) -> Fields:
-        """Run with ``Event`` as the event, and wait."""
-        name, event = text_of(call, "FunctionName"), event_of(call, "Event")
-        options = options_of(call, SYNC, DEFAULT_ALIAS)
-        try:
-            return {"Result": result(await self._invoker.invoke(name, event, options))}
-        except NotFoundError as error:
-            raise _bad_name(name) or error from error
-
-
-def kind_of(call: CloudRequest) -> str:
-    """``InvocationType`` of an Invoke."""
-    kind = text_of(call, "InvocationType") or SYNC
-    if kind not in (SYNC, ASYNC):
-        raise invalid(call.action, "InvocationType", f"InvocationType must be {SYNC} or {ASYNC}")
-    return kind
 
 
 def text_of(call: CloudRequest, name: str) -> str:

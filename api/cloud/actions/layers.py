@@ -38,6 +38,7 @@ class LayerActions:
         self._downloads = downloads
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "PublishLayerVersion": modelled(PublishLayerVersionRequest, self.publish),
             "GetLayerVersion": self.get,

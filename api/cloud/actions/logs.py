@@ -37,6 +37,7 @@ class LogActions:
         self._clock = clock
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "GetFunctionLogs": modelled(GetFunctionLogsRequest, self.get_function_logs),
             "GetRequestStatus": modelled(GetRequestStatusRequest, self.get_request_status),

@@ -27,6 +27,7 @@ class NamespaceActions:
         self._namespaces = namespaces
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "CreateNamespace": modelled(CreateNamespaceRequest, self.create),
             "ListNamespaces": modelled(ListNamespacesRequest, self.list),

@@ -30,6 +30,7 @@ class TransferActions:
         self._region = region
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {"CopyFunction": self.copy, "GetFunctionAddress": self.address}
 
     async def copy(self, call: CloudRequest) -> Fields:

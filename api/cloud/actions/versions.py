@@ -30,6 +30,7 @@ class VersionActions:
         self._versions = versions
 
     def actions(self) -> dict[str, Action]:
+        """The actions of this theme, by name."""
         return {
             "PublishVersion": modelled(PublishVersionRequest, self.publish),
             "ListVersionByFunction": modelled(ListVersionByFunctionRequest, self.list),

@@ -12,10 +12,12 @@ CONTENT_TYPE = b"application/json"
 
 
 def success(fields: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """The envelope of an action's response fields."""
     return {"Response": {**fields, "RequestId": request_id}}
 
 
 def failure(code: str, message: str, request_id: str) -> dict[str, Any]:
+    """The envelope of an error. ``code`` is one that the platform lists for the action."""
     return {"Response": {"Error": {"Code": code, "Message": message}, "RequestId": request_id}}
 
 

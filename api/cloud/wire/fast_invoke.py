@@ -3,21 +3,27 @@
 uvicorn gives every request a task, a scope, an event and a walk through the application; an
 Invoke needs none of that. This protocol is uvicorn's own, except that a ``POST /`` whose
 ``X-TC-Action`` header says Invoke or InvokeFunction goes straight to the cloud API. Everything
-else, also an Invoke in another dress (a form, a query) or from a browser's page (which the guard
-has to look at), takes the ordinary way and is answered the same.
+else takes the ordinary way and is answered the same, including an Invoke sent as a form or a
+query, and one from a browser's page, which the guard has to look at.
+
+The class uses attributes of uvicorn's that uvicorn does not document. pyproject.toml pins its
+minor version, and tests/contract/test_uvicorn_attributes.py names the attribute that is gone.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.allowed_hosts import AllowedHosts
 from api.cloud.wire.request import RawRequest
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
-from api.runtime.protocol import SMALL_BYTES, SMALL_DIGITS
+from api.intake import Intake, IntakeLimits, Stage
+from api.runtime.protocol import SMALL_BYTES
 from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -25,14 +31,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.cloud.endpoint import CloudApi
+    from api.cloud.wire.request import Body
 
 ACTIONS = frozenset({b"Invoke", b"InvokeFunction"})
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+#: Hanging up, with a word on why.
+TOO_LONG = ("431 Request Header Fields Too Large", "the head of a request is above the limit")
+TOO_SLOW = ("408 Request Timeout", "the rest of the request did not come")
+#: How long what is still sent is dropped then: a client that is cut off at once sees no answer.
+LINGER_S = 2.0
+
 LAST_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What every connection of one server shares: see ``fast_invoke_protocol``."""
+
+    api: CloudApi
+    instances: ipaddress.IPv4Network
+    keep_awake: Callable[[], None]
+    max_body_bytes: int
+    hosts: AllowedHosts
+    limits: IntakeLimits
 
 
 class _Running:
@@ -57,121 +82,250 @@ class _Running:
         """Nobody waits for more of its body."""
 
 
+class _Body:
+    """The body of one Invoke as it arrives: it takes the memory of what has come.
+
+    What is over the limit is counted and dropped: a client that is cut off while it sends never
+    sees our answer.
+    """
+
+    __slots__ = ("_limit", "size", "whole")
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        self.whole: Body = b""
+        self._limit = limit
+
+    @property
+    def too_large(self) -> bool:
+        return self.size > self._limit
+
+    def add(self, piece: bytes) -> None:
+        first, self.size = not self.size, self.size + len(piece)
+        if self.size > self._limit:
+            self.whole = b""
+        elif first:
+            self.whole = piece
+        else:
+            # One that grows costs no more than one of the announced length would.
+            if isinstance(self.whole, bytes):
+                self.whole = bytearray(self.whole)
+            self.whole += piece
+
+
+class FastInvokeProtocol(HttpToolsProtocol):
+    """One connection to the control port. Made by uvicorn: see ``fast_invoke_protocol``."""
+
+    def __init__(self, shared: _Shared, *args: Any, **kwargs: Any) -> None:
+        """``args`` and ``kwargs`` are uvicorn's."""
+        super().__init__(*args, **kwargs)
+        self._shared = shared
+        self._keep_awake = shared.keep_awake
+        self._hosts = shared.hosts
+        self._silence = Deadline(self.loop)
+        self._body: _Body | None = None
+        self._intake = Intake(shared.limits)
+        self._invoke_headers: list[tuple[bytes, bytes]] = []
+        self._piece = 0
+        self._too_long = False
+        self._refused = False
+
+    # ------------------------------------------------------------------ asyncio
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless a function made it."""
+        if _is_instance(transport, self._shared.instances):
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was under way."""
+        if self.transport is not None:
+            super().connection_lost(exc)
+            self._silence.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which calls what follows below."""
+        if self.transport is None or self._refused:
+            return
+        self._silence.lift()
+        self._piece = len(data)
+        super().data_received(data)
+        if self._intake.stage and not self._refused:
+            self._wait_for_more()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser or ``on_headers_complete`` raised an error for."""
+        if self._too_long:
+            self._hang_up(*TOO_LONG)
+        else:
+            super().send_400_response(msg)
+
+    def on_response_complete(self) -> None:
+        """Start the next request. As long as there are others, no more are read."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    # ------------------------------------------------------------------ httptools
+
+    def on_message_begin(self) -> None:
+        """Forget the last request. A scope is made where one is needed."""
+        self._intake.began()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        """Decide which way the request goes."""
+        if not self._intake.head_ended(self._piece, self.url, self.headers):
+            self._too_long = True
+            raise ValueError(TOO_LONG)  # stops the parser: see send_400_response
+        if not self._is_plain_invoke(dict(self.headers)):
+            self._body = None
+            self._go_the_ordinary_way()
+            return
+        self._body = _Body(self._shared.max_body_bytes)
+        # Trailers come to the same list, and count for nothing.
+        self._invoke_headers, self.headers = self.headers, []
+        if self.expect_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        self._intake.came()
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body.add(body)
+
+    def on_message_complete(self) -> None:
+        """Run the Invoke."""
+        self._intake.ended()
+        body, self._body = self._body, None
+        if body is None:
+            super().on_message_complete()
+            return
+        self._keep_awake()
+        running = _Running(self.parser.should_keep_alive())
+        self.cycle = running  # type: ignore[assignment]
+        if body.too_large:
+            self._answer(running, too_large(self._shared.max_body_bytes))
+            return
+        raw = RawRequest.build("POST", b"", self._invoke_headers, body.whole)
+        self._shared.api.answer_invoke(raw, partial(self._answer, running))
+
+    # ------------------------------------------------------------------ inside
+
+    def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
+        if fields.get(b"x-tc-action") not in ACTIONS:
+            return False
+        # What the guard may refuse is left to it, and so is whatever says something twice.
+        if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(self.headers):
+            return False
+        if not self._hosts.allows(fields.get(b"host", b"")):
+            return False
+        # The ordinary way waits until its answer can be written.
+        if self.flow.write_paused:
+            return False
+        if self.url != b"/" or self.parser.get_method() != b"POST":
+            return False
+        return self.cycle is None or self.cycle.response_complete
+
+    def _go_the_ordinary_way(self) -> None:
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []  # for trailers, which would change the headers of the scope
+
+    @property
+    def _is_working(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait_for_more(self) -> None:
+        seconds = self._intake.fed(self._piece, self.loop.time())
+        if seconds is None:
+            self._hang_up(*TOO_LONG)
+        else:
+            self._silence.set(seconds, self._waited)
+
+    def _waited(self) -> None:
+        """Nothing more came: hang up, unless it is the client who waits."""
+        if self.flow.read_paused or (self._is_working and self._intake.stage is Stage.HEAD):
+            self._silence.set(self._shared.limits.silence_s, self._waited)
+        else:
+            self._hang_up(*TOO_SLOW)
+
+    def _hang_up(self, status: str, message: str) -> None:
+        """Say why, unless that would be taken for another request's answer; read no more."""
+        self._refused = True
+        if not self._is_next_to_be_answered():
+            self.transport.close()
+            return
+        body = f"{message}\n".encode()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.write_eof()
+        self._silence.set(LINGER_S, self.transport.close)
+
+    def _is_next_to_be_answered(self) -> bool:
+        """Whether what is written now is taken for the answer to the request that comes in."""
+        if self._intake.stage is Stage.BODY and self._body is None:
+            return not (self.cycle.response_started or self.pipeline)
+        return not self._is_working
+
+    def _answer(self, running: _Running, answer: bytes) -> None:
+        self._keep_awake()
+        running.response_complete = True
+        if self.transport.is_closing() or self._refused:
+            return
+        self._write(running.keep_alive, answer)
+        if self.pipeline or not running.keep_alive:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            if not self._intake.stage:
+                self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _write(self, keep_alive: bool, answer: bytes) -> None:
+        head = (HEAD if keep_alive else LAST_HEAD) % len(answer)
+        if len(answer) < SMALL_BYTES:
+            self.transport.write(head + answer)
+        else:
+            self.transport.writelines((head, answer))
+        if not keep_alive:
+            self.transport.close()
+
+
 def fast_invoke_protocol(
     api: CloudApi,
     instances: ipaddress.IPv4Network,
     keep_awake: Callable[[], None] = lambda: None,
     max_body_bytes: int = MAX_BODY_BYTES,
+    hosts: AllowedHosts | None = None,
+    limits: IntakeLimits | None = None,
 ) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn. ``keep_awake`` is called for every Invoke and its answer.
+    """What uvicorn's ``http`` setting takes: it is called once for every connection.
 
-    Connections that come from, or arrive on, the instances' own address range are closed: a
-    function may reach the runtime API, not the control API.
+    ``instances`` is the instances' address range: connections that come from there, or arrive on
+    it, are closed, because a function may reach the runtime API and not the control API.
+    ``keep_awake`` is called for every Invoke and for its answer. ``hosts`` are the names that the
+    sandbox may be called by. ``limits`` hold for every request, whichever way it goes.
     """
-
-    class FastInvokeProtocol(HttpToolsProtocol):
-        _invoke_body: list[bytes] | None = None
-        _invoke_room: bytearray | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            if _is_instance(transport, instances):
-                transport.abort()
-                return
-            super().connection_made(transport)
-            self._silence = Deadline(self.loop)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self.transport is not None:
-                super().connection_lost(exc)
-                self._silence.close()
-
-        def on_message_begin(self) -> None:
-            # A scope is made where one is needed: see on_headers_complete.
-            self.url = b""
-            self.expect_100_continue = False
-            self.headers = []
-
-        def data_received(self, data: bytes) -> None:
-            if self.transport is not None:
-                self._silence.lift()
-                super().data_received(data)
-
-        def on_headers_complete(self) -> None:
-            self._invoke_body = None
-            fields = dict(self.headers)
-            if self._is_plain_invoke(fields):
-                self._invoke_body = []
-                self._invoke_size = 0
-                self._invoke_room = None
-                length = fields.get(b"content-length", b"")
-                if len(length) > SMALL_DIGITS and length.isdigit():
-                    size = int(length)
-                    self._invoke_room = bytearray(size) if size <= max_body_bytes else None
-                if self.expect_100_continue:
-                    self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            else:
-                url, headers, expect = self.url, self.headers, self.expect_100_continue
-                super().on_message_begin()
-                self.url, self.expect_100_continue = url, expect
-                self.headers += headers
-                super().on_headers_complete()
-
-        def on_body(self, body: bytes) -> None:
-            if self._invoke_body is None:
-                super().on_body(body)
-                return
-            at, self._invoke_size = self._invoke_size, self._invoke_size + len(body)
-            if self._invoke_room is not None:
-                self._invoke_room[at : self._invoke_size] = body
-            elif self._invoke_size <= max_body_bytes:
-                self._invoke_body.append(body)
-            else:
-                # Read and dropped: a client that is cut off while it sends never sees our answer.
-                self._invoke_body.clear()
-
-        def on_message_complete(self) -> None:
-            if self._invoke_body is None:
-                super().on_message_complete()
-                return
-            body = self._invoke_room or b"".join(self._invoke_body)
-            self._invoke_body = self._invoke_room = None
-            keep_awake()
-            running = _Running(self.parser.should_keep_alive())
-            self.cycle = running  # type: ignore[assignment]
-            if self._invoke_size > max_body_bytes:
-                self._answer(running, too_large(max_body_bytes))
-                return
-            raw = RawRequest.build("POST", b"", self.headers, body)
-            api.answer_invoke(raw, partial(self._answer, running))
-
-        def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
-            if fields.get(b"x-tc-action") not in ACTIONS or b"origin" in fields:
-                return False
-            if self.url != b"/" or self.parser.get_method() != b"POST":
-                return False
-            return self.cycle is None or self.cycle.response_complete
-
-        def _answer(self, running: _Running, answer: bytes) -> None:
-            keep_awake()
-            running.response_complete = True
-            transport = self.transport
-            if transport.is_closing():
-                return
-            head = HEAD if running.keep_alive else LAST_HEAD
-            head %= len(answer)
-            if len(answer) < SMALL_BYTES:
-                transport.write(head + answer)
-            else:
-                transport.writelines((head, answer))
-            if not running.keep_alive:
-                transport.close()
-            if self.pipeline or not running.keep_alive:
-                self.on_response_complete()
-            else:
-                self.server_state.total_requests += 1
-                self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-
-    return FastInvokeProtocol
+    shared = _Shared(
+        api,
+        instances,
+        keep_awake,
+        max_body_bytes,
+        hosts or AllowedHosts(),
+        limits or IntakeLimits(),
+    )
+    return cast("type[HttpToolsProtocol]", partial(FastInvokeProtocol, shared))
 
 
 def _is_instance(transport: asyncio.Transport, instances: ipaddress.IPv4Network) -> bool:

@@ -34,6 +34,7 @@ class CloudEndpoint:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: always 200, but for a browser that opens ``/``."""
         raw = RawRequest.build(scope["method"], scope["query_string"], scope["headers"], b"")
         if _is_browser(raw):
             await RedirectResponse(self._home, 307)(scope, receive, send)

@@ -30,6 +30,7 @@ class AttachProtocol(asyncio.Protocol):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
+        """Any part of the stream."""
         data = self._buffer + data if self._buffer else data
         start, size = 0, len(data)
         payload: list[bytes] = []
@@ -50,4 +51,5 @@ class AttachProtocol(asyncio.Protocol):
             self._report(report)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the stream, however it came."""
         self._ended()

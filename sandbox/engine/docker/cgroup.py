@@ -56,6 +56,7 @@ class MemoryGauge:
         return self._oom_kills
 
     def close(self) -> None:
+        """Let go of the files. The last values stand."""
         for fd in (self._peak_fd, self._events_fd):
             if fd >= 0:
                 os.close(fd)

@@ -14,3 +14,7 @@ class Labels:
         """Labels for one object, e.g. ``of("instance", function="default/hello")``."""
         extra = {f"scf-sandbox.{key}": value for key, value in more.items()}
         return {"scf-sandbox": self.installation, "scf-sandbox.role": role, **extra}
+
+    def find(self, role: str) -> tuple[str, str]:
+        """The labels by which the objects of a role are listed."""
+        return self.mine, f"scf-sandbox.role={role}"

@@ -7,18 +7,20 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from sandbox.engine.docker.removal import remove
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, EngineErrorKind
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.engine.base import InstanceSpec, Listen
-    from sandbox.engine.docker.engine import DockerEngine
+    from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -60,19 +62,20 @@ class FunctionNetworks:
     it runs in a container, that container joins the network and listens on its address there.
     """
 
-    def __init__(self, engine: DockerEngine, settings: Settings) -> None:
-        self._engine = engine
+    def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
+        self._client = client
+        self._labels = labels
         self._in_container = settings.control_container
         self._range = ipaddress.IPv4Network(settings.network_range)
         self._prefix = settings.network_prefix
-        self._installation = settings.installation
         self._port = settings.runtime_port
         self._listen: Listen | None = None
         self._networks: dict[tuple[str, str], asyncio.Future[_Network]] = {}
         self._subnets: set[ipaddress.IPv4Network] = set()
-        self._removals: set[asyncio.Task[None]] = set()
+        self._removals = TaskOwner()
 
-    async def open(self, listen: Listen) -> None:
+    def open(self, listen: Listen) -> None:
+        """``listen`` opens the runtime API in each network that is made from now on."""
         self._listen = listen
 
     async def join(self, spec: InstanceSpec) -> Place:
@@ -105,19 +108,14 @@ class FunctionNetworks:
             loop = asyncio.get_running_loop()
             network.removal = loop.call_later(LINGER_S, self._expire, key, network)
 
-    async def sweep(self, filters: dict[str, Any]) -> None:
+    async def sweep(self) -> None:
         """Remove every function network of this installation."""
-        for network in await self._engine.run(
-            self._engine.client.networks,
-            filters={"label": [*filters["label"], "scf-sandbox.role=function"]},
-        ):
-            await self._remove(network["Id"])
+        for network_id in await self._client.network_ids(*self._labels.find("function")):
+            await self._remove(network_id)
 
     async def close(self) -> None:
         """Stop listening; the sweep has removed the networks."""
-        for task in tuple(self._removals):
-            task.cancel()
-        await asyncio.gather(*self._removals, return_exceptions=True)
+        await self._removals.cancel()
         for pending in self._networks.values():
             if pending.done() and not pending.cancelled() and pending.exception() is None:
                 network = pending.result()
@@ -132,24 +130,22 @@ class FunctionNetworks:
             self._subnets.add(subnet)
             gateway = str(subnet.network_address + 1)
             runtime = str(subnet.network_address + 2) if self._in_container else gateway
-            name = f"{PREFIX}-{self._installation}-{key[0]}-{key[1]}-{subnet.network_address}"
+            name = "-".join((PREFIX, self._labels.installation, *key, str(subnet.network_address)))
             network = _Network(name, subnet, runtime)
             try:
-                network.network_id = await self._engine.run(
-                    self._engine.create_network, name, str(subnet), gateway, "/".join(key)
+                labels = self._labels.of("function", function="/".join(key))
+                network.network_id = await self._client.create_network(
+                    name, str(subnet), gateway, labels
                 )
             except EngineError as error:
-                if "overlaps" in error.message or "in use" in error.message:
+                if error.kind is EngineErrorKind.OVERLAP:
                     continue  # somebody else's: it stays marked as taken
                 self._subnets.discard(subnet)
                 raise
             try:
                 if self._in_container:
-                    await self._engine.run(
-                        self._engine.client.connect_container_to_network,
-                        socket.gethostname(),
-                        network.network_id,
-                        ipv4_address=runtime,
+                    await self._client.join_network(
+                        socket.gethostname(), network.network_id, runtime
                     )
                 network.server = await self._listen_on(runtime)
             except BaseException:
@@ -197,9 +193,7 @@ class FunctionNetworks:
         if network.taken:
             return
         del self._networks[key]
-        task = asyncio.ensure_future(self._retire(network))
-        self._removals.add(task)
-        task.add_done_callback(self._removals.discard)
+        self._removals.start(self._retire(network))
 
     async def _retire(self, network: _Network) -> None:
         if network.server is not None:
@@ -208,17 +202,10 @@ class FunctionNetworks:
         self._subnets.discard(network.subnet)
 
     async def _remove(self, network_id: str) -> None:
-        client = self._engine.client
         try:
             if self._in_container:
-                facts = await self._engine.run(client.inspect_network, network_id)
-                for container_id in facts["Containers"]:
-                    await self._engine.run(
-                        client.disconnect_container_from_network,
-                        container_id,
-                        network_id,
-                        force=True,
-                    )
+                for container_id in await self._client.network_members(network_id):
+                    await self._client.leave_network(container_id, network_id)
         except EngineError as error:
             log.debug("network_not_left", network=network_id, error=error.message)
-        await remove(self._engine, "network", client.remove_network, network_id)
+        await remove("network", network_id, self._client.remove_network)

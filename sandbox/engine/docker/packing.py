@@ -53,6 +53,7 @@ class Packing:
             raise BrokenPipeError
 
     def put(self, piece: bytes) -> None:
+        """Take a piece from ``write``; waits while too many lie ahead of the reader."""
         if self._given_up:
             raise BrokenPipeError
         self._queue.put(piece)

@@ -1,19 +1,18 @@
-"""Removing networks and volumes, which the engine refuses for a moment after their last use."""
+"""Removing what the engine refuses to remove for a moment, or has removed already."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
-from docker.errors import NotFound
 
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from sandbox.engine.docker.engine import DockerEngine
+    from sandbox.engine.docker.client import DockerClient
 
 log = structlog.get_logger()
 
@@ -21,16 +20,17 @@ log = structlog.get_logger()
 AGAIN_S = (0.1, 0.3, 1.0, 2.0)
 
 
-async def remove(
-    engine: DockerEngine, kind: str, call: Callable[..., Any], name: str, **options: Any
-) -> None:
-    """Remove one; what is in use is tried again. One that is gone already is no error, one that
-    stays is told of in the log, and swept at the next start."""
+async def remove(kind: str, name: str, call: Callable[[str], Awaitable[None]]) -> None:
+    """Remove one network or volume by ``call``; what is in use is tried again.
+
+    One that is gone already is no error. One that stays is told of in the log, and swept at the
+    next start.
+    """
     for pause in (*AGAIN_S, None):
         try:
-            await engine.run(call, name, **options)
+            await call(name)
         except EngineError as error:
-            if isinstance(error.__cause__, NotFound):
+            if error.kind is EngineErrorKind.GONE:
                 return
             if pause is None:
                 log.warning(f"{kind}_not_removed", **{kind: name}, error=error.message)
@@ -38,3 +38,12 @@ async def remove(
             await asyncio.sleep(pause)
         else:
             return
+
+
+async def remove_container(client: DockerClient, container_id: str) -> None:
+    """Kill and remove; one that is gone already is no error, one that stays is told of."""
+    try:
+        await client.remove_container(container_id)
+    except EngineError as error:
+        if error.kind not in (EngineErrorKind.GONE, EngineErrorKind.REMOVING):
+            log.warning("container_not_removed", container=container_id[:12], error=error.message)

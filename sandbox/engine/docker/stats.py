@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
-    from sandbox.engine.docker.engine import DockerEngine
+    from sandbox.engine.docker.client import DockerClient
+    from sandbox.tasks import TaskOwner
 
 #: How often the engine is asked, seconds.
 SAMPLE_S = 1.0
@@ -23,9 +24,10 @@ class EngineStats:
     a peak between two samples is missed.
     """
 
-    def __init__(self, engine: DockerEngine, container_id: str) -> None:
-        self._engine = engine
+    def __init__(self, client: DockerClient, container_id: str, tasks: TaskOwner) -> None:
+        self._client = client
         self._container_id = container_id
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._peak = 0
         self._asked_at = float("-inf")
@@ -34,13 +36,9 @@ class EngineStats:
         """Bytes; 0 before the first answer."""
         if self._loop.time() - self._asked_at >= SAMPLE_S:
             self._asked_at = self._loop.time()
-            self._engine.spawn(self._sample())
+            self._tasks.start(self._sample())
         return self._peak
 
     async def _sample(self) -> None:
         with contextlib.suppress(EngineError):  # it is gone: the last figure stands
-            answer = await self._engine.run(
-                self._engine.client.stats, self._container_id, stream=False, one_shot=True
-            )
-            memory = answer.get("memory_stats", {})
-            self._peak = max(self._peak, memory.get("max_usage", 0), memory.get("usage", 0))
+            self._peak = max(self._peak, await self._client.memory(self._container_id))

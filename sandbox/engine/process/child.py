@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
@@ -33,7 +34,7 @@ END_GRACE_S = 5.0
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
-    """A ``Container``: the supervisor of one instance, as asyncio and the pool see it.
+    """A ``Container`` (see ``engine.base``): the supervisor of one instance.
 
     ``address`` is the instance's own on loopback; ``tidy`` is awaited once, when all is over.
     """
@@ -50,6 +51,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self.runtime_host = address
         #: What the runtime API knows it by: all processes of a machine call from 127.0.0.1.
         self.peer = address
+        self.node = platform.node()
         self.released = False
         self._memory_limit = memory_limit
         self._isolation = isolation

@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.errors import EngineError, SandboxError
+from sandbox.engine.artifacts import Artifacts
+from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sandbox.packages.package import PackageStore
 
 
-class PackageDirectories:
-    """Makes a directory per package digest, and one per combination of layers, each once."""
+class PackageDirectories(Artifacts[Path]):
+    """A directory for each package, and for each combination of layers.
+
+    It is held as long as an instance runs in it.
+    """
 
     def __init__(self, root: Path, packages: PackageStore) -> None:
         """``root`` is an absolute directory of our own."""
+        super().__init__()
         self._root = root
         self._packages = packages
-        self._made: dict[str, asyncio.Future[Path]] = {}
-        self._merged: dict[str, tuple[str, ...]] = {}
-        self._users: dict[str, int] = {}
 
-    async def code(self, digest: str) -> Path:
-        """The directory that holds a package."""
+    def _place(self, key: str) -> Path:
+        return self._root / key
 
+    async def _make_code(self, digest: str) -> None:
         def unpack(directory: Path) -> None:
             self._packages.open(digest).extract(directory)
 
-        return await self._directory(digest, unpack)
+        await asyncio.to_thread(self._unpack, digest, unpack)
 
-    async def layers(self, digests: tuple[str, ...]) -> Path:
-        """The directory that holds layers, merged in order: the later one wins."""
-
+    async def _make_layers(self, key: str, digests: tuple[str, ...]) -> None:
         def unpack(directory: Path) -> None:
             with tempfile.TemporaryFile(dir=self._root) as tar:
                 self._packages.write_merged(digests, tar)
@@ -51,56 +50,18 @@ class PackageDirectories:
                     archive.extraction_filter = getattr(tarfile, "tar_filter", None)
                     archive.extractall(directory)
 
-        joined = hashlib.sha256("".join(digests).encode()).hexdigest()
-        key = f"layers-{joined[:24]}"
-        self._merged[key] = digests
-        return await self._directory(key, unpack)
+        await asyncio.to_thread(self._unpack, key, unpack)
 
-    def hold(self, *digests: str) -> None:
-        """One more instance runs with these packages."""
-        for digest in digests:
-            self._users[digest] = self._users.get(digest, 0) + 1
+    async def _drop(self, key: str) -> None:
+        await asyncio.to_thread(remove_tree, self._place(key))
 
-    def let_go(self, *digests: str) -> None:
-        """One less."""
-        for digest in digests:
-            self._users[digest] -= 1
-            if not self._users[digest]:
-                del self._users[digest]
-
-    async def forget(self, digest: str) -> None:
-        """Drop a package's directory, and those that it was merged into; what an instance runs
-        with stays until the engine ends."""
-        if digest in self._users:
-            return
-        merged = [key for key, digests in self._merged.items() if digest in digests]
-        for key in (digest, *merged):
-            self._merged.pop(key, None)
-            pending = self._made.pop(key, None)
-            if pending is not None:
-                with contextlib.suppress(SandboxError):
-                    await asyncio.to_thread(remove_tree, await pending)
-
-    async def _directory(self, key: str, unpack: Callable[[Path], None]) -> Path:
-        pending = self._made.get(key)
-        if pending is None:
-            pending = asyncio.ensure_future(asyncio.to_thread(self._make, key, unpack))
-            self._made[key] = pending
-        try:
-            return await asyncio.shield(pending)
-        except SandboxError:
-            if self._made.get(key) is pending:
-                del self._made[key]
-            raise
-
-    def _make(self, key: str, unpack: Callable[[Path], None]) -> Path:
-        directory = self._root / key
+    def _unpack(self, key: str, unpack: Callable[[Path], None]) -> None:
+        directory = self._place(key)
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             unpack(directory)
         except (OSError, tarfile.TarError) as error:
             raise EngineError(f"cannot unpack a package to {directory}: {error}") from error
-        return directory
 
 
 def remove_tree(directory: Path) -> None:

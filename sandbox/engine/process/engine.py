@@ -38,7 +38,7 @@ SAMPLE_SHARE = 0.05
 
 
 class ProcessEngine:
-    """Owns the child processes and the directories they run in."""
+    """An ``Engine`` (see ``engine.base``): owns child processes and the directories they run in."""
 
     isolation: Isolation
 
@@ -50,9 +50,6 @@ class ProcessEngine:
     ) -> None:
         """``choose`` is given a directory for its files and tells how to keep instances apart."""
         self._choose = choose
-        self.memory_total_mb = (
-            os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB
-        )
         self.info = EngineInfo("process", platform.release(), "", system_name(), os_parity=False)
         self._settings = settings
         self._root = settings.data_dir.absolute() / "process"
@@ -88,6 +85,11 @@ class ProcessEngine:
             details={"isolation": self.isolation.name},
         )
         self._sample()
+
+    def capacity(self) -> dict[str, int]:
+        return {
+            platform.node(): os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.MIB
+        }
 
     def expect(self, code_digest: str) -> None:
         """Nothing can be begun without the package."""
@@ -169,6 +171,7 @@ class ProcessEngine:
         if self._sampler is not None:
             self._sampler.cancel()
         await asyncio.gather(*(child.destroy() for child in self._children))
+        await self._directories.settled()
         await asyncio.to_thread(remove_tree, self._root)
 
     def _sample(self) -> None:

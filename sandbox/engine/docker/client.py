@@ -1,0 +1,317 @@
+"""A typed asynchronous client of the Docker API. The only module that imports ``docker``.
+
+docker-py blocks, so each call runs in a thread of the client's own. Its errors become
+``EngineError`` in one place (``_error_of``), by status first: nobody else reads the engine's texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount, Ulimit
+from docker.utils import kwargs_from_env
+
+from sandbox import limits
+from sandbox.errors import EngineError, EngineErrorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sandbox.engine.docker.options import ContainerOptions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: How long one answer may take, seconds: a container start on a machine at its limit.
+CALL_TIMEOUT_S = 120
+#: How long the engine may take to notice that a container ended, seconds.
+WAIT_TIMEOUT_S = 10
+
+
+class _Refusal(NamedTuple):
+    """An answer that means ``kind``: its status, and a part of its text where that decides."""
+
+    status: int
+    text: str
+    kind: EngineErrorKind
+
+
+#: The first that fits counts. Seen with Docker 20.10; newer ones answer 400 or 409 for an overlap.
+_REFUSALS = (
+    _Refusal(404, "", EngineErrorKind.GONE),
+    _Refusal(409, "already in progress", EngineErrorKind.REMOVING),
+    _Refusal(409, "overlap", EngineErrorKind.OVERLAP),
+    _Refusal(409, "is in use", EngineErrorKind.IN_USE),
+    _Refusal(409, "", EngineErrorKind.CONFLICT),
+    _Refusal(403, "active endpoints", EngineErrorKind.IN_USE),
+    _Refusal(403, "overlap", EngineErrorKind.OVERLAP),
+    _Refusal(403, "already in use", EngineErrorKind.OVERLAP),
+    _Refusal(400, "overlap", EngineErrorKind.OVERLAP),
+    _Refusal(500, "overlap", EngineErrorKind.OVERLAP),
+    _Refusal(500, "already in use", EngineErrorKind.OVERLAP),
+    _Refusal(502, "", EngineErrorKind.UNREACHABLE),
+    _Refusal(504, "", EngineErrorKind.UNREACHABLE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine says of itself. ``node`` is its machine's name, ``cgroup`` 1 or 2."""
+
+    node: str
+    version: str
+    memory_mb: int
+    cgroup: str
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container's first process ended."""
+
+    exit_code: int
+    oom_killed: bool
+
+
+class DockerClient:
+    """One engine, at ``DOCKER_HOST`` or the default socket. Every method raises ``EngineError``.
+
+    Objects are named by id or by name. What is listed is found by labels (``name=value``), all of
+    which must fit.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """``threads`` is how many calls are under way at a time."""
+        try:
+            self._api = APIClient(**kwargs_from_env(), timeout=CALL_TIMEOUT_S)
+        except (DockerException, OSError) as error:
+            raise EngineError(
+                f"no container engine answers: start one (scripts/engine), or set"
+                f" SCF_ENGINE=process to do without ({error})",
+                EngineErrorKind.UNREACHABLE,
+            ) from error
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="docker")
+
+    def close(self) -> None:
+        """Give up the connections. Calls under way end by themselves."""
+        self._api.close()
+        self._threads.shutdown(wait=False)
+
+    async def facts(self) -> EngineFacts:
+        """What the engine says of itself and its machine."""
+        found = await self._run(self._api.info)
+        return EngineFacts(
+            node=found["Name"],
+            version=found["ServerVersion"],
+            memory_mb=found["MemTotal"] // limits.MIB,
+            cgroup=found.get("CgroupVersion", "1"),
+            storage=found["Driver"],
+        )
+
+    async def image_labels(self, image: str) -> dict[str, str]:
+        """The labels of an image; ``NO_IMAGE`` when it is not on the engine."""
+        found = await self._run(self._api.inspect_image, image)
+        return found["Config"].get("Labels") or {}
+
+    # ------------------------------------------------------------------ containers
+
+    async def create_container(self, options: ContainerOptions) -> str:
+        """The id of a container that is not started."""
+        return await self._run(self._create, options)
+
+    async def start_container(self, container: str) -> None:
+        """Run its command; returns when the process was started."""
+        await self._run(self._api.start, container)
+
+    async def remove_container(self, container: str) -> None:
+        """Kill and remove. Returns before the engine has let go of its network and volumes."""
+        await self._run(self._api.remove_container, container, force=True)
+
+    async def container_ids(self, *labels: str) -> list[str]:
+        """The containers that carry these labels, started or not."""
+        found = await self._run(self._api.containers, all=True, filters={"label": list(labels)})
+        return [item["Id"] for item in found]
+
+    async def end_of(self, container: str) -> Ended:
+        """How a container ended; waits until the engine has noticed."""
+        await self._run(self._api.wait, container, timeout=WAIT_TIMEOUT_S)
+        state = (await self._run(self._api.inspect_container, container))["State"]
+        return Ended(state["ExitCode"], state["OOMKilled"])
+
+    async def attach(self, container: str) -> socket.socket:
+        """A non-blocking socket: standard input in, the multiplexed output out."""
+        return await self._run(self._attach, container)
+
+    async def execute(self, container: str, command: Sequence[str]) -> int:
+        """Run a command in a container to its end; its exit code."""
+        created = await self._run(self._api.exec_create, container, list(command))
+        await self._run(self._api.exec_start, created["Id"])
+        exit_code: int = (await self._run(self._api.exec_inspect, created["Id"]))["ExitCode"]
+        return exit_code
+
+    async def memory(self, container: str) -> int:
+        """Bytes in use, or the greatest use so far where the engine tells it."""
+        found = await self._run(self._api.stats, container, stream=False, one_shot=True)
+        memory: dict[str, int] = found.get("memory_stats", {})
+        return max(memory.get("max_usage", 0), memory.get("usage", 0))
+
+    async def put_archive(self, container: str, path: str, pieces: Iterable[bytes]) -> None:
+        """Unpack a tar, given in pieces, to a directory of a container."""
+        await self._run(self._api.put_archive, container, path, iter(pieces))
+
+    # ------------------------------------------------------------------ volumes
+
+    async def create_volume(self, name: str, labels: dict[str, str]) -> None:
+        """Make a volume; one of that name that is there already stays as it is."""
+        await self._run(self._api.create_volume, name, labels=labels)
+
+    async def remove_volume(self, name: str) -> None:
+        """``IN_USE`` while a container has it, started or not."""
+        await self._run(self._api.remove_volume, name, force=True)
+
+    async def volume_names(self, *labels: str) -> list[str]:
+        """The volumes that carry these labels."""
+        found = await self._run(self._api.volumes, filters={"label": list(labels)})
+        return [item["Name"] for item in found["Volumes"] or []]
+
+    # ------------------------------------------------------------------ networks
+
+    async def create_network(
+        self, name: str, subnet: str, gateway: str, labels: dict[str, str]
+    ) -> str:
+        """The id of a bridge with these IPv4 addresses."""
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)])
+        created = await self._run(
+            self._api.create_network, name, driver="bridge", ipam=ipam, labels=labels
+        )
+        network_id: str = created["Id"]
+        return network_id
+
+    async def remove_network(self, network: str) -> None:
+        """``IN_USE`` while a running container has an end in it."""
+        await self._run(self._api.remove_network, network)
+
+    async def network_ids(self, *labels: str) -> list[str]:
+        """The networks that carry these labels."""
+        found = await self._run(self._api.networks, filters={"label": list(labels)})
+        return [item["Id"] for item in found]
+
+    async def network_members(self, network: str) -> list[str]:
+        """The containers that have an end in a network."""
+        found = await self._run(self._api.inspect_network, network)
+        return list(found["Containers"])
+
+    async def join_network(self, container: str, network: str, address: str) -> None:
+        """Give a running container an end with this IPv4 address."""
+        await self._run(
+            self._api.connect_container_to_network, container, network, ipv4_address=address
+        )
+
+    async def leave_network(self, container: str, network: str) -> None:
+        """Take a container's end away, also while it runs."""
+        await self._run(self._api.disconnect_container_from_network, container, network, force=True)
+
+    # ------------------------------------------------------------------ inside
+
+    async def _run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
+        except (DockerException, OSError) as error:
+            raise _error_of(error) from error
+
+    def _create(self, options: ContainerOptions) -> str:
+        created = self._api.create_container(
+            options.image,
+            name=options.name or None,
+            command=list(options.command),
+            entrypoint=[],
+            user=options.user or None,
+            working_dir=options.working_dir or None,
+            environment=dict(options.environment),
+            stdin_open=options.stdin_open,
+            labels=dict(options.labels),
+            networking_config=self._networking(options),
+            host_config=self._host_config(options),
+        )
+        container_id: str = created["Id"]
+        return container_id
+
+    def _networking(self, options: ContainerOptions) -> Any:
+        if options.endpoint is None:
+            return None
+        address = options.endpoint.address
+        # The published types know a single endpoint where the library takes one per network.
+        endpoints: Any = {
+            options.endpoint.network: self._api.create_endpoint_config(ipv4_address=address)
+        }
+        return self._api.create_networking_config(endpoints)
+
+    def _host_config(self, options: ContainerOptions) -> Any:
+        """Leaves out what is empty. Never more rights than the options say."""
+        wanted: dict[str, Any] = {
+            "init": options.init,
+            "read_only": options.read_only,
+            "mounts": [
+                Mount(m.target, m.volume, "volume", read_only=m.read_only, no_copy=True)
+                for m in options.mounts
+            ],
+            "tmpfs": dict(options.tmpfs),
+            "cpu_shares": options.cpu_shares,
+            "pids_limit": options.pids,
+            "ulimits": [
+                Ulimit(name=name, soft=most, hard=most) for name, most in options.limits.items()
+            ],
+            "extra_hosts": dict(options.extra_hosts),
+        }
+        if options.memory_mb:
+            wanted["mem_limit"] = wanted["memswap_limit"] = f"{options.memory_mb}m"
+        if options.unprivileged:
+            wanted |= {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+        if options.endpoint is not None:
+            wanted["network_mode"] = options.endpoint.network
+        if options.log_files:
+            sizes = {"max-size": f"{options.log_file_mb}m", "max-file": f"{options.log_files}"}
+            wanted["log_config"] = LogConfig(type="json-file", config=sizes)
+        return self._api.create_host_config(**{k: v for k, v in wanted.items() if v})
+
+    def _attach(self, container: str) -> socket.socket:
+        attached = self._api.attach_socket(
+            container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        )
+        # A duplicate of the descriptor outlives docker-py's response object.
+        sock = socket.socket(fileno=os.dup(attached.fileno()))
+        sock.setblocking(False)
+        # Closing what docker-py returns leaves its socket open until it is collected as garbage.
+        attached._response.close()
+        return sock
+
+
+def _error_of(error: DockerException | OSError) -> EngineError:
+    """The one translation of the engine's errors."""
+    if isinstance(error, ImageNotFound):
+        message = f"{error.explanation}: run scripts/images, or docker compose build"
+        return EngineError(message, EngineErrorKind.NO_IMAGE)
+    if isinstance(error, APIError):
+        message = f"the container engine refused: {error}"
+        return EngineError(message, _kind_of(error.status_code, str(error.explanation or "")))
+    if isinstance(error, OSError):  # of the connection; requests' own errors are OSErrors
+        message = f"the container engine does not answer: see that `docker info` works ({error})"
+        return EngineError(message, EngineErrorKind.UNREACHABLE)
+    return EngineError(f"the container engine refused: {error}")
+
+
+def _kind_of(status: int | None, text: str) -> EngineErrorKind:
+    text = text.lower()
+    for refusal in _REFUSALS:
+        if refusal.status == status and refusal.text in text:
+            return refusal.kind
+    return EngineErrorKind.REFUSED

@@ -1,0 +1,58 @@
+"""What a container is made with, as plain data: the client turns it into the engine's own form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """A named volume at a path of the container. An empty volume is not filled from the image."""
+
+    volume: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The container's end in one network. ``address`` is an IPv4 address of the network's."""
+
+    network: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """One container to be made. An empty value leaves the engine's default.
+
+    ``memory_mb`` limits memory and swap together. ``tmpfs`` maps a path to mount options;
+    ``extra_hosts`` a host name to an address; ``limits`` a resource (``nofile``) to its soft and
+    hard limit. ``log_files`` files of ``log_file_mb`` MB keep the output.
+    """
+
+    image: str
+    command: Sequence[str]
+    labels: Mapping[str, str]
+    name: str = ""
+    user: str = ""
+    working_dir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin_open: bool = False
+    mounts: Sequence[VolumeMount] = ()
+    endpoint: Endpoint | None = None
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
+    init: bool = False
+    read_only: bool = False
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int = 0
+    cpu_shares: int = 0
+    pids: int = 0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    unprivileged: bool = False
+    log_files: int = 0
+    log_file_mb: int = 10

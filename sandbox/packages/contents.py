@@ -1,0 +1,49 @@
+"""An open zip as the preflight checks see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.packages.archive import Kind, follow
+from scf_sandbox.preflight import FileKind, FileStat
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.packages.archive import Entry
+
+
+class ZipContents:
+    """A ``PackageView``. It reads from ``archive``, which must stay open."""
+
+    def __init__(self, archive: zipfile.ZipFile, entries: Mapping[str, Entry]) -> None:
+        """``entries`` are those of ``archive`` by path, as ``read_entries`` gives them."""
+        self._archive = archive
+        self._entries = entries
+
+    def names(self) -> Iterable[str]:
+        """See ``PackageView``."""
+        return self._entries
+
+    def stat(self, path: str) -> FileStat | None:
+        """See ``PackageView``."""
+        if path not in self._entries:
+            return None
+        place = follow(self._entries, path)
+        if place is None:
+            return FileStat(FileKind.LAYER, 0)
+        entry = self._entries.get(place)
+        if entry is None:
+            return None
+        kind = FileKind.FILE if entry.kind is Kind.FILE else FileKind.DIRECTORY
+        return FileStat(kind, entry.mode)
+
+    def head(self, path: str, limit: int) -> bytes:
+        """See ``PackageView``."""
+        place = follow(self._entries, path)
+        entry = self._entries.get(place) if place else None
+        if entry is None or entry.info is None or entry.kind is not Kind.FILE:
+            return b""
+        with self._archive.open(entry.info) as source:
+            return source.read(limit)

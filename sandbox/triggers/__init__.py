@@ -1,0 +1,1 @@
+"""What calls a function by itself: the kinds of triggers, and where their events come from."""

@@ -1,0 +1,23 @@
+"""All checks, in the order in which their findings are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scf_sandbox.preflight.bootstrap import check_bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from scf_sandbox.preflight.finding import Finding
+    from scf_sandbox.preflight.view import PackageView
+
+CHECKS: tuple[Callable[[PackageView], Iterable[Finding]], ...] = (check_bootstrap,)
+
+
+def inspect(package: PackageView) -> list[Finding]:
+    """Everything that is wrong with a package; empty when nothing is.
+
+    Raises only what ``package`` raises, for example when its zip is damaged.
+    """
+    return [finding for check in CHECKS for finding in check(package)]

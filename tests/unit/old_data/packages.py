@@ -1,0 +1,42 @@
+"""The packages of the old data directory. Stored, not compressed: their digests never change."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+_LOOP = """#!/bin/bash
+api=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime
+curl -s -o /dev/null -d ' ' $api/init/ready
+while true; do
+  event=$(curl -s $api/invocation/next)
+  %s
+done
+"""
+ECHO = _LOOP % (
+    'echo "working on $event"; curl -s -o /dev/null --data-binary "$event" $api/invocation/response'
+)
+FAILING = _LOOP % ('curl -s -o /dev/null -d \'{"error":"broken"}\' $api/invocation/error')
+STUCK = _LOOP % "sleep 1000"
+
+#: Of each package its files, with their permissions.
+PACKAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "echo": {"bootstrap": (0o755, ECHO)},
+    "failing": {"bootstrap": (0o755, FAILING)},
+    "stuck": {"bootstrap": (0o755, STUCK)},
+    "not-executable": {"bootstrap": (0o644, ECHO)},
+    "layer-1": {"lib/words.txt": (0o644, "one\n")},
+    "layer-2": {"lib/words.txt": (0o644, "two\n")},
+}
+
+
+def zip_of(name: str) -> bytes:
+    """The zip of one package, always the same bytes."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path, (mode, text) in PACKAGES[name].items():
+            entry = zipfile.ZipInfo(path)
+            entry.create_system = 3
+            entry.external_attr = (0o100000 | mode) << 16
+            archive.writestr(entry, text)
+    return target.getvalue()
