@@ -17,7 +17,7 @@ from sandbox.engine.registry import choose_engine
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.feed.facts import NodeDown, NodeUp
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
@@ -28,7 +28,6 @@ from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.records.history import History
-from sandbox.records.recorder import Recorder
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
@@ -193,7 +192,7 @@ class ControlPlane:
             CollectionStore(database, namespaces, Namespace),
         )
         self.catalog = Catalog(
-            tables, self.packages, self.pool, self.clock, self.settings, self.feed
+            tables, self.packages, self.pool, self.clock, self.settings, self.recorder
         )
         self.functions = self.catalog.functions
         parts.push_async_callback(self.catalog.close)

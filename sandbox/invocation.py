@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.records.recorder import Recorder
 
 
 class Cause(StrEnum):
@@ -108,6 +107,14 @@ class Worker(Protocol):
         ...
 
 
+class TakingRecorder(Protocol):
+    """Who is told which instance works on an invocation."""
+
+    def taken(self, invocation: Invocation, instance_id: str) -> None:
+        """An instance begins to work on it. Neither waits nor fails."""
+        ...
+
+
 class Invocation:
     """An accepted event on its way through the sandbox.
 
@@ -165,7 +172,7 @@ class Invocation:
         self.patience_s: float = limits.SYNC_WAIT_S
         #: The instance that was given it last. The recorder, if any, is told when there is one.
         self.instance: Worker | None = None
-        self.recorder: Recorder | None = None
+        self.recorder: TakingRecorder | None = None
         #: An instance died before it fetched the event, and another one was given it.
         self.redispatched = False
         #: Why it was cancelled. Set just before its end.

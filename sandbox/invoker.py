@@ -10,9 +10,9 @@ from pydantic_core import from_json
 
 from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
-from sandbox.invocation import Invocation, Outcome
+from sandbox.invocation import Invocation, Outcome, TakingRecorder
 from sandbox.packages.model import Bootstrap
-from sandbox.records.recorder import record_of
+from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
 from sandbox.status import StatusCode, error_object
 from scf_sandbox.preflight import RELOAD_FAILURES
@@ -25,12 +25,27 @@ if TYPE_CHECKING:
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.pool.pool import Pool
-    from sandbox.records.recorder import Recorder
 
 #: A tail waits until the log has been quiet this long, and no longer than the second figure: what
 #: the function wrote before its result may still be on its way from the container. Seconds.
 TAIL_QUIET_S = 0.01
 TAIL_MAX_S = 0.1
+
+
+#: Result bytes kept with the record; the caller always gets all of them.
+RECORD_RESULT_BYTES = 64 * 1024
+
+
+class InvocationRecorder(TakingRecorder, Protocol):
+    """Who writes down what becomes of invocations. Nothing of it waits or fails."""
+
+    def began(self, invocation: Invocation) -> None:
+        """It was accepted, and goes to the pool."""
+        ...
+
+    def ended(self, record: InvocationRecord) -> None:
+        """It has ended. The record is safe when this returns; then comes the answer."""
+        ...
 
 
 class Admission(Protocol):
@@ -58,7 +73,7 @@ class Invoker:
         pool: Pool,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        recorder: Recorder,
+        recorder: InvocationRecorder,
         *,
         quotas: Admission | None = None,
         queue: EventSink | None = None,
@@ -244,3 +259,31 @@ def check_event(event: bytes, limit: int) -> None:
             ' {"key":"value"}',
             "InvalidParameterValue.Param",
         ) from error
+
+
+def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
+    """What is kept of it, with the first ``RECORD_RESULT_BYTES`` of its result."""
+    times = dict(invocation.times)
+    received = times["received"]
+    function = invocation.function
+    return InvocationRecord(  # in the order of its fields: by name takes twice as long
+        outcome.request_id,
+        function.namespace,
+        function.name,
+        invocation.version.version,
+        invocation.qualifier,
+        invocation.invocation_type,
+        received,
+        times.get("finished", received),
+        outcome.status_code,
+        outcome.body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
+        outcome.duration_ms,
+        outcome.bill_ms,
+        outcome.memory_mb,
+        outcome.mem_usage,
+        outcome.cold_start,
+        outcome.init_ms,
+        invocation.retry_num,
+        outcome.instance_id,
+        times,
+    )

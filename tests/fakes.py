@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 from sandbox.clock import new_request_id
 from sandbox.engine.base import EngineInfo, Exit
 from sandbox.errors import EngineError
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
 from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
-from sandbox.records.recorder import Recorder
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:

@@ -99,11 +99,6 @@ class QueuedEvent:
             raise IllegalTransitionError(self.phase, step) from None
 
     @property
-    def names(self) -> tuple[str, str, str]:
-        """Namespace, function and version, as facts name them."""
-        return (self.namespace, self.function_name, self.version)
-
-    @property
     def lane(self) -> tuple[str, str, str]:
         """Events of one function and qualifier are served in their order."""
         return (self.namespace, self.function_name, self.qualifier)

@@ -22,7 +22,6 @@ from sandbox.events.group_commit import GroupCommit
 from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, Step, trace_of
 from sandbox.events.retry import expiry
 from sandbox.events.settlement import Settlement
-from sandbox.feed.facts import EventQueued
 from sandbox.invocation import Cause, InvokeOptions
 from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
@@ -30,11 +29,10 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
-    from sandbox.events.ports import EventRepository, Runner
+    from sandbox.events.ports import EventRecorder, EventRepository, Runner
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
-    from sandbox.records.recorder import Recorder
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -59,13 +57,13 @@ class EventQueue:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
-        recorder: Recorder,
+        recorder: EventRecorder,
     ) -> None:
         self._repository = repository
         self._clock = clock
         self._loop = loop
         self._limit = settings.async_queue_limit
-        self._feed = recorder.feed
+        self._recorder = recorder
         self._commits = GroupCommit(repository.apply)
         self._bodies = Bodies(repository)
         self._settlement = Settlement(
@@ -154,9 +152,7 @@ class EventQueue:
         finally:
             self._accepting -= 1
         self._events[event.request_id] = event
-        self._feed.publish(
-            EventQueued(event.accepted_at, *event.names, event.request_id, event.source)
-        )
+        self._recorder.event_queued(event)
         self._bodies.keep(event)
         self._lanes.add(event, self._clock.now())
         self._schedule()

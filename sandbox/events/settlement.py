@@ -12,7 +12,6 @@ from sandbox.errors import ConflictError, NotFoundError, PlatformError
 from sandbox.events.dead_letters import dead_letter
 from sandbox.events.model import Change, Deferral, EventStatus, trace_of
 from sandbox.events.retry import Fault, fault_of, next_try
-from sandbox.feed.facts import EventGivenUp, EventRetried
 from sandbox.functions.model import EventInvokeConfig
 from sandbox.records.record import InvocationRecord
 from sandbox.status import StatusCode, error_object
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from sandbox.events.bodies import Bodies
     from sandbox.events.group_commit import GroupCommit
     from sandbox.events.model import DeadLetter, QueuedEvent
+    from sandbox.events.ports import EventRecorder
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
-    from sandbox.records.recorder import Recorder
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -62,7 +61,7 @@ class Settlement:
         settings: Settings,
         commits: GroupCommit,
         bodies: Bodies,
-        recorder: Recorder,
+        recorder: EventRecorder,
     ) -> None:
         self._functions = functions
         self._clock = clock
@@ -120,7 +119,7 @@ class Settlement:
         """
         if event.terminated and status != StatusCode.SUCCESS:
             await self._end(event, EventStatus.ABORTED, int(StatusCode.CANCELED))
-            self._tell_given_up(event, int(StatusCode.CANCELED), "terminated")
+            self._recorder.event_given_up(event, int(StatusCode.CANCELED), "terminated")
             return True
         if status == StatusCode.SUCCESS:
             await self._end(event, EventStatus.FINISHED, status)
@@ -141,7 +140,7 @@ class Settlement:
             event, event.body or b"", config, status, 0, self._clock.now(), self._settings
         )
         await self._commits.commit(Change(letter=letter))
-        self._tell_given_up(event, int(status), _fate(letter))
+        self._recorder.event_given_up(event, status, _fate(letter))
         log.warning("event_dead_lettered", request_id=event.request_id, status=int(status))
 
     def _due(self, event: QueuedEvent, fault: Fault, target: Target) -> float | None:
@@ -158,11 +157,7 @@ class Settlement:
         delays = event.delays + (fault is Fault.SYSTEM)
         await self._commit(Change(defer=Deferral(event.seq, retry_num, delays, due, event.error)))
         event.retry_num, event.delays, event.due_at = retry_num, delays, due
-        self._recorder.feed.publish(
-            EventRetried(
-                self._clock.now(), *event.names, event.request_id, int(status), retry_num, due
-            )
-        )
+        self._recorder.event_retried(event, status, retry_num, due)
         log.info(
             "event_deferred",
             request_id=event.request_id,
@@ -180,18 +175,13 @@ class Settlement:
         now = self._clock.now()
         letter = dead_letter(event, body, config, status, policy.msg_ttl_s, now, self._settings)
         await self._end(event, EventStatus.FAILED, status, letter=letter)
-        self._tell_given_up(event, int(status), _fate(letter))
+        self._recorder.event_given_up(event, status, _fate(letter))
         log.warning(
             f"event_{_fate(letter)}",
             request_id=event.request_id,
             function=event.function_name,
             status=status,
             reason=letter.error_message,
-        )
-
-    def _tell_given_up(self, event: QueuedEvent, status: int, fate: str) -> None:
-        self._recorder.feed.publish(
-            EventGivenUp(self._clock.now(), *event.names, event.request_id, status, fate)
         )
 
     async def _end(

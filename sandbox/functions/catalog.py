@@ -8,7 +8,7 @@ from sandbox.functions.aliases import AliasService
 from sandbox.functions.concurrency import ConcurrencyService
 from sandbox.functions.layers import Layers, LayerService
 from sandbox.functions.namespaces import Namespaces
-from sandbox.functions.ports import ConcurrencyHost, ServiceHost
+from sandbox.functions.ports import ConcurrencyHost, FunctionRecorder, ServiceHost
 from sandbox.functions.quotas import Demands, Quotas
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
@@ -17,7 +17,6 @@ from sandbox.functions.versions import VersionService
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.feed import Feed
     from sandbox.functions.collection import CollectionTable
     from sandbox.functions.layers import Layer
     from sandbox.functions.namespaces import Namespace
@@ -49,10 +48,10 @@ class Catalog:
         host: CatalogHost,
         clock: Clock,
         settings: Settings,
-        feed: Feed | None = None,
+        recorder: FunctionRecorder | None = None,
     ) -> None:
         """Nothing is read before ``open``."""
-        self.registry = FunctionRegistry(tables.functions, feed)
+        self.registry = FunctionRegistry(tables.functions, recorder)
         self.layers = Layers(tables.layers)
         self.namespaces = Namespaces(
             tables.namespaces, clock, self.registry.occupied, settings.namespaces

@@ -14,14 +14,13 @@ from sandbox.errors import (
     ResourceInUse,
     ResourceNotFound,
 )
-from sandbox.feed import Feed
-from sandbox.feed.facts import FunctionChanged
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sandbox.functions.model import Function
+    from sandbox.functions.ports import FunctionRecorder
 
 Key = tuple[str, str]
 
@@ -50,12 +49,14 @@ class FunctionRegistry:
     is completed even if its caller is cancelled, so that memory and store agree.
     """
 
-    def __init__(self, repository: FunctionRepository, feed: Feed | None = None) -> None:
+    def __init__(
+        self, repository: FunctionRepository, recorder: FunctionRecorder | None = None
+    ) -> None:
         """Empty until ``load``."""
         #: Grows with every change of any function.
         self.generation = 0
         self._repository = repository
-        self._feed = feed or Feed()
+        self._recorder = recorder
         self._functions: dict[Key, Function] = {}
         self._coming: set[Key] = set()
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
@@ -181,10 +182,8 @@ class FunctionRegistry:
     def _announce(self, function: Function, change: str, versions: Iterable[str] = ()) -> None:
         """Tell the change, of each of the ``versions`` or of the function as a whole; wake all that
         wait, and let the next ones wait for the next change."""
-        now = self._feed.now()
-        for version in list(versions) or [""]:
-            status = function.versions[version].status.value if version else ""
-            self._feed.publish(FunctionChanged(now, *function.key, version, change, status))
+        if self._recorder is not None:
+            self._recorder.function_changed(function, change, versions)
         self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()

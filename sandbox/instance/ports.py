@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.status import StatusCode
 
@@ -11,7 +11,20 @@ if TYPE_CHECKING:
     import asyncio
 
     from sandbox.clock import Clock
-    from sandbox.records.recorder import Recorder
+    from sandbox.engine.base import InstanceSpec
+    from sandbox.records.record import LogChunk
+
+
+class InstanceRecorder(Protocol):
+    """Who writes down what an instance does. Nothing of it waits or fails."""
+
+    def lines(self, spec: InstanceSpec, chunk: LogChunk) -> None:
+        """Its process wrote these lines."""
+        ...
+
+    def instance_changed(self, spec: InstanceSpec, state: str, at: float, reason: str = "") -> None:
+        """It is in this state since ``at`` (seconds since the epoch); ``reason``: why it failed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +37,5 @@ class InstanceContext:
 
     loop: asyncio.AbstractEventLoop
     clock: Clock
-    recorder: Recorder
+    recorder: InstanceRecorder
     init_timeout_status: int = StatusCode.INIT_TIMEOUT

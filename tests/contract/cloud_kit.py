@@ -23,14 +23,13 @@ from api.downloads import Downloads
 from sandbox.clock import SystemClock
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
 from sandbox.invocation import Outcome
 from sandbox.packages.package import PackageStore
 from sandbox.records.history import History
-from sandbox.records.recorder import Recorder
 from sandbox.settings import Settings
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database

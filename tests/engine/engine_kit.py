@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from api.runtime.server import RuntimeServer
 from sandbox.clock import SystemClock
 from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
 from sandbox.instance.environment import FIXED
 from sandbox.instance.instance import Instance
@@ -23,7 +23,6 @@ from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.packages.package import PackageStore
-from sandbox.records.recorder import Recorder
 from tests.fakes import Kept
 
 if TYPE_CHECKING:

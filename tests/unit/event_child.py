@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 from sandbox.clock import SystemClock, new_request_id
 from sandbox.events.model import Phase
 from sandbox.events.queue import EventQueue
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
-from sandbox.records.recorder import Recorder
 from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database

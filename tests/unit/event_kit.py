@@ -10,6 +10,7 @@ from sandbox.errors import ConflictError, NotFoundError
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.feed import Recorder
 from sandbox.functions.model import (
     DEPARTING,
     DeadLetterQueue,
@@ -19,7 +20,6 @@ from sandbox.functions.model import (
 )
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
-from sandbox.records.recorder import Recorder
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
 from sandbox.store.events import EventRepository

@@ -7,12 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
-from sandbox.feed import Feed
+from sandbox.feed import Feed, Recorder
 from sandbox.instance.event_session import EventSession
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
-from sandbox.records.recorder import Recorder
 from tests.fakes import FakeContainer, FakeEngine, Kept, StillClock, Time, function
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
-"""Writes down what becomes of invocations, then tells it on the feed.
+"""Writes down what happens, then tells it on the feed: the one place where facts are stated.
 
-In this order: what was answered, and what was shown to a listener, is never lost.
+In this order: what was answered, and what was shown to a listener, is never lost. The rooms that
+report here each have a port for it; only the control plane knows that all of them are this one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from sandbox.feed.facts import (
     SHOWN_ID,
+    EventGivenUp,
+    EventQueued,
+    EventRetried,
+    FunctionChanged,
     InstanceChanged,
     InvocationBegan,
     InvocationDispatched,
@@ -19,23 +24,26 @@ from sandbox.records.record import InvocationRecord
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sandbox.engine.base import InstanceSpec
+    from sandbox.events.model import QueuedEvent
     from sandbox.feed.feed import Feed
-    from sandbox.invocation import Invocation, Outcome
+    from sandbox.functions.model import Function
+    from sandbox.invocation import Invocation
     from sandbox.records.ports import RecordSink
     from sandbox.records.record import LogChunk
 
-#: Result bytes kept with the record; the caller always gets all of them.
-RECORD_RESULT_BYTES = 64 * 1024
-
 
 class Recorder:
-    """What the invoker, instances and the queue say of invocations. None of it waits or fails.
+    """What the invoker, instances, the queue and the functions report. None of it waits or fails.
 
-    ``feed`` is for facts that leave no record.
+    Implements ``InvocationRecorder``, ``InstanceRecorder``, ``EventRecorder`` and
+    ``FunctionRecorder``.
     """
 
     def __init__(self, sink: RecordSink, feed: Feed) -> None:
+        """``sink`` keeps records and lines, ``feed`` tells of them."""
         self.feed = feed
         self._sink = sink
 
@@ -112,33 +120,30 @@ class Recorder:
             )
         )
 
+    def event_queued(self, event: QueuedEvent) -> None:
+        """An event is on disk."""
+        self.feed.publish(EventQueued(event.accepted_at, *_names(event), event.source))
 
-def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
-    """What is kept of it, with the first ``RECORD_RESULT_BYTES`` of its result."""
-    times = dict(invocation.times)
-    received = times["received"]
-    function = invocation.function
-    return InvocationRecord(  # in the order of its fields: by name takes twice as long
-        outcome.request_id,
-        function.namespace,
-        function.name,
-        invocation.version.version,
-        invocation.qualifier,
-        invocation.invocation_type,
-        received,
-        times.get("finished", received),
-        outcome.status_code,
-        outcome.body[:RECORD_RESULT_BYTES].decode("utf-8", "replace"),
-        outcome.duration_ms,
-        outcome.bill_ms,
-        outcome.memory_mb,
-        outcome.mem_usage,
-        outcome.cold_start,
-        outcome.init_ms,
-        invocation.retry_num,
-        outcome.instance_id,
-        times,
-    )
+    def event_retried(self, event: QueuedEvent, status: int, retry_num: int, due_at: float) -> None:
+        """A try failed with ``status``; try ``retry_num`` is due at ``due_at``."""
+        fact = EventRetried(self.feed.now(), *_names(event), int(status), retry_num, due_at)
+        self.feed.publish(fact)
+
+    def event_given_up(self, event: QueuedEvent, status: int, fate: str) -> None:
+        """An event has ended without success: ``dead_lettered``, ``dropped``, ``terminated``."""
+        self.feed.publish(EventGivenUp(self.feed.now(), *_names(event), int(status), fate))
+
+    def function_changed(self, function: Function, change: str, versions: Iterable[str]) -> None:
+        """A function was ``created``, ``changed`` or ``deleted``: these versions of it, or if there
+        are none, the function as a whole."""
+        now = self.feed.now()
+        for version in list(versions) or [""]:
+            status = function.versions[version].status.value if version else ""
+            self.feed.publish(FunctionChanged(now, *function.key, version, change, status))
+
+
+def _names(event: QueuedEvent) -> tuple[str, str, str, str]:
+    return (event.namespace, event.function_name, event.version, event.request_id)
 
 
 def _running(invocation: Invocation, instance_id: str) -> InvocationRecord:
