@@ -28,6 +28,7 @@ from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.records.history import History
+from sandbox.scheduler import Scheduler
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
@@ -84,6 +85,7 @@ class ControlPlane:
     recorder: Recorder
     budget: MemoryBudget
     pool: Pool
+    scheduler: Scheduler
     catalog: Catalog
     functions: FunctionService
     history: History
@@ -191,8 +193,16 @@ class ControlPlane:
             CollectionStore(database, layers, Layer),
             CollectionStore(database, namespaces, Namespace),
         )
+        self.scheduler = Scheduler(self.clock)
+        parts.push_async_callback(self.scheduler.close)
         self.catalog = Catalog(
-            tables, self.packages, self.pool, self.clock, self.settings, self.recorder
+            tables,
+            self.packages,
+            self.pool,
+            self.clock,
+            self.settings,
+            self.scheduler,
+            self.recorder,
         )
         self.functions = self.catalog.functions
         parts.push_async_callback(self.catalog.close)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox.functions.namespaces import Namespace
     from sandbox.functions.registry import FunctionRepository
     from sandbox.packages.package import PackageStore
+    from sandbox.scheduler import Scheduler
     from sandbox.settings import Settings
 
 
@@ -48,6 +49,7 @@ class Catalog:
         host: CatalogHost,
         clock: Clock,
         settings: Settings,
+        scheduler: Scheduler,
         recorder: FunctionRecorder | None = None,
     ) -> None:
         """Nothing is read before ``open``."""
@@ -69,7 +71,7 @@ class Catalog:
         self.versions = VersionService(self.registry, self.functions, host, clock)
         self.quotas = Quotas(self.registry, self.namespaces.total_mb, host)
         self.concurrency = ConcurrencyService(self.registry, self.namespaces, self.quotas, host)
-        self.provision_timers = ProvisionTimers(self.registry, self.concurrency, clock)
+        self.provision_timers = ProvisionTimers(self.registry, self.concurrency, scheduler)
         self.aliases = AliasService(self.registry, clock)
         self.layer_service = LayerService(
             self.layers, self.functions.code, self.functions.uses_layer, clock

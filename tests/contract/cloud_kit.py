@@ -30,6 +30,7 @@ from sandbox.functions.namespaces import Namespace
 from sandbox.invocation import Outcome
 from sandbox.packages.package import PackageStore
 from sandbox.records.history import History
+from sandbox.scheduler import Scheduler
 from sandbox.settings import Settings
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
@@ -226,7 +227,8 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
         CollectionStore(database, namespaces, Namespace),
     )
     host = ReadyHost()
-    catalog = Catalog(tables, packages, host, clock, configuration)
+    scheduler = Scheduler(clock)
+    catalog = Catalog(tables, packages, host, clock, configuration, scheduler)
     await catalog.open()
     functions = catalog.functions
     invoker = ScriptedInvoker(functions)
@@ -253,6 +255,7 @@ async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud
         yield Cloud(app, catalog, host, clock, invoker, records, api, client)
     await queue.close()
     await catalog.close()
+    await scheduler.close()
     writer.close()
     database.dispose()
 
