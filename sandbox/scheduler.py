@@ -48,7 +48,7 @@ class _Job:
     schedule: Schedule
     action: Callable[[], Awaitable[None]]
     due_at: float | None
-    #: The time that was met last; when that was, by the steady clock; how far away the next one was.
+    #: The time that was met last; when, by the steady clock; how far from it the next one is.
     met_at: float | None = None
     met_steady: float = 0.0
     period_s: float = 0.0
