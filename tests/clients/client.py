@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.product import eventually
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Client(ABC):
             assert not found["Status"].endswith("Failed"), found["StatusReasons"]
             return found if found["Status"] == "Active" else None
 
-        function: dict[str, Any] = eventually(active, within=30)
+        function: dict[str, Any] = wait_until(active)
         return function
 
     def refusal(self, action: str, **params: Any) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.clients.client import as_json
-from tests.e2e.product import bash_runtime, eventually, make_zip
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from tests.clients.client import Client
@@ -23,11 +24,7 @@ WORD = '$(cat "${PYTHONPATH##*:}/word" 2>/dev/null)'
 def package(generation: str) -> str:
     """Code which tells its generation, its environment, its layer and its event."""
     handler = f'echo "at work" >&2; printf "%s" "{generation}|$GREETING|{WORD}|$1"'
-    return zipped({"bootstrap": bash_runtime(handler)})
-
-
-def zipped(files: dict[str, str | bytes]) -> str:
-    return base64.b64encode(make_zip(files)).decode()
+    return zip_text({"bootstrap": bash_runtime(handler)})
 
 
 class Life:
@@ -67,7 +64,7 @@ class Life:
             "PublishLayerVersion",
             LayerName=self.layer,
             CompatibleRuntimes=["CustomRuntime"],
-            Content={"ZipFile": zipped({"word": "from a layer"})},
+            Content={"ZipFile": zip_text({"word": "from a layer"})},
         )
         assert published["LayerVersion"] == 1
         self.call(
@@ -140,7 +137,7 @@ class Life:
             data = self.call("GetRequestStatus", FunctionRequestId=request_id)["Data"]
             return data[0] if data and data[0]["RetCode"] != 1 else None
 
-        assert eventually(status, within=20)["RetCode"] == 0
+        assert wait_until(status)["RetCode"] == 0
         logs = self.call("GetFunctionLogs", FunctionRequestId=request_id, Limit=10)
         (entry,) = logs["Data"]
         assert (entry["RequestId"], entry["RetCode"]) == (request_id, 0)
@@ -155,9 +152,9 @@ class Life:
         def refusal() -> str | None:
             return self.client.refusal("GetFunction", FunctionName=self.name)
 
-        eventually(lambda: refusal() == gone)
+        wait_until(lambda: refusal() == gone)
         assert self.client.refusal("Invoke", FunctionName=self.name) == gone
-        eventually(lambda: not self.product.instances(self.name))
+        wait_until(lambda: not self.product.instances(self.name))
         layer = {"LayerName": self.layer, "LayerVersion": 1}
         self.client.call("DeleteLayerVersion", **layer)
         missing = self.client.refusal("GetLayerVersion", **layer)

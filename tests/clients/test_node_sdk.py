@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients.client import SECRET_ID, SECRET_KEY
-from tests.clients.life import Life, refuses_other_keys, zipped
+from tests.clients.life import Life, refuses_other_keys
 from tests.clients.node_client import node_client
 from tests.e2e.product import bash_runtime
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -60,7 +61,7 @@ def test_packages_and_events_may_be_as_large_as_the_gateway_takes_them(
             "CreateFunction",
             FunctionName=name,
             Runtime="CustomRuntime",
-            Code={"ZipFile": zipped({"bootstrap": bash_runtime(), "ballast": ballast})},
+            Code={"ZipFile": zip_text({"bootstrap": bash_runtime(), "ballast": ballast})},
         )
         assert client.until_active(name)["CodeSize"] > len(ballast)
         result = client.call("Invoke", FunctionName=name, ClientContext=event)["Result"]

@@ -2,131 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import io
 import json
 import socket
-import zipfile
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from api.cloud.endpoint import CloudApi
-from api.cloud.wire.policy import Policy
+from api.app import Application
 from api.cloud.wire.routes import cloud_route
-from api.downloads import Downloads
-from sandbox.clock import SystemClock
-from sandbox.events.queue import EventQueue
-from sandbox.events.tracing import Traces
-from sandbox.feed import Feed, Recorder
-from sandbox.functions.catalog import Catalog, CatalogTables
-from sandbox.functions.layers import Layer
-from sandbox.functions.namespaces import Namespace
 from sandbox.invocation import Outcome
-from sandbox.packages.package import PackageStore
-from sandbox.records.history import History
-from sandbox.scheduler import Scheduler
-from sandbox.settings import Settings
-from sandbox.store.collections import CollectionStore
-from sandbox.store.database import migrate, open_database
-from sandbox.store.events import EventRepository
-from sandbox.store.functions import FunctionRepository
-from sandbox.store.records import RecordRepository
-from sandbox.store.tables import layers, namespaces
-from sandbox.store.writer import RecordWriter
 from tests.contract.listed_codes import require_listed
+from tests.support.clock import FakeClock
+from tests.support.control_plane import echo_engine, running_plane
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
-    from sandbox.errors import SandboxError
-    from sandbox.functions.model import Function, FunctionVersion
-    from sandbox.functions.quotas import Demand
+    from api.cloud.endpoint import CloudApi
+    from sandbox.control_plane import ControlPlane
+    from sandbox.functions.catalog import Catalog
     from sandbox.functions.service import FunctionService
     from sandbox.invocation import InvokeOptions
-    from sandbox.packages.package import Package
-
-
-def zip_of(files: Mapping[str, str | bytes] | None = None) -> bytes:
-    """A package; a bare bootstrap unless other files are given."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in (files or {"bootstrap": "#!/bin/bash\nexit 0\n"}).items():
-            info = zipfile.ZipInfo(name)
-            info.create_system = 3
-            info.external_attr = 0o100755 << 16
-            archive.writestr(info, text)
-    return buffer.getvalue()
-
-
-def zip_text(files: Mapping[str, str | bytes] | None = None) -> str:
-    return base64.b64encode(zip_of(files)).decode()
-
-
-class ShiftedClock(SystemClock):
-    """The real time, and as many seconds more as a test likes."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
-
-
-class ReadyHost:
-    """An engine for which every package is ready at once, or never with an ``error``.
-
-    It remembers which versions it made ready, with the packages of their layers, and killed. A
-    ``gate`` holds preparations back.
-    """
-
-    def __init__(self) -> None:
-        self.error: SandboxError | None = None
-        self.gate: asyncio.Event | None = None
-        self.prepared: list[tuple[str, str, tuple[str, ...]]] = []
-        #: How many instances of each version are initialised; every one that is asked for if None.
-        self.ready: int | None = None
-        self.failure = ""
-        self.asked: dict[tuple[str, str, str], int] = {}
-        self.killed: list[str] = []
-
-    async def prepare(self, function: Function, version: FunctionVersion) -> None:
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        self.prepared.append((function.name, version.version, version.config.layer_digests))
-
-    async def retire(self, namespace: str, name: str, keep: frozenset[str]) -> None: ...
-
-    def expect_code(self, digest: str) -> None: ...
-
-    def take_code(self, package: Package) -> None: ...
-
-    async def forget_code(self, digest: str) -> None: ...
-
-    def provision(self, function: Function) -> None:
-        for number in function.versions:
-            self.asked[*function.key, number] = function.provisioned.get(number, 0)
-
-    capacity_mb = 0
-
-    def demands(self, namespace: str) -> list[Demand]:
-        return []
-
-    def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
-        asked = self.asked[namespace, name, version]
-        return (asked if self.ready is None else self.ready, self.failure)
-
-    async def kill(self, namespace: str, name: str, version: str) -> None:
-        self.killed.append(version)
+    from tests.support.engine import FakeEngine
 
 
 class ScriptedInvoker:
@@ -166,22 +71,36 @@ class ScriptedInvoker:
 
 
 @dataclass
-class Cloud:
-    """The API with the services behind it, and a client in the same process."""
+class LocalCloud:
+    """The API on a control plane, and a client in the same process. Invocations are scripted."""
 
     app: ASGIApp
-    catalog: Catalog
-    host: ReadyHost
-    clock: ShiftedClock
+    plane: ControlPlane
+    engine: FakeEngine
+    clock: FakeClock
     invoker: ScriptedInvoker
-    records: RecordRepository
     api: CloudApi
     client: httpx.AsyncClient
     answers: list[dict[str, Any]] = field(default_factory=list)
+    #: The versions whose instances were ended by force.
+    killed: list[str] = field(default_factory=list)
 
     @property
     def functions(self) -> FunctionService:
-        return self.catalog.functions
+        return self.plane.functions
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.plane.catalog
+
+    def watch_kills(self) -> None:
+        kill = self.plane.pool.kill
+
+        async def watched(namespace: str, name: str, version: str) -> None:
+            self.killed.append(version)
+            await kill(namespace, name, version)
+
+        self.plane.pool.kill = watched  # type: ignore[method-assign]
 
     async def call(self, action: str, **params: Any) -> dict[str, Any]:
         """An unsigned JSON request; returns what is in ``Response``."""
@@ -212,52 +131,21 @@ class Cloud:
 
 
 @asynccontextmanager
-async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[Cloud]:
-    """The cloud API on a database and packages under ``directory``."""
-    database = open_database(f"sqlite:///{directory / 'scf.db'}")
-    migrate(database)
-    records = RecordRepository(database)
-    writer = RecordWriter(records, directory / "journal")
-    packages = PackageStore(directory / "packages")
-    clock = ShiftedClock()
-    configuration = Settings(**settings)
-    tables = CatalogTables(
-        FunctionRepository(database),
-        CollectionStore(database, layers, Layer),
-        CollectionStore(database, namespaces, Namespace),
-    )
-    host = ReadyHost()
-    scheduler = Scheduler(clock)
-    catalog = Catalog(tables, packages, host, clock, configuration, scheduler)
-    await catalog.open()
-    functions = catalog.functions
-    invoker = ScriptedInvoker(functions)
-    downloads = Downloads(packages, clock)
-    events = EventRepository(database)
-    loop = asyncio.get_running_loop()
-    recorder = Recorder(writer, Feed(clock))
-    queue = EventQueue(events, functions, clock, loop, configuration, recorder)
-    api = CloudApi(
-        catalog=catalog,
-        packages=packages,
-        invoker=invoker,
-        history=History(records, writer),
-        queue=queue,
-        traces=Traces(events, clock),
-        downloads=downloads,
-        policy=Policy(configuration, clock),
-        clock=clock,
-        region=configuration.region,
-    )
-    app = Starlette(routes=[cloud_route(api), downloads.route()])
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://scf.test") as client:
-        yield Cloud(app, catalog, host, clock, invoker, records, api, client)
-    await queue.close()
-    await catalog.close()
-    await scheduler.close()
-    writer.close()
-    database.dispose()
+async def running_cloud(directory: Path, **settings: Any) -> AsyncIterator[LocalCloud]:
+    """The cloud API of a control plane under ``directory``, on an engine in memory."""
+    engine, clock = echo_engine(memory_mb=2**20), FakeClock(running=True)
+    settings.setdefault("log_retention_days", 36_500)  # the records that tests keep are old
+    async with running_plane(directory, engine, clock, **settings) as plane:
+        invoker = ScriptedInvoker(plane.functions)
+        plane.invoker = cast("Any", invoker)
+        application = Application(plane)
+        api = application.cloud
+        app = Starlette(routes=[cloud_route(api), application.downloads.route()])
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://scf.test") as client:
+            cloud = LocalCloud(app, plane, engine, clock, invoker, api, client)
+            cloud.watch_kills()
+            yield cloud
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import Cloud
+from tests.e2e.async_kit import ProductCloud
 from tests.e2e.product import Product
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductCloud]:
     directory = tmp_path_factory.mktemp("product") / "data"
     product = Product(directory, "process", SCF_ASYNC_RETRY_INTERVAL="0.2", SCF_STANDBY="0")
     product.start()
     try:
-        yield Cloud(product)
+        yield ProductCloud(product)
     finally:
         product.stop()
         product.http.close()

@@ -14,16 +14,17 @@ import uvicorn
 
 from api.__main__ import Server
 from api.app import Application
-from api.runtime.server import RuntimeServer
-from sandbox.control_plane import ControlPlane
 from sandbox.functions.model import FunctionConfig
-from sandbox.settings import Settings
-from tests.fakes import FakeEngine, eventually
-from tests.unit.function_fakes import package
+from tests.support.control_plane import running_plane
+from tests.support.engine import FakeEngine
+from tests.support.waiting import eventually
+from tests.support.zips import package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from sandbox.control_plane import ControlPlane
 
 WAIT_S = 10.0
 
@@ -90,10 +91,8 @@ class Served:
 @contextlib.asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[Served]:
     engine = FakeEngine()
-    settings = Settings(data_dir=directory, engine="process", standby=0)
-    async with ControlPlane(settings, engine=engine) as plane:
+    async with running_plane(directory, engine) as plane:
         application = Application(plane)
-        await plane.open(RuntimeServer(plane.pool, 0))
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
             application.asgi,

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from api.cloud.wire.fast_invoke import FastInvokeProtocol, fast_invoke_protocol
 from api.guard import Guard
 from api.intake import IntakeLimits
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

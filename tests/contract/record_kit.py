@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.records.record import InvocationRecord, LogChunk
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 #: 2026-01-02 11:04:05 in Beijing.
 MOMENT = 1_767_323_045.0
@@ -15,13 +16,9 @@ MIB = 1024 * 1024
 
 
 def record(request_id: str, status: int = 200, **changes: Any) -> InvocationRecord:
+    """A record of ``echo``, a second long."""
     given: dict[str, Any] = {
-        "request_id": request_id,
-        "namespace": "default",
         "function_name": "echo",
-        "version": "$LATEST",
-        "qualifier": "$LATEST",
-        "started_at": MOMENT,
         "ended_at": MOMENT + 1,
         "status_code": status,
         "ret_msg": f"result of {request_id}",
@@ -30,13 +27,14 @@ def record(request_id: str, status: int = 200, **changes: Any) -> InvocationReco
         "memory_mb": 128,
         "mem_usage": 3 * MIB,
         "instance_id": "i-1",
+        "timeline": {},
     }
-    return InvocationRecord(**{**given, **changes})
+    return make_record(request_id, **{"started_at": MOMENT, **given, **changes})
 
 
-def keep(cloud: Cloud, *records: InvocationRecord) -> None:
-    chunks = [
-        LogChunk(item.request_id, "i-1", number, [(item.started_at, f"line of {item.request_id}")])
-        for number, item in enumerate(records)
-    ]
-    cloud.records.insert(records, chunks)
+def keep(cloud: LocalCloud, *records: InvocationRecord) -> None:
+    """Put the records where the API finds them, with a log of one line each."""
+    for number, item in enumerate(records):
+        line = (item.started_at, f"line of {item.request_id}")
+        cloud.plane.writer.put(item)
+        cloud.plane.writer.put_log(LogChunk(item.request_id, "i-1", number, [line]))

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from api.metrics.metrics import Gauges, Metrics
 from api.rest import Health, Services, install_rest
 from sandbox.engine.base import EngineInfo
-from sandbox.errors import ConflictError, NotFoundError
+from sandbox.errors import ConflictError
 from sandbox.feed import Feed
 from sandbox.functions.listing import ALL
 from sandbox.functions.model import (
@@ -24,8 +24,9 @@ from sandbox.functions.model import (
 )
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.packages.model import Bootstrap, CodeRef
-from sandbox.records.record import InvocationRecord
 from sandbox.settings import Settings
+from tests.support.clock import EPOCH, FakeClock
+from tests.support.functions import FakeFunctions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,23 +35,14 @@ if TYPE_CHECKING:
     from sandbox.functions.listing import Page, Query
     from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
-
-NOW = 1_700_000_000.0
-
-
-class FixedClock:
-    def now(self) -> float:
-        return NOW
-
-    def monotonic(self) -> float:
-        return NOW
+    from sandbox.records.record import InvocationRecord
 
 
-class FakeFunctions:
-    """Functions in a dictionary. ``fate`` is what becomes of what is created or updated."""
+class FunctionsWithFate(FakeFunctions):
+    """A function service in a dictionary. ``fate`` is what becomes of each change."""
 
     def __init__(self) -> None:
-        self.functions: dict[tuple[str, str], Function] = {}
+        super().__init__()
         self.codes: list[bytes] = []
         self.fate: FunctionStatus = FunctionStatus.ACTIVE
         self.reasons: tuple[StatusReason, ...] = ()
@@ -62,41 +54,27 @@ class FakeFunctions:
     ) -> Function:
         if self.raises:
             raise self.raises
-        if (namespace, name) in self.functions:
+        if (namespace, name) in self.by_key:
             raise ConflictError(f"there is a {name} already", "ResourceInUse.FunctionName")
         version = FunctionVersion(
             config=config,
             code=self._code(data),
             status=FunctionStatus.CREATING,
-            created_at=NOW,
-            modified_at=NOW,
+            created_at=EPOCH,
+            modified_at=EPOCH,
         )
         function = Function(
             namespace=namespace,
             name=name,
             function_id=f"lam-{name}",
-            created_at=NOW,
+            created_at=EPOCH,
             versions={LATEST: version},
         )
-        self.functions[function.key] = function
+        self.by_key[function.key] = function
         return function
 
-    def get(self, namespace: str, name: str) -> Function:
-        try:
-            return self.functions[namespace, name]
-        except KeyError:
-            raise NotFoundError(f"no function {name}", "ResourceNotFound.FunctionName") from None
-
-    def resolve(
-        self, namespace: str, name: str, qualifier: str = LATEST
-    ) -> tuple[Function, FunctionVersion]:
-        function = self.get(namespace, name)
-        if qualifier not in function.versions:
-            raise NotFoundError(f"no version {qualifier}", "ResourceNotFound.Qualifier")
-        return function, function.versions[qualifier]
-
     def list(self, namespace: str = "default", query: Query = ALL) -> Page:
-        return query.run(f for f in self.functions.values() if f.namespace == namespace)
+        return query.run(f for f in self.by_key.values() if f.namespace == namespace)
 
     async def update_code(self, namespace: str, name: str, data: bytes) -> Function:
         return self._change(namespace, name, code=self._code(data))
@@ -107,12 +85,12 @@ class FakeFunctions:
 
     async def delete(self, namespace: str, name: str) -> None:
         self.get(namespace, name)
-        del self.functions[namespace, name]
+        del self.by_key[namespace, name]
 
     async def force_cold(self, namespace: str, name: str) -> Function:
         function = self.get(namespace, name)
         function = function.model_copy(update={"epoch": function.epoch + 1})
-        self.functions[function.key] = function
+        self.by_key[function.key] = function
         return function
 
     async def settled(self, namespace: str, name: str, within_s: float = 60.0) -> Function:
@@ -121,7 +99,7 @@ class FakeFunctions:
     def _change(self, namespace: str, name: str, **changes: Any) -> Function:
         function = self.get(namespace, name)
         function = function.with_version(function.latest.model_copy(update=changes))
-        self.functions[function.key] = function
+        self.by_key[function.key] = function
         return function
 
     def _code(self, code: bytes) -> CodeRef:
@@ -203,7 +181,7 @@ def log_of(request_id: str) -> str:
 class House:
     """The app, its services, and a client."""
 
-    functions: FakeFunctions = field(default_factory=FakeFunctions)
+    functions: FunctionsWithFate = field(default_factory=FunctionsWithFate)
     invoker: FakeInvoker = field(default_factory=FakeInvoker)
     history: FakeHistory = field(default_factory=FakeHistory)
     pool: FakePool = field(default_factory=FakePool)
@@ -221,7 +199,7 @@ class House:
     )
 
     def __post_init__(self) -> None:
-        self.feed = Feed(FixedClock())
+        self.feed = Feed(FakeClock())
         self.metrics = Metrics(
             Gauges(
                 instances=self.pool.instances,
@@ -239,7 +217,7 @@ class House:
             health=lambda: self.health,
             metrics=self.metrics,
             feed=self.feed,
-            clock=FixedClock(),
+            clock=FakeClock(),
         )
         self.app = FastAPI(title="scf-sandbox", version="1.0", docs_url=None, redoc_url=None)
         install_rest(self.app, self.services)
@@ -252,20 +230,3 @@ class House:
         """Create one that is Active."""
         await self.functions.create(namespace, name, b"zip", FunctionConfig())
         return await self.functions.settled(namespace, name, 1)
-
-
-def record(request_id: str, started_at: float = NOW, **more: Any) -> InvocationRecord:
-    """A record of an invocation of ``hello`` that went well, a tenth of a second long."""
-    fields: dict[str, Any] = {
-        "namespace": "default",
-        "function_name": "hello",
-        "version": LATEST,
-        "qualifier": LATEST,
-        "started_at": started_at,
-        "ended_at": started_at + 0.1,
-        "status_code": 200,
-        "ret_msg": "done",
-        "instance_id": "0123456789abcdef0123456789abcdef",
-        "timeline": {"received": started_at, "finished": started_at + 0.1},
-    }
-    return InvocationRecord(request_id=request_id, **{**fields, **more})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sandbox.functions.model import Function
     from sandbox.invocation import Outcome
-    from tests.fakes import FakeContainer
+    from tests.support.engine import FakeContainer
 
     Bootstrap = Callable[["Process"], Awaitable[None]]
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from api.runtime.server import RuntimeServer
-from tests.fakes import FakeContainer, Heart, eventually, function, turns
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import DEADLINE_S, eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from sandbox.functions.model import Function
     from sandbox.invocation import Invocation, Outcome
+    from tests.support.engine import FakeContainer
 
 READY = "/runtime/init/ready"
 NEXT = "/runtime/invocation/next"
@@ -22,7 +25,6 @@ RESPONSE = "/runtime/invocation/response"
 ERROR = "/runtime/invocation/error"
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nOK\n"
-WAIT_S = 5.0
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Wire:
         await self.send(head.encode() + b"\r\n" + (body or b""))
 
     async def reply(self) -> Reply:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(DEADLINE_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             line, *rest = head.decode().removesuffix("\r\n\r\n").split("\r\n")
             headers = [(name, value) for name, _, value in (h.partition(": ") for h in rest)]
@@ -91,7 +93,7 @@ class Wire:
 
     async def ended(self) -> bool:
         """True when the server closes, and sends nothing before it does."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(DEADLINE_S):
             return await self.reader.read() == b""
 
     def close(self) -> None:
@@ -110,7 +112,7 @@ class Stage:
         return self.heart.submit(of or function(), event)
 
     async def outcome(self, invocation: Invocation) -> Outcome:
-        return await asyncio.wait_for(invocation.future, WAIT_S)
+        return await asyncio.wait_for(invocation.future, DEADLINE_S)
 
     async def container(self, number: int = 0) -> FakeContainer:
         """A container whose bootstrap has been released."""

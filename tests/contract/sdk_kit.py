@@ -14,9 +14,10 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models
 
-from tests.contract.cloud_kit import Cloud, running_cloud, served, zip_text
+from tests.contract.cloud_kit import LocalCloud, running_cloud, served
 from tests.contract.coverage_kit import ObservedClient, note_sent, sample_of
 from tests.contract.listed_codes import require_listed
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +58,7 @@ class Sdk:
 @asynccontextmanager
 async def cloud_at_address(
     directory: Path, http: str = "httptools", **settings: Any
-) -> AsyncIterator[tuple[Cloud, str]]:
+) -> AsyncIterator[tuple[LocalCloud, str]]:
     settings.setdefault("credentials", {ID: KEY})
     async with running_cloud(directory, **settings) as cloud, served(cloud.app, http) as address:
         yield cloud, address

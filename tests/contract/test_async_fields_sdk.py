@@ -10,10 +10,11 @@ from api.cloud import times
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
 from tests.e2e.async_kit import HANDLES_SIGTERM
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Namespace": "later"}
 WHERE = {"FunctionName": "several", "Namespace": "later"}
@@ -25,7 +26,7 @@ FAILS_WHEN_TOLD = bash_runtime(
 class Events(NamedTuple):
     """The product with two events that have ended, one after the other."""
 
-    cloud: Cloud
+    cloud: ProductCloud
     finished: str
     failed: str
 
@@ -36,22 +37,22 @@ class Events(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def later(cloud: Cloud) -> Cloud:
+def later(cloud: ProductCloud) -> ProductCloud:
     """A namespace of its own."""
     cloud.call("CreateNamespace", Namespace="later")
     return cloud
 
 
 @pytest.fixture(scope="module")
-def events(later: Cloud) -> Events:
+def events(later: ProductCloud) -> Events:
     """One event of ``$LATEST`` that succeeded, then one of version 1 that did not."""
     later.create("several", FAILS_WHEN_TOLD, **LONG_LIVED)
     later.call("PublishVersion", **WHERE)
     later.active("several", "later", "1")
     finished = later.send("several", '"well"', Namespace="later")
-    eventually(lambda: later.status(finished) == ("FINISHED", 200))
+    wait_until(lambda: later.status(finished) == ("FINISHED", 200))
     failed = later.send("several", '"fail"', Namespace="later", Qualifier="1")
-    eventually(lambda: later.status(failed) == ("FAILED", 430))
+    wait_until(lambda: later.status(failed) == ("FAILED", 430))
     return Events(later, finished, failed)
 
 
@@ -130,39 +131,41 @@ def test_an_interval_has_its_start_and_not_its_end(
 
 
 @drives("TerminateAsyncEvent")
-def test_an_event_is_ended_where_it_is_and_nowhere_else(later: Cloud) -> None:
+def test_an_event_is_ended_where_it_is_and_nowhere_else(later: ProductCloud) -> None:
     later.create("ended", HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send("ended", Namespace="later")
     assert later.status(request_id) == ("RUNNING", 202)
-    eventually(lambda: "working" in log_of(later, "ended", request_id), within=20)
+    wait_until(lambda: "working" in log_of(later, "ended", request_id))
     which = {"FunctionName": "ended", "InvokeRequestId": request_id, "GraceShutdown": True}
     assert later.error("TerminateAsyncEvent", **which) == "ResourceNotFound.Function"
     assert later.status(request_id) == ("RUNNING", 202)
     later.call("TerminateAsyncEvent", **which, Namespace="later")
-    eventually(lambda: later.status(request_id) == ("FINISHED", 200))
+    wait_until(lambda: later.status(request_id) == ("FINISHED", 200))
     assert "Signal received successfully" in log_of(later, "ended", request_id)
 
 
 @pytest.mark.parametrize("graceful", [False, None])
-def test_without_grace_an_event_is_aborted_at_once(later: Cloud, graceful: bool | None) -> None:
+def test_without_grace_an_event_is_aborted_at_once(
+    later: ProductCloud, graceful: bool | None
+) -> None:
     name = f"aborted-{graceful}".lower()
     later.create(name, HANDLES_SIGTERM, **LONG_LIVED)
     request_id = later.send(name, Namespace="later")
-    eventually(lambda: "working" in log_of(later, name, request_id), within=20)
+    wait_until(lambda: "working" in log_of(later, name, request_id))
     which = {"FunctionName": name, "InvokeRequestId": request_id, "Namespace": "later"}
     later.call("TerminateAsyncEvent", **which, GraceShutdown=graceful)
     assert later.status(request_id) == ("ABORTED", 499)
     assert "told" not in log_of(later, name, request_id)
 
 
-def log_of(cloud: Cloud, name: str, request_id: str) -> str:
+def log_of(cloud: ProductCloud, name: str, request_id: str) -> str:
     which = {"FunctionName": name, "Namespace": "later", "FunctionRequestId": request_id}
     data = cloud.call("GetFunctionLogs", **which).Data
     return str(data[0].Log) if data else ""
 
 
 @drives("UpdateFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig")
-def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: Cloud) -> None:
+def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: ProductCloud) -> None:
     where = {"FunctionName": "retried", "Namespace": "later"}
     queue = {"Type": "cmq-queue", "Name": "dead"}
     later.create("retried", FAILS_WHEN_TOLD, Namespace="later", DeadLetterConfig=queue)
@@ -178,7 +181,7 @@ def test_how_events_are_retried_is_told_for_every_qualifier_and_obeyed(later: Cl
 
     request_id = later.send("retried", '"fail"', Namespace="later")
     asked = {"namespace": "later", "function": "retried"}
-    [letter] = eventually(
+    [letter] = wait_until(
         lambda: later.product.http.get("/dead-letters", params=asked).json()["dead_letters"]
     )
     assert letter["request_id"] == request_id

@@ -9,32 +9,35 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 FAILING = bash_runtime('curl -s -o /dev/null -d broken $api/invocation/error; echo "$1"')
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Timeout": 86_400}
 EVENTS = {"RetryConfig": [{"RetryNum": 1}], "MsgTTL": 3600}
 
 
-def becomes(cloud: Cloud, request_id: str, status: str, code: int) -> None:
-    eventually(lambda: cloud.status(request_id) == (status, code))
+def becomes(cloud: ProductCloud, request_id: str, status: str, code: int) -> None:
+    wait_until(lambda: cloud.status(request_id) == (status, code))
 
 
-def test_an_event_is_answered_with_its_id_and_run_later(cloud: Cloud) -> None:
+def test_an_event_is_answered_with_its_id_and_run_later(cloud: ProductCloud) -> None:
     cloud.create("echo", bash_runtime())
     request_id = cloud.send("echo", '{"n": 1}')
     ended = cloud.ended("echo", request_id)
     assert (ended.RetCode, ended.RetMsg.strip(), ended.RetryNum) == (0, '{"n": 1}', 0)
 
 
-def test_a_failing_event_is_retried_under_its_id_and_becomes_a_dead_letter(cloud: Cloud) -> None:
+def test_a_failing_event_is_retried_under_its_id_and_becomes_a_dead_letter(
+    cloud: ProductCloud,
+) -> None:
     queue = {"Type": "cmq-queue", "Name": "dead"}
     cloud.create("failing", FAILING, DeadLetterConfig=queue)
     request_id = cloud.send("failing", '{"n": 1}')
-    [letter] = eventually(lambda: letters(cloud, "failing"))
+    [letter] = wait_until(lambda: letters(cloud, "failing"))
     assert letter["request_id"] == request_id
     assert (letter["queue_type"], letter["queue_name"]) == ("cmq-queue", "dead")
     assert letter["dropped"] is False
@@ -43,7 +46,7 @@ def test_a_failing_event_is_retried_under_its_id_and_becomes_a_dead_letter(cloud
     assert cloud.ended("failing", request_id).RetryNum == 2
 
 
-def test_a_dead_letter_can_be_redriven_and_deleted_by_rest(cloud: Cloud) -> None:
+def test_a_dead_letter_can_be_redriven_and_deleted_by_rest(cloud: ProductCloud) -> None:
     queue = {"Type": "cmq-topic", "Name": "dead"}
     cloud.create("redriven", FAILING, DeadLetterConfig=queue)
     cloud.call(
@@ -52,12 +55,12 @@ def test_a_dead_letter_can_be_redriven_and_deleted_by_rest(cloud: Cloud) -> None
         AsyncTriggerConfig={"RetryConfig": [{"RetryNum": 0}], "MsgTTL": 60},
     )
     first = cloud.send("redriven")
-    eventually(lambda: letters(cloud, "redriven"))
+    wait_until(lambda: letters(cloud, "redriven"))
     http = cloud.product.http
     answer = http.post(f"/dead-letters/{first}/redrive")
     assert answer.status_code == 202
     second = answer.json()["request_id"]
-    [letter] = eventually(lambda: letters(cloud, "redriven", second))
+    [letter] = wait_until(lambda: letters(cloud, "redriven", second))
     assert letter["message"]["Body"]["RetryNum"] == 0
     assert http.delete(f"/dead-letters/{second}").status_code == 204
     assert letters(cloud, "redriven") == []
@@ -65,13 +68,13 @@ def test_a_dead_letter_can_be_redriven_and_deleted_by_rest(cloud: Cloud) -> None
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
-def letters(cloud: Cloud, name: str, request_id: str = "") -> list[dict[str, object]]:
+def letters(cloud: ProductCloud, name: str, request_id: str = "") -> list[dict[str, object]]:
     found = cloud.product.http.get("/dead-letters", params={"function": name}).json()
     assert found["total"] == len(found["dead_letters"])
     return [item for item in found["dead_letters"] if request_id in item["request_id"]]
 
 
-def test_the_retries_of_a_function_are_what_was_set(cloud: Cloud) -> None:
+def test_the_retries_of_a_function_are_what_was_set(cloud: ProductCloud) -> None:
     cloud.create("retries", bash_runtime())
     found = cloud.call("GetFunctionEventInvokeConfig", FunctionName="retries").AsyncTriggerConfig
     assert ([item.RetryNum for item in found.RetryConfig], found.MsgTTL) == ([2], 21_600)
@@ -99,7 +102,7 @@ def test_the_retries_of_a_function_are_what_was_set(cloud: Cloud) -> None:
     ],
 )
 def test_retries_that_the_platform_refuses_are_refused(
-    cloud: Cloud, config: dict[str, object], code: str
+    cloud: ProductCloud, config: dict[str, object], code: str
 ) -> None:
     if not cloud.product.http.get("/functions/refused").is_success:
         cloud.create("refused", bash_runtime())
@@ -107,7 +110,7 @@ def test_retries_that_the_platform_refuses_are_refused(
     assert cloud.error(action, FunctionName="refused", AsyncTriggerConfig=config) == code
 
 
-def test_the_retries_of_what_is_not_there_are_not_found(cloud: Cloud) -> None:
+def test_the_retries_of_what_is_not_there_are_not_found(cloud: ProductCloud) -> None:
     missing = "ResourceNotFound.FunctionName"
     action = "GetFunctionEventInvokeConfig"
     assert cloud.error(action, FunctionName="nothing") == missing
@@ -115,7 +118,9 @@ def test_the_retries_of_what_is_not_there_are_not_found(cloud: Cloud) -> None:
     assert cloud.error(action, FunctionName="nothing", AsyncTriggerConfig=EVENTS) == missing
 
 
-def test_a_function_with_asynchronous_execution_answers_any_invoke_at_once(cloud: Cloud) -> None:
+def test_a_function_with_asynchronous_execution_answers_any_invoke_at_once(
+    cloud: ProductCloud,
+) -> None:
     cloud.create("long", bash_runtime("sleep 0.3; echo done"), **LONG_LIVED)
     for action, event in (("Invoke", "ClientContext"), ("InvokeFunction", "Event")):
         result = cloud.call(action, FunctionName="long", **{event: "{}"}).Result
@@ -127,7 +132,7 @@ def test_a_function_with_asynchronous_execution_answers_any_invoke_at_once(cloud
     assert cloud.ended("long", answer.response.json()["request_id"]).RetMsg.strip() == "done"
 
 
-def test_events_are_listed_with_their_states(cloud: Cloud) -> None:
+def test_events_are_listed_with_their_states(cloud: ProductCloud) -> None:
     cloud.create("listed", FAILING, **LONG_LIVED)
     ids = [cloud.send("listed") for _ in range(3)]
     for request_id in ids:
@@ -178,21 +183,21 @@ def test_events_are_listed_with_their_states(cloud: Cloud) -> None:
     ],
 )
 def test_lists_that_the_platform_refuses_are_refused(
-    cloud: Cloud, params: dict[str, object], code: str
+    cloud: ProductCloud, params: dict[str, object], code: str
 ) -> None:
     if not cloud.product.http.get("/functions/unlisted").is_success:
         cloud.create("unlisted", bash_runtime())
     assert cloud.error("ListAsyncEvents", **{"FunctionName": "unlisted", **params}) == code
 
 
-def test_a_running_event_is_terminated_with_its_instance(cloud: Cloud) -> None:
+def test_a_running_event_is_terminated_with_its_instance(cloud: ProductCloud) -> None:
     cloud.create("endless", IGNORANT_OF_SIGTERM, **LONG_LIVED)
     request_id = cloud.send("endless")
     cloud.working("endless", request_id)
     assert cloud.request_status("endless", request_id).RetCode == 1
     cloud.call("TerminateAsyncEvent", FunctionName="endless", InvokeRequestId=request_id)
     assert cloud.status(request_id) == ("ABORTED", 499)
-    eventually(lambda: cloud.product.instances("endless") == [])
+    wait_until(lambda: cloud.product.instances("endless") == [])
     [item] = cloud.call(
         "GetFunctionLogs", FunctionName="endless", FunctionRequestId=request_id
     ).Data
@@ -208,7 +213,7 @@ def test_a_running_event_is_terminated_with_its_instance(cloud: Cloud) -> None:
     )
 
 
-def test_a_graceful_end_lets_the_bootstrap_wind_up(cloud: Cloud) -> None:
+def test_a_graceful_end_lets_the_bootstrap_wind_up(cloud: ProductCloud) -> None:
     cloud.create("graceful", HANDLES_SIGTERM, **LONG_LIVED)
     request_id = cloud.send("graceful")
     cloud.working("graceful", request_id)
@@ -225,7 +230,7 @@ def test_a_graceful_end_lets_the_bootstrap_wind_up(cloud: Cloud) -> None:
     assert cloud.ended("graceful", request_id).RetMsg == "wound up"
 
 
-def test_a_bootstrap_that_does_not_know_sigterm_ends_with_439(cloud: Cloud) -> None:
+def test_a_bootstrap_that_does_not_know_sigterm_ends_with_439(cloud: ProductCloud) -> None:
     cloud.create("ignorant", IGNORANT_OF_SIGTERM, **LONG_LIVED)
     request_id = cloud.send("ignorant")
     cloud.working("ignorant", request_id)
@@ -241,7 +246,7 @@ def test_a_bootstrap_that_does_not_know_sigterm_ends_with_439(cloud: Cloud) -> N
     assert "[PLATFORM] Signal received successfully.\n" in cloud.log("ignorant", request_id)
 
 
-def test_kill_9_of_the_control_plane_loses_no_event(cloud: Cloud) -> None:
+def test_kill_9_of_the_control_plane_loses_no_event(cloud: ProductCloud) -> None:
     cloud.create("survivor", bash_runtime('sleep 0.05; echo "$1"'))
     ids = [cloud.send("survivor", str(number)) for number in range(30)]
     cloud.product.kill()

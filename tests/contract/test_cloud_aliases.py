@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 ACTIONS = ("CreateAlias", "GetAlias", "ListAliases", "UpdateAlias", "DeleteAlias")
 BY_RULE = [
@@ -26,7 +26,7 @@ BY_RULE = [
 ]
 
 
-async def publish_two(cloud: Cloud) -> None:
+async def publish_two(cloud: LocalCloud) -> None:
     await cloud.create()
     for _ in range(2):
         await cloud.call("PublishVersion", FunctionName="echo")
@@ -34,14 +34,14 @@ async def publish_two(cloud: Cloud) -> None:
 
 
 @asynccontextmanager
-async def published(directory: Path) -> AsyncIterator[Cloud]:
+async def published(directory: Path) -> AsyncIterator[LocalCloud]:
     """A function with versions 1 and 2."""
     async with running_cloud(directory) as cloud:
         await publish_two(cloud)
         yield cloud
 
 
-async def version_of(cloud: Cloud, qualifier: str, routing_key: str = "") -> str:
+async def version_of(cloud: LocalCloud, qualifier: str, routing_key: str = "") -> str:
     """The version that an invocation goes to."""
     await cloud.call("Invoke", FunctionName="echo", Qualifier=qualifier, RoutingKey=routing_key)
     return cloud.invoker.versions[-1]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import EngineError
-from tests.contract.cloud_kit import running_cloud, zip_text
+from tests.contract.cloud_kit import running_cloud
 from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import Sdk, cloud_at_address
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
 async def test_what_is_wrong_about_a_copy_has_a_code_of_the_action(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await cloud.create("failed")
         for params, code in ERRORS:
             given = {"FunctionName": "echo", "NewFunctionName": "copy", **params}

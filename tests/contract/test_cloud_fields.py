@@ -12,7 +12,7 @@ from api.cloud import coverage_page as fields
 from api.cloud.coverage import FIELDS
 from api.cloud.models import REQUESTS
 from sandbox.errors import EngineError
-from tests.contract.cloud_kit import fields_of, running_cloud, zip_of, zip_text
+from tests.contract.cloud_kit import fields_of, running_cloud
 from tests.contract.coverage_kit import drives, sample_of
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import (
@@ -21,6 +21,7 @@ from tests.contract.sdk_kit import (
     require_complete,
     require_other_sources_refused,
 )
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,7 +170,7 @@ async def test_every_field_of_a_function_takes_effect_or_comes_back(tmp_path: Pa
         found = await sdk.call("GetFunction", **where, Qualifier="2", ShowCode="TRUE")
         assert (found.CodeInfo, found.Handler, found.InstallDependency) == ("new", "c.d", "FALSE")
         assert cloud.functions.get("stage", "echo").latest.config.kept["EnvId"] == "env-1"
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await sdk.call("UpdateFunctionConfiguration", **where, Timeout=12)
         await cloud.functions.settled("stage", "echo", 10)
         found = await sdk.call("GetFunction", **where)
@@ -222,7 +223,7 @@ async def test_a_failed_update_shows_why_and_the_code_before_goes_on_serving(
 ) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await cloud.call("UpdateFunctionCode", FunctionName="echo", ZipFile=zip_text({"x": "y"}))
         await cloud.functions.settled("default", "echo", 10)
         found = await cloud.call("GetFunction", FunctionName="echo", ShowCode="TRUE")

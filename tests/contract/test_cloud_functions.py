@@ -9,7 +9,8 @@ import pytest
 from tencentcloud.scf.v20180416 import models as sdk
 
 from sandbox.functions.model import FunctionStatus, StatusReason
-from tests.contract.cloud_kit import fields_of, running_cloud, zip_of, zip_text
+from tests.contract.cloud_kit import fields_of, running_cloud
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_STORED
 
 import httpx
 
 from sandbox import limits
-from tests.contract.cloud_kit import running_cloud, zip_of, zip_text
+from tests.contract.cloud_kit import running_cloud
 from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import (
@@ -18,13 +19,14 @@ from tests.contract.sdk_kit import (
     require_complete,
     require_other_sources_refused,
 )
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 ACTIONS = (
     "PublishLayerVersion",
@@ -40,7 +42,7 @@ def digest_of(files: dict[str, str | bytes]) -> str:
     return hashlib.sha256(zip_of(files)).hexdigest()
 
 
-async def publish(cloud: Cloud, name: str, text: str, **params: Any) -> int:
+async def publish(cloud: LocalCloud, name: str, text: str, **params: Any) -> int:
     answer = await cloud.call(
         "PublishLayerVersion",
         LayerName=name,
@@ -114,7 +116,7 @@ async def test_a_function_gets_its_layers_in_the_order_in_which_they_are_bound(
         await cloud.create(Layers=bound(("second", 1), ("first", 1)))
         found = await cloud.call("GetFunction", FunctionName="echo")
     one, two = (digest_of({"lib/text": name}) for name in ("first", "second"))
-    assert cloud.host.prepared == [("echo", "$LATEST", (two, one))]
+    assert cloud.engine.prepared == [(hashlib.sha256(zip_of()).hexdigest(), (two, one))]
     assert [layer["LayerName"] for layer in found["Layers"]] == ["second", "first"]
     assert found["Layers"][0]["CompatibleRuntimes"] == RUNTIMES
 
@@ -197,7 +199,7 @@ async def test_code_and_layers_have_one_limit_together(
         await publish(cloud, "small", "x")
         await cloud.create("echo", Layers=bound(("small", 1)))
         monkeypatch.setattr(limits, "CODE_BYTES", 1000)
-        large = zip_text({"bootstrap": "x" * 500})
+        large = zip_text({"bootstrap": "x" * 500}, method=ZIP_STORED)
         given = {
             "FunctionName": "other",
             "Runtime": "CustomRuntime",
@@ -209,7 +211,8 @@ async def test_code_and_layers_have_one_limit_together(
         await cloud.functions.settled("default", "echo", 10)
         bind = {"FunctionName": "echo", "Layers": given["Layers"]}
         config = await cloud.code_of("UpdateFunctionConfiguration", **bind)
-        larger = {"FunctionName": "echo", "ZipFile": zip_text({"bootstrap": "x" * 1000})}
+        huge = zip_text({"bootstrap": "x" * 1000}, method=ZIP_STORED)
+        larger = {"FunctionName": "echo", "ZipFile": huge}
         code = await cloud.code_of("UpdateFunctionCode", **larger)
     assert create == config == "InvalidParameterValue.LimitExceeded"
     assert code == "InvalidParameterValue.ZipFile"

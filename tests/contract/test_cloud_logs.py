@@ -9,14 +9,14 @@ import pytest
 from tencentcloud.scf.v20180416 import models as sdk
 
 from api.cloud import times
-from tests.contract.cloud_kit import Cloud, fields_of, running_cloud
+from tests.contract.cloud_kit import LocalCloud, fields_of, running_cloud
 from tests.contract.record_kit import MIB, MOMENT, keep, record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def ids(cloud: Cloud, **params: Any) -> list[str]:
+async def ids(cloud: LocalCloud, **params: Any) -> list[str]:
     answer = await cloud.call("GetFunctionLogs", FunctionName="echo", **params)
     assert "Error" not in answer, answer
     return [item["RequestId"] for item in answer["Data"]]

@@ -11,8 +11,8 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models, scf_client_async
 
-from tests.contract.cloud_kit import zip_text
 from tests.contract.sdk_kit import ID, KEY, Sdk, cloud_at_address
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path

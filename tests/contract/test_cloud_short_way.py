@@ -10,8 +10,8 @@ import pytest
 from api.cloud.wire.request import RawRequest
 from sandbox.invocation import InvokeOptions, Outcome
 from sandbox.status import error_object
-from tests.contract.cloud_kit import Cloud, running_cloud
-from tests.fakes import eventually
+from tests.contract.cloud_kit import LocalCloud, running_cloud
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,9 @@ BODIES: dict[str, str | bytes] = {
 }
 
 
-def short(cloud: Cloud) -> Callable[[str, bytes, InvokeOptions, Callable[[Outcome], None]], bool]:
+def short(
+    cloud: LocalCloud,
+) -> Callable[[str, bytes, InvokeOptions, Callable[[Outcome], None]], bool]:
     """What the real invoker does: simple ones at once, no others."""
 
     def start(
@@ -69,7 +71,7 @@ def without_id(body: bytes) -> Any:
     return answer
 
 
-async def both(cloud: Cloud, raw: RawRequest) -> tuple[Any, Any]:
+async def both(cloud: LocalCloud, raw: RawRequest) -> tuple[Any, Any]:
     """The answers of the short and of the long way."""
     answers: list[bytes] = []
     cloud.api.answer_invoke(raw, answers.append)

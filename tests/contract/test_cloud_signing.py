@@ -22,6 +22,7 @@ from sandbox.errors import AuthError, SandboxError
 from sandbox.settings import Settings
 from tests.contract.cloud_kit import response_of, running_cloud, served
 from tests.contract.cloud_requests import damaged, golden, golden_ids, raw_of
+from tests.support.clock import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,17 +242,6 @@ def test_a_timestamp_that_is_no_number_is_refused() -> None:
     assert refused(raw, {"id": "key"}, 12) == "AuthFailure.SignatureFailure"
 
 
-class FixedClock:
-    def __init__(self, moment: float = 0.0) -> None:
-        self.moment = moment
-
-    def now(self) -> float:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment
-
-
 UNSIGNED = RawRequest("POST", "", {"x-tc-action": "ListFunctions"}, b"{}")
 
 
@@ -268,7 +258,7 @@ UNSIGNED = RawRequest("POST", "", {"x-tc-action": "ListFunctions"}, b"{}")
 def test_signatures_are_enforced_when_credentials_are_configured_unless_told_otherwise(
     settings: dict[str, Any], mode: str
 ) -> None:
-    policy = Policy(Settings(**settings), FixedClock())
+    policy = Policy(Settings(**settings), FakeClock())
     policy.announce()
     assert policy.mode == mode
     if mode == "enforce":
@@ -280,15 +270,15 @@ def test_signatures_are_enforced_when_credentials_are_configured_unless_told_oth
 
 def test_that_nothing_is_checked_is_said_once_at_start_and_only_if_nobody_asked_for_it() -> None:
     with capture_logs() as told:
-        Policy(Settings(), FixedClock()).announce()
+        Policy(Settings(), FakeClock()).announce()
     assert [entry["event"] for entry in told] == ["signatures_not_checked"]
     with capture_logs() as told:
-        Policy(Settings(signature="off"), FixedClock()).announce()
+        Policy(Settings(signature="off"), FakeClock()).announce()
     assert told == []
 
 
 def test_in_warn_mode_a_bad_signature_is_logged_with_what_would_have_been_answered() -> None:
-    policy = Policy(Settings(signature="warn"), FixedClock())
+    policy = Policy(Settings(signature="warn"), FakeClock())
     with capture_logs() as told:
         policy.check(UNSIGNED, parse(UNSIGNED, "our-id"))
     (entry,) = told

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import limits
 from sandbox.errors import EngineError
-from tests.contract.cloud_kit import running_cloud, zip_text
+from tests.contract.cloud_kit import running_cloud
 from tests.contract.coverage_kit import drives
 from tests.contract.listed_codes import listed
 from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.cloud_kit import Cloud
+    from tests.contract.cloud_kit import LocalCloud
 
 ACTIONS = ("PublishVersion", "ListVersionByFunction", "DeleteFunctionVersion")
 
 
-async def publish(cloud: Cloud, name: str = "echo", **params: Any) -> str:
+async def publish(cloud: LocalCloud, name: str = "echo", **params: Any) -> str:
     """A version that is Active."""
     answer = await cloud.call("PublishVersion", FunctionName=name, **params)
     await cloud.functions.settled("default", name, 10)
@@ -60,7 +60,7 @@ async def test_versions_live_their_whole_life_through_the_sdk(tmp_path: Path) ->
         assert cloud.invoker.versions == ["1"]
 
         await sdk.call("DeleteFunctionVersion", **where, Qualifier="1", ForceDelete="true")
-        assert cloud.host.killed == ["1"]
+        assert cloud.killed == ["1"]
         error = await sdk.error_of("Invoke", FunctionName="echo", Qualifier="1")
         assert error.code == "ResourceNotFound.Qualifier"
 
@@ -91,12 +91,12 @@ async def test_a_published_version_stays_as_it_was_when_latest_changes(tmp_path:
 async def test_a_version_is_publishing_until_its_instances_can_start(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.gate = asyncio.Event()
+        cloud.engine.prepare_gate.clear()
         await cloud.call("PublishVersion", FunctionName="echo")
         shown = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
         _, version = cloud.functions.resolve("default", "echo", "1")
         assert (shown["Status"], version.invocable) == ("Publishing", False)
-        cloud.host.gate.set()
+        cloud.engine.prepare_gate.set()
         await cloud.functions.settled("default", "echo", 10)
         shown = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
     assert shown["Status"] == "Active"
@@ -105,7 +105,7 @@ async def test_a_version_is_publishing_until_its_instances_can_start(tmp_path: P
 async def test_a_version_that_cannot_be_made_ready_fails_with_its_reason(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await publish(cloud)
         shown = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
         latest = await cloud.call("GetFunction", FunctionName="echo")
@@ -140,7 +140,7 @@ async def test_an_update_with_publish_makes_a_version_of_what_it_changed(
 async def test_a_failed_update_is_not_published(tmp_path: Path) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await cloud.call(
             "UpdateFunctionConfiguration", FunctionName="echo", Timeout=9, Publish="TRUE"
         )
@@ -195,7 +195,7 @@ async def test_delete_function_with_a_qualifier_deletes_this_version_only(tmp_pa
         await cloud.call("DeleteFunction", FunctionName="echo", Qualifier="1")
         listed = await cloud.call("ListVersionByFunction", FunctionName="echo")
     assert listed["FunctionVersion"] == ["$LATEST"]
-    assert cloud.host.killed == []
+    assert cloud.killed == []
 
 
 async def test_a_function_has_a_limited_number_of_versions(
@@ -246,7 +246,7 @@ async def test_what_is_wrong_about_versions_has_a_code_of_the_action(tmp_path: P
             FunctionVersion="1",
             RoutingConfig={"AdditionalVersionWeights": weights},
         )
-        cloud.host.error = EngineError("no space left")
+        cloud.engine.prepare_error = EngineError("no space left")
         await cloud.create("failed")
         for action, params, code in ERRORS:
             given = {"FunctionName": "echo", **params} if params else {}

@@ -11,10 +11,11 @@ import pytest
 
 from api.cloud.coverage import FIELDS
 from sandbox.errors import NotFoundError
-from tests.contract.cloud_kit import Cloud, running_cloud, zip_text
+from tests.contract.cloud_kit import LocalCloud, running_cloud
 from tests.contract.coverage_kit import paths_of, sample_of, types_of
 from tests.contract.listed_codes import require_listed
 from tests.contract.record_kit import keep, record
+from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ NEW = {
 }
 
 
-async def set_stage(cloud: Cloud) -> None:
+async def set_stage(cloud: LocalCloud) -> None:
     """What the good requests are about."""
     for namespace in ("stage", "empty"):
         await cloud.call("CreateNamespace", Namespace=namespace)
@@ -121,7 +122,7 @@ def with_wrong(action: str, path: str, wrong: Any, number: int) -> dict[str, Any
     return params
 
 
-async def code_of(cloud: Cloud, action: str, params: dict[str, Any]) -> str:
+async def code_of(cloud: LocalCloud, action: str, params: dict[str, Any]) -> str:
     """The code of the error; empty when there is none."""
     body = json.dumps(params)
     response = await cloud.client.post("/", content=body, headers={"X-TC-Action": action})

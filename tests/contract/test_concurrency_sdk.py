@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.coverage_kit import drives
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 RESERVED = (
     "PutReservedConcurrencyConfig",
@@ -35,11 +36,11 @@ HELD = bash_runtime(
 )
 
 
-def invoke(cloud: Cloud, name: str, **params: Any) -> Any:
+def invoke(cloud: ProductCloud, name: str, **params: Any) -> Any:
     return cloud.call("Invoke", FunctionName=name, **params).Result
 
 
-def refused(cloud: Cloud, name: str, **params: Any) -> str:
+def refused(cloud: ProductCloud, name: str, **params: Any) -> str:
     """The message of a 432."""
     result = invoke(cloud, name, **params)
     error = json.loads(result.ErrMsg)
@@ -48,28 +49,28 @@ def refused(cloud: Cloud, name: str, **params: Any) -> str:
     return message
 
 
-def published(cloud: Cloud, name: str, bootstrap: str, **params: Any) -> None:
+def published(cloud: ProductCloud, name: str, bootstrap: str, **params: Any) -> None:
     """A function with version 1, Active."""
     cloud.create(name, bootstrap, **params)
     cloud.call("PublishVersion", FunctionName=name)
     cloud.active(name, qualifier="1")
 
 
-def allocated(cloud: Cloud, name: str) -> Any:
+def allocated(cloud: ProductCloud, name: str) -> Any:
     found = cloud.call("GetProvisionedConcurrencyConfig", FunctionName=name).Allocated
     return found[0] if found else None
 
 
-def provisioned(cloud: Cloud, name: str) -> Callable[[], bool]:
+def provisioned(cloud: ProductCloud, name: str) -> Callable[[], bool]:
     return lambda: allocated(cloud, name).Status == "Done"
 
 
-def listed(cloud: Cloud, name: str) -> Any:
+def listed(cloud: ProductCloud, name: str) -> Any:
     return cloud.call("ListFunctions", SearchKey=name).Functions[0]
 
 
 @drives(*RESERVED)
-def test_a_function_is_shut_off_capped_and_let_go_again(cloud: Cloud) -> None:
+def test_a_function_is_shut_off_capped_and_let_go_again(cloud: ProductCloud) -> None:
     which = {"FunctionName": "capped", "Namespace": "default"}
     cloud.create("capped", bash_runtime())
     assert cloud.call("GetReservedConcurrencyConfig", **which).ReservedMem is None
@@ -85,7 +86,7 @@ def test_a_function_is_shut_off_capped_and_let_go_again(cloud: Cloud) -> None:
     assert invoke(cloud, "capped").InvokeResult == 0
 
 
-def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None:
+def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: ProductCloud) -> None:
     cloud.create("narrow", HELD, Timeout=30)
     cloud.call("PutReservedConcurrencyConfig", FunctionName="narrow", ReservedConcurrencyMem=128)
     results: list[Any] = []
@@ -98,7 +99,7 @@ def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None
 
         runs = threading.Thread(target=first)
         runs.start()
-        eventually(lambda: any(i["state"] == "busy" for i in cloud.product.instances("narrow")))
+        wait_until(lambda: any(i["state"] == "busy" for i in cloud.product.instances("narrow")))
         message = "Function [ narrow ] concurrency exceeded reserved quota 128 MB"
         assert refused(cloud, "narrow", ClientContext=event) == message
         gate.listen()
@@ -109,19 +110,19 @@ def test_a_cap_counts_the_events_that_run_at_the_same_time(cloud: Cloud) -> None
 
 
 def test_an_asynchronous_event_over_quota_is_tried_again_and_does_not_count_as_a_retry(
-    cloud: Cloud,
+    cloud: ProductCloud,
 ) -> None:
     cloud.create("later", bash_runtime())
     cloud.call("PutReservedConcurrencyConfig", FunctionName="later", ReservedConcurrencyMem=0)
     request_id = cloud.send("later", '{"n":1}')
-    eventually(lambda: (found := cloud.request_status("later", request_id)) and found.RetCode != 1)
+    wait_until(lambda: (found := cloud.request_status("later", request_id)) and found.RetCode != 1)
     cloud.call("DeleteReservedConcurrencyConfig", FunctionName="later")
-    eventually(lambda: cloud.request_status("later", request_id).RetCode == 0)
+    wait_until(lambda: cloud.request_status("later", request_id).RetCode == 0)
     assert cloud.request_status("later", request_id).RetryNum == 0
 
 
 @drives(*PROVISIONED)
-def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
+def test_instances_are_initialised_ahead_kept_and_let_go(cloud: ProductCloud) -> None:
     published(cloud, "ready", bash_runtime(), MemorySize=256)
     which = {"FunctionName": "ready", "Namespace": "default", "Qualifier": "1"}
     put = {**which, "VersionProvisionedConcurrencyNum": 2, "ProvisionedType": "Default"}
@@ -130,7 +131,7 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     assert cloud.product.instances("ready") == []
     room = cloud.call(PROVISIONED[1], **which).UnallocatedConcurrencyNum
     cloud.call(PROVISIONED[0], **put)
-    eventually(provisioned(cloud, "ready"))
+    wait_until(provisioned(cloud, "ready"))
     states = [(i["state"], i["version"]) for i in cloud.product.instances("ready")]
     assert states == [("idle", "1"), ("idle", "1")]
     found = cloud.call(PROVISIONED[1], **which)
@@ -147,7 +148,7 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
         "ProvisionedType": "Default",
     }
     cloud.call(PROVISIONED[0], **put, TriggerActions=[later])
-    eventually(lambda: allocated(cloud, "ready").AllocatedProvisionedConcurrencyNum == 1)
+    wait_until(lambda: allocated(cloud, "ready").AllocatedProvisionedConcurrencyNum == 1)
     [timer] = cloud.call(PROVISIONED[1], **which).Allocated[0].TriggerActions
     assert timer._serialize() == later
     cloud.call("Invoke", FunctionName="ready", Qualifier="1", LogType="Tail")
@@ -157,11 +158,11 @@ def test_instances_are_initialised_ahead_kept_and_let_go(cloud: Cloud) -> None:
     assert listed(cloud, "ready").TotalProvisionedConcurrencyMem == 0
 
 
-def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
+def test_an_instance_that_crashes_is_replaced(cloud: ProductCloud) -> None:
     published(cloud, "crashing", bash_runtime("exit 3"))
     put = {"FunctionName": "crashing", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(provisioned(cloud, "crashing"))
+    wait_until(provisioned(cloud, "crashing"))
     [before] = cloud.product.instances("crashing")
     error = json.loads(invoke(cloud, "crashing", Qualifier="1").ErrMsg)
     assert error["statusCode"] == 439
@@ -170,22 +171,24 @@ def test_an_instance_that_crashes_is_replaced(cloud: Cloud) -> None:
         ready = [i for i in cloud.product.instances("crashing") if i["state"] == "idle"]
         return bool(ready) and ready[0]["instance_id"] != before["instance_id"]
 
-    eventually(replaced)
+    wait_until(replaced)
     assert allocated(cloud, "crashing").Status == "Done"
 
 
-def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(cloud: Cloud) -> None:
+def test_a_bootstrap_that_cannot_be_initialised_has_failed_with_its_reason(
+    cloud: ProductCloud,
+) -> None:
     published(cloud, "broken", "#!/bin/bash\necho no such thing\nexit 4\n")
     put = {"FunctionName": "broken", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(lambda: allocated(cloud, "broken").Status == "Failed")
+    wait_until(lambda: allocated(cloud, "broken").Status == "Failed")
     reason = allocated(cloud, "broken").StatusReason
     assert "ended with exit code 4" in reason
     assert "no such thing" in reason
     cloud.call("DeleteFunction", FunctionName="broken")
 
 
-def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: Cloud) -> None:
+def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: ProductCloud) -> None:
     slow = bash_runtime(init="until [ -e $TMPDIR/never ]; do read -r -t 0.05 _ <> <(:); done")
     published(cloud, "slow", slow, InitTimeout=30)
     put = {"FunctionName": "slow", "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
@@ -196,11 +199,11 @@ def test_while_instances_are_initialised_the_number_cannot_be_changed(cloud: Clo
     which = {"FunctionName": "slow", "Qualifier": "1"}
     assert cloud.error("DeleteProvisionedConcurrencyConfig", **which) == code
     cloud.call("DeleteFunction", FunctionName="slow")
-    eventually(lambda: cloud.product.instances("slow") == [])
+    wait_until(lambda: cloud.product.instances("slow") == [])
 
 
 @drives("PutTotalConcurrencyConfig")
-def test_the_total_of_a_namespace_is_shared(cloud: Cloud) -> None:
+def test_the_total_of_a_namespace_is_shared(cloud: ProductCloud) -> None:
     cloud.call("CreateNamespace", Namespace="small")
     cloud.create("greedy", bash_runtime(), Namespace="small", MemorySize=256)
     cloud.call("PutTotalConcurrencyConfig", Namespace="small", TotalConcurrencyMem=128)
@@ -318,7 +321,7 @@ def timed(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_platform_refuses_is_refused(
-    cloud: Cloud, refusable: str, action: str, params: dict[str, Any], code: str
+    cloud: ProductCloud, refusable: str, action: str, params: dict[str, Any], code: str
 ) -> None:
     given: dict[str, Any] = {}
     if action != "PutTotalConcurrencyConfig":
@@ -330,7 +333,7 @@ def test_what_the_platform_refuses_is_refused(
     assert cloud.error(action, **{**given, **params}) == code
 
 
-def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None:
+def test_provisioned_and_reserved_must_fit(cloud: ProductCloud, refusable: str) -> None:
     which = {"FunctionName": refusable}
     put = {**which, "Qualifier": "1", "VersionProvisionedConcurrencyNum": 2}
     cloud.call("PutReservedConcurrencyConfig", **which, ReservedConcurrencyMem=128)
@@ -338,7 +341,7 @@ def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None
     assert cloud.error("PutProvisionedConcurrencyConfig", **put) == code
     cloud.call("PutReservedConcurrencyConfig", **which, ReservedConcurrencyMem=256)
     cloud.call("PutProvisionedConcurrencyConfig", **put)
-    eventually(provisioned(cloud, refusable))
+    wait_until(provisioned(cloud, refusable))
     too_little = {**which, "ReservedConcurrencyMem": 128}
     assert cloud.error("PutReservedConcurrencyConfig", **too_little) == code
     total = {"TotalConcurrencyMem": 128}
@@ -347,7 +350,7 @@ def test_provisioned_and_reserved_must_fit(cloud: Cloud, refusable: str) -> None
 
 
 @pytest.fixture(scope="module")
-def refusable(cloud: Cloud) -> str:
+def refusable(cloud: ProductCloud) -> str:
     """A function with version 1."""
     published(cloud, "refusable", bash_runtime())
     return "refusable"

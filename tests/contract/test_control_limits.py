@@ -10,7 +10,7 @@ import pytest
 
 from api.intake import IntakeLimits
 from tests.contract.front_kit import LIMIT, ORDINARY, chunked, front, invoke
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,25 +13,23 @@ import pytest
 
 from tests.e2e.async_kit import HANDLES_SIGTERM
 from tests.e2e.interpreter_kit import create_in_python, publish_python
-from tests.e2e.product import bash_runtime, eventually, make_zip
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 #: Tells what the platform and its configuration made of the function.
 SHOWS = bash_runtime('echo "$SCF_NAMESPACE $SCF_FUNCTIONVERSION $_HANDLER ${COLOUR:-none} $MARK"')
 SLOW = bash_runtime('read -r -t 1.5 _ <> <(:); echo "$1"')
 
 
-def zip_of(bootstrap: str) -> str:
-    return base64.b64encode(make_zip({"bootstrap": bootstrap})).decode()
-
-
 def coloured(colour: str) -> dict[str, Any]:
     return {"Environment": {"Variables": [{"Key": "COLOUR", "Value": colour}]}}
 
 
-def shown(cloud: Cloud, name: str, **params: Any) -> str:
+def shown(cloud: ProductCloud, name: str, **params: Any) -> str:
     """What the function says of itself."""
     result = cloud.call("Invoke", FunctionName=name, **params).Result
     assert result.InvokeResult == 0, result.ErrMsg
@@ -39,14 +37,16 @@ def shown(cloud: Cloud, name: str, **params: Any) -> str:
     return text
 
 
-def failed(cloud: Cloud, name: str) -> tuple[int, str]:
+def failed(cloud: ProductCloud, name: str) -> tuple[int, str]:
     result = cloud.call("Invoke", FunctionName=name).Result
     assert result.InvokeResult == -1
     error = json.loads(result.ErrMsg)
     return error["statusCode"], error["errorMessage"]
 
 
-def test_configuration_code_versions_and_copies_reach_the_running_function(cloud: Cloud) -> None:
+def test_configuration_code_versions_and_copies_reach_the_running_function(
+    cloud: ProductCloud,
+) -> None:
     cloud.call("CreateNamespace", Namespace="copies")
     where = {"FunctionName": "shows"}
     cloud.create("shows", SHOWS, Handler="a.b", **coloured("red"))
@@ -58,7 +58,13 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     cloud.active("shows")
     assert shown(cloud, "shows") == "default $LATEST a.b blue"
     new = SHOWS.replace("$MARK", "new")
-    cloud.call("UpdateFunctionCode", **where, Handler="c.d", ZipFile=zip_of(new), Publish="TRUE")
+    cloud.call(
+        "UpdateFunctionCode",
+        **where,
+        Handler="c.d",
+        ZipFile=zip_text({"bootstrap": new}),
+        Publish="TRUE",
+    )
     cloud.active("shows")
     assert shown(cloud, "shows") == "default $LATEST c.d blue new"
     assert shown(cloud, "shows", Qualifier="1") == "default 1 a.b red"
@@ -72,17 +78,17 @@ def test_configuration_code_versions_and_copies_reach_the_running_function(cloud
     address = cloud.call("GetFunctionAddress", **where, Qualifier="1")
     package = httpx.get(address.Url, trust_env=False).content
     assert hashlib.sha256(package).hexdigest() == address.CodeSha256
-    assert package == make_zip({"bootstrap": SHOWS})
+    assert package == zip_of({"bootstrap": SHOWS})
 
     cloud.call("DeleteFunctionVersion", **where, Qualifier="1")
     assert cloud.error("Invoke", **where, Qualifier="1") == "ResourceNotFound.Qualifier"
     cloud.call("DeleteFunction", **where)
     assert cloud.error("Invoke", **where) == "ResourceNotFound.FunctionName"
-    eventually(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
+    wait_until(lambda: [i["namespace"] for i in cloud.product.instances("shows")] == ["copies"])
     assert shown(cloud, "shows", Namespace="copies") == "copies $LATEST c.d blue new"
 
 
-def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: Cloud) -> None:
+def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: ProductCloud) -> None:
     where = {"FunctionName": "forced"}
     cloud.create("forced", HANDLES_SIGTERM, Timeout=60, AsyncRunEnable="TRUE")
     ids = {}
@@ -100,10 +106,10 @@ def test_a_deleted_version_ends_its_events_when_it_is_told_to_by_force(cloud: Cl
     cloud.call("TerminateAsyncEvent", **where, InvokeRequestId=ids["2"], GraceShutdown=True)
     ended = cloud.ended("forced", ids["2"])
     assert (ended.RetCode, ended.RetMsg) == (0, "wound up")
-    eventually(lambda: cloud.product.instances("forced") == [])
+    wait_until(lambda: cloud.product.instances("forced") == [])
 
 
-def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: Cloud) -> None:
+def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: ProductCloud) -> None:
     cloud.create("slow", SLOW, Timeout=9)
     assert shown(cloud, "slow", ClientContext='"x"') == '"x"'
     cloud.call("UpdateFunctionConfiguration", FunctionName="slow", Timeout=1)
@@ -118,7 +124,7 @@ def test_limits_of_time_and_memory_are_those_of_the_last_update(cloud: Cloud) ->
     assert failed(cloud, "fills") == (434, "Task memory exceeded 64 MB")
 
 
-def test_a_role_brings_credentials_and_its_end_takes_them_away(cloud: Cloud) -> None:
+def test_a_role_brings_credentials_and_its_end_takes_them_away(cloud: ProductCloud) -> None:
     tells = bash_runtime('echo "${TENCENTCLOUD_SECRETID:-no} ${TENCENTCLOUD_SESSIONTOKEN:+token}"')
     cloud.create("role", tells, Role="role-1")
     assert shown(cloud, "role").endswith(" token")
@@ -127,17 +133,19 @@ def test_a_role_brings_credentials_and_its_end_takes_them_away(cloud: Cloud) -> 
     assert shown(cloud, "role") == "no"
 
 
-def test_a_failed_update_leaves_the_old_code_serving_also_after_a_restart(cloud: Cloud) -> None:
+def test_a_failed_update_leaves_the_old_code_serving_also_after_a_restart(
+    cloud: ProductCloud,
+) -> None:
     cloud.create("careful", bash_runtime("echo old"))
     assert shown(cloud, "careful") == "old"
-    package = make_zip({"bootstrap": bash_runtime("echo new")})
+    package = zip_of({"bootstrap": bash_runtime("echo new")})
     # Where the engine wants to unpack the new package there is something in its way.
     obstacle = cloud.product.data_dir / "process/packages" / hashlib.sha256(package).hexdigest()
     obstacle.write_text("")
     new = {"FunctionName": "careful", "ZipFile": base64.b64encode(package).decode()}
     cloud.call("UpdateFunctionCode", **new, Publish="TRUE")
     which = {"FunctionName": "careful"}
-    eventually(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
+    wait_until(lambda: cloud.call("GetFunction", **which).Status == "UpdateFailed")
     found = cloud.call("GetFunction", **which)
     assert "cannot unpack" in found.StatusReasons[0].ErrorMessage
     assert cloud.call("ListVersionByFunction", **which).FunctionVersion == ["$LATEST"]
@@ -153,7 +161,7 @@ def test_a_failed_update_leaves_the_old_code_serving_also_after_a_restart(cloud:
     assert shown(cloud, "careful") == "new"
 
 
-def test_an_interpreter_in_a_layer_runs_a_function(cloud: Cloud) -> None:
+def test_an_interpreter_in_a_layer_runs_a_function(cloud: ProductCloud) -> None:
     layer = {"LayerName": "python", "LayerVersion": publish_python(cloud)}
     create_in_python(cloud, "in-python", layer)
     answer = json.loads(shown(cloud, "in-python", ClientContext='{"n": 21}'))
@@ -180,7 +188,7 @@ def test_an_interpreter_in_a_layer_runs_a_function(cloud: Cloud) -> None:
     ],
 )
 def test_the_shares_of_an_alias_decide_what_runs(
-    cloud: Cloud, routing: dict[str, Any], versions: set[str]
+    cloud: ProductCloud, routing: dict[str, Any], versions: set[str]
 ) -> None:
     where = {"FunctionName": "shared"}
     if not cloud.product.http.get("/functions/shared").is_success:

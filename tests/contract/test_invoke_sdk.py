@@ -10,10 +10,11 @@ import pytest
 
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 #: Tells which version ran with which event, and writes a line of log.
 TELLS = bash_runtime('echo "working on $1" >&2; echo "$SCF_FUNCTIONVERSION $1"')
@@ -26,7 +27,7 @@ BY_RULE = {
 
 
 @pytest.fixture(scope="module")
-def told(cloud: Cloud) -> Cloud:
+def told(cloud: ProductCloud) -> ProductCloud:
     """A function with versions 1 and 2, an alias ``live`` by rule, and ``$DEFAULT`` on 1."""
     cloud.call("CreateNamespace", Namespace="stage")
     cloud.create("told", TELLS, Namespace="stage", MemorySize=256, Timeout=9)
@@ -38,7 +39,7 @@ def told(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def invoked(cloud: Cloud, **params: Any) -> str:
+def invoked(cloud: ProductCloud, **params: Any) -> str:
     """The version that an Invoke ran."""
     text: str = cloud.call("Invoke", **WHERE, **params).Result.RetMsg
     return text.split()[0]
@@ -60,7 +61,7 @@ def require_measured(result: Any, tail: bool) -> None:
 
 
 @drives("Invoke")
-def test_invoke_runs_the_version_asked_for_with_every_field(told: Cloud) -> None:
+def test_invoke_runs_the_version_asked_for_with_every_field(told: ProductCloud) -> None:
     answer = told.call(
         "Invoke",
         **WHERE,
@@ -77,7 +78,7 @@ def test_invoke_runs_the_version_asked_for_with_every_field(told: Cloud) -> None
 
 
 @drives("InvokeFunction")
-def test_invoke_function_runs_the_version_asked_for_with_every_field(told: Cloud) -> None:
+def test_invoke_function_runs_the_version_asked_for_with_every_field(told: ProductCloud) -> None:
     answer = told.call(
         "InvokeFunction",
         **WHERE,
@@ -97,34 +98,36 @@ def test_invoke_function_runs_the_version_asked_for_with_every_field(told: Cloud
     ("qualifier", "version"),
     [("$LATEST", "$LATEST"), ("1", "1"), ("2", "2"), ("live", "1"), ("$DEFAULT", "1")],
 )
-def test_any_qualifier_can_be_invoked(told: Cloud, qualifier: str, version: str) -> None:
+def test_any_qualifier_can_be_invoked(told: ProductCloud, qualifier: str, version: str) -> None:
     assert invoked(told, Qualifier=qualifier) == version
     result = told.call("InvokeFunction", **WHERE, Qualifier=qualifier).Result
     assert result.RetMsg.split()[0] == version
 
 
-def test_without_a_qualifier_invoke_means_latest_and_invoke_function_default(told: Cloud) -> None:
+def test_without_a_qualifier_invoke_means_latest_and_invoke_function_default(
+    told: ProductCloud,
+) -> None:
     assert invoked(told) == "$LATEST"
     assert told.call("InvokeFunction", **WHERE).Result.RetMsg.split()[0] == "1"
 
 
 @pytest.mark.parametrize(("key", "version"), [('{"User": "ann"}', "2"), ('{"User": "bob"}', "1")])
 def test_the_routing_key_of_a_later_event_decides_as_well(
-    told: Cloud, key: str, version: str
+    told: ProductCloud, key: str, version: str
 ) -> None:
     request_id = told.send("told", Namespace="stage", Qualifier="live", RoutingKey=key)
-    ended = eventually(lambda: finished(told, request_id))
+    ended = wait_until(lambda: finished(told, request_id))
     assert ended.RetMsg.split()[0] == version
 
 
-def finished(cloud: Cloud, request_id: str) -> Any:
+def finished(cloud: ProductCloud, request_id: str) -> Any:
     found = cloud.call("GetRequestStatus", **WHERE, FunctionRequestId=request_id).Data
     return found[0] if found and found[0].RetCode != 1 else None
 
 
 @pytest.mark.parametrize("action", ["Invoke", "InvokeFunction"])
 def test_a_failure_is_told_in_the_result_and_not_as_an_error_of_the_api(
-    cloud: Cloud, action: str
+    cloud: ProductCloud, action: str
 ) -> None:
     name = f"failing-{action}"
     cloud.create(
@@ -160,6 +163,6 @@ def test_a_failure_is_told_in_the_result_and_not_as_an_error_of_the_api(
     ],
 )
 def test_what_cannot_be_invoked_has_a_code_of_the_action(
-    told: Cloud, action: str, params: dict[str, str], code: str
+    told: ProductCloud, action: str, params: dict[str, str], code: str
 ) -> None:
     assert told.error(action, **{**WHERE, **params}) == code

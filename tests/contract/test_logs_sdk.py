@@ -10,12 +10,13 @@ import pytest
 from tests.contract.coverage_kit import drives
 from tests.contract.record_kit import MIB, MOMENT, keep, record
 from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 MINUTE = {"StartTime": "2026-01-02 11:04:05", "EndTime": "2026-01-02 11:05:04"}
 
@@ -128,11 +129,11 @@ async def test_logs_come_in_any_order_either_way_and_page_by_page(
     assert pages == [[name] for name in ascending] + [[]]
 
 
-def test_a_real_request_is_told_in_each_action_s_own_units(cloud: Cloud) -> None:
+def test_a_real_request_is_told_in_each_action_s_own_units(cloud: ProductCloud) -> None:
     cloud.create("seen", bash_runtime('echo "a line of log" >&2; echo "$1"'))
     result = cloud.call("Invoke", FunctionName="seen", ClientContext='{"n": 1}').Result
     which = {"FunctionName": "seen", "FunctionRequestId": result.FunctionRequestId}
-    item = eventually(lambda: logged(cloud, which, "a line of log"))
+    item = wait_until(lambda: logged(cloud, which, "a line of log"))
     assert (item.RetCode, item.InvokeFinished, item.RetMsg.strip()) == (0, 1, '{"n": 1}')
     assert (item.Duration, item.MemUsage) == (result.Duration, result.MemUsage)
     assert item.BillDuration == result.BillDuration
@@ -143,7 +144,7 @@ def test_a_real_request_is_told_in_each_action_s_own_units(cloud: Cloud) -> None
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", state.StartTime)
 
 
-def logged(cloud: Cloud, which: dict[str, str], line: str) -> Any:
+def logged(cloud: ProductCloud, which: dict[str, str], line: str) -> Any:
     """The request's entry, once its log has the line."""
     found = cloud.call("GetFunctionLogs", **which).Data
     return found[0] if found and line in found[0].Log else None

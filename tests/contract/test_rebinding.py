@@ -12,14 +12,14 @@ from tests.e2e.product import bash_runtime
 if TYPE_CHECKING:
     import httpx
 
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 EVIL = "rebound.example:9000"
 SECRET = "only-for-its-owner"
 
 
 @pytest.fixture(scope="module")
-def hello(cloud: Cloud) -> str:
+def hello(cloud: ProductCloud) -> str:
     """A function with a secret, which has run once; the id of that invocation."""
     environment = json.dumps({"SECRET": SECRET})
     bootstrap = bash_runtime('echo "$SECRET" >&2; echo "$SECRET"')
@@ -31,7 +31,7 @@ def hello(cloud: Cloud) -> str:
     return request_id
 
 
-def ask(cloud: Cloud, method: str, path: str, **more: Any) -> httpx.Response:
+def ask(cloud: ProductCloud, method: str, path: str, **more: Any) -> httpx.Response:
     headers = {"Host": EVIL, **more.pop("headers", {})}
     return cloud.product.http.request(method, path, headers=headers, **more)
 
@@ -56,14 +56,14 @@ READS = [
 
 
 @pytest.mark.parametrize("path", READS)
-def test_a_rebound_name_reads_nothing(cloud: Cloud, hello: str, path: str) -> None:
+def test_a_rebound_name_reads_nothing(cloud: ProductCloud, hello: str, path: str) -> None:
     answer = ask(cloud, "GET", path.replace("%s", hello))
     assert answer.status_code == 403
     assert "SCF_ALLOWED_HOSTS=rebound.example" in answer.json()["error"]["message"]
     assert SECRET not in answer.text
 
 
-def test_a_rebound_name_downloads_nothing(cloud: Cloud, hello: str) -> None:
+def test_a_rebound_name_downloads_nothing(cloud: ProductCloud, hello: str) -> None:
     link = cloud.call("GetFunctionAddress", FunctionName="hello").Url
     assert cloud.product.http.get(link).content.startswith(b"PK")
     path = link.partition(str(cloud.product.port))[2]
@@ -72,7 +72,9 @@ def test_a_rebound_name_downloads_nothing(cloud: Cloud, hello: str) -> None:
 
 @pytest.mark.parametrize("action", ["Invoke", "InvokeFunction", "DeleteFunction", "GetFunction"])
 @pytest.mark.parametrize("host", [EVIL, f"http://{EVIL}", "evil.example"])
-def test_a_rebound_name_does_no_action(cloud: Cloud, hello: str, action: str, host: str) -> None:
+def test_a_rebound_name_does_no_action(
+    cloud: ProductCloud, hello: str, action: str, host: str
+) -> None:
     headers = {"X-TC-Action": action, "Host": host}
     answer = ask(cloud, "POST", "/", headers=headers, json={"FunctionName": "hello"})
     assert answer.status_code == 403
@@ -80,7 +82,7 @@ def test_a_rebound_name_does_no_action(cloud: Cloud, hello: str, action: str, ho
     assert cloud.product.http.get("/functions/hello").status_code == 200
 
 
-def test_a_rebound_name_changes_nothing(cloud: Cloud, hello: str) -> None:
+def test_a_rebound_name_changes_nothing(cloud: ProductCloud, hello: str) -> None:
     assert ask(cloud, "DELETE", "/functions/hello").status_code == 403
     assert ask(cloud, "POST", "/functions/hello/cold").status_code == 403
     assert ask(cloud, "POST", "/functions/hello/invocations", json={}).status_code == 403
@@ -88,7 +90,7 @@ def test_a_rebound_name_changes_nothing(cloud: Cloud, hello: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "scf.tencentcloudapi.com", "http://127.0.0.1:9"])
-def test_names_of_ours_read_it_all(cloud: Cloud, hello: str, host: str) -> None:
+def test_names_of_ours_read_it_all(cloud: ProductCloud, hello: str, host: str) -> None:
     answer = cloud.product.http.get("/functions/hello", headers={"Host": host})
     assert answer.status_code == 200
     headers = {"X-TC-Action": "Invoke", "Host": host}

@@ -10,7 +10,9 @@ import pytest
 from api.rest import feed as route
 from sandbox.feed.facts import FACTS, LinesWritten
 from tests.contract.feed_kit import Served, served
-from tests.fakes import EPOCH, echoing, eventually
+from tests.support.clock import EPOCH
+from tests.support.engine import echoing
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

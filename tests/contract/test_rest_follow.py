@@ -10,7 +10,8 @@ import pytest
 from sandbox.engine.base import Exit
 from sandbox.records.record import LogChunk
 from tests.contract.feed_kit import Served, Stream, served
-from tests.fakes import Runtime, echoing, eventually
+from tests.support.engine import Runtime, echoing
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

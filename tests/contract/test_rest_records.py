@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.rest_fakes import NOW, House, log_of, record
+from tests.contract.rest_fakes import House, log_of
+from tests.support.clock import EPOCH
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,9 +23,9 @@ async def house() -> House:
     house = House()
     await house.with_function()
     house.history.records = [
-        record("a", NOW - 100),
-        record("b", NOW - 50, status_code=433, ret_msg="timed out"),
-        record("c", NOW - 10),
+        make_record("a", EPOCH - 100),
+        make_record("b", EPOCH - 50, status_code=433, ret_msg="timed out"),
+        make_record("c", EPOCH - 10),
     ]
     return house
 
@@ -59,14 +61,14 @@ async def test_logs_are_records_for_those_who_ask_for_json(client: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("since", "start"),
     [
-        ("30s", NOW - 30),
-        ("1.5m", NOW - 90),
-        ("2h", NOW - 7200),
-        ("1d", NOW - 86400),
-        ("1699999999.5", NOW - 0.5),
-        ("2023-11-14T22:13:20Z", NOW),
-        ("2023-11-14T22:13:20", NOW),
-        ("2023-11-15T06:13:20%2B08:00", NOW),
+        ("30s", EPOCH - 30),
+        ("1.5m", EPOCH - 90),
+        ("2h", EPOCH - 7200),
+        ("1d", EPOCH - 86400),
+        ("1699999999.5", EPOCH - 0.5),
+        ("2023-11-14T22:13:20Z", EPOCH),
+        ("2023-11-14T22:13:20", EPOCH),
+        ("2023-11-15T06:13:20%2B08:00", EPOCH),
     ],
 )
 async def test_since_takes_times_and_how_long_ago(
@@ -108,7 +110,7 @@ async def test_failed_invocations_can_be_picked(house: House, client: httpx.Asyn
 async def test_one_invocation_is_shown_with_its_stages_and_log(client: httpx.AsyncClient) -> None:
     detail = (await client.get("/invocations/b")).json()
     assert detail["result"] == "timed out"
-    assert detail["timeline"] == {"received": NOW - 50, "finished": NOW - 50 + 0.1}
+    assert detail["timeline"] == {"received": EPOCH - 50, "finished": EPOCH - 50 + 0.1}
     assert detail["log"] == log_of("b")
     assert detail["instance"] == "0123456789ab"
 

@@ -19,7 +19,9 @@ from sandbox.feed import AT_ONCE, Feed
 from sandbox.feed.facts import InvocationEnded
 from sandbox.instance.lifecycle import State
 from sandbox.pool.snapshot import InstanceSnapshot, Transition
-from tests.contract.rest_fakes import NOW, House, record
+from tests.contract.rest_fakes import House
+from tests.support.clock import EPOCH
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -48,8 +50,8 @@ def instance(
         request_id="",
         retired=False,
         transitions=(
-            Transition(State.STARTING, NOW),
-            Transition(State.STANDING_BY, NOW + 0.3),
+            Transition(State.STARTING, EPOCH),
+            Transition(State.STANDING_BY, EPOCH + 0.3),
         ),
     )
 
@@ -68,8 +70,8 @@ SHOWN = {
     "request_id": "",
     "retired": False,
     "transitions": [
-        {"state": "starting", "at": NOW},
-        {"state": "standing by", "at": NOW + 0.3},
+        {"state": "starting", "at": EPOCH},
+        {"state": "standing by", "at": EPOCH + 0.3},
     ],
 }
 
@@ -99,7 +101,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 def ended(feed: Feed, **more: Any) -> None:
     """An invocation of ``hello`` ends, ``more`` as in its record."""
-    feed.publish(InvocationEnded(record("id", **more)))
+    feed.publish(InvocationEnded(make_record("id", **more)))
 
 
 async def test_instances_are_listed_with_all_their_transitions(
@@ -166,7 +168,7 @@ async def test_metrics_are_served_in_the_text_format(
 
 
 def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
-    ended(house.feed, duration_ms=2.0, timeline={"received": NOW, "dispatched": NOW + 0.02})
+    ended(house.feed, duration_ms=2.0, timeline={"received": EPOCH, "dispatched": EPOCH + 0.02})
     ended(house.feed, duration_ms=700.0)
     ended(house.feed, status_code=433, duration_ms=3000.0, namespace="other")
     found = samples(house.metrics)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 KILLS = 6
 CLIENTS = 3
@@ -21,7 +22,7 @@ class Sender:
     """Clients that send one event after the other, through every death of the control plane, and
     note the ids that they were given."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: ProductCloud) -> None:
         self._cloud = cloud
         self._stop = threading.Event()
         self.accepted: list[tuple[str, str]] = []
@@ -39,7 +40,7 @@ class Sender:
                 self._stop.wait(0.02)
 
     def wait_for(self, count: int) -> None:
-        eventually(lambda: len(self.accepted) >= count, within=20)
+        wait_until(lambda: len(self.accepted) >= count)
 
     def __enter__(self) -> Sender:
         for thread in self._threads:
@@ -52,7 +53,7 @@ class Sender:
             thread.join()
 
 
-def test_no_accepted_event_is_lost_whenever_the_control_plane_dies(cloud: Cloud) -> None:
+def test_no_accepted_event_is_lost_whenever_the_control_plane_dies(cloud: ProductCloud) -> None:
     cloud.create("steady", bash_runtime(), Environment={"Variables": [{"Key": "A", "Value": "1"}]})
     dice = random.Random(7)
     with Sender(cloud) as sender:

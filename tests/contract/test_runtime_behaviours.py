@@ -10,7 +10,8 @@ import pytest
 
 from sandbox.engine.base import Exit
 from tests.contract.runtime_stage import ERROR, NEXT, READY, RESPONSE, Stage, Wire, stage
-from tests.fakes import eventually, function
+from tests.support.functions import function
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -23,7 +23,7 @@ from tests.contract.runtime_clients import (
     play,
 )
 from tests.contract.runtime_stage import ERROR, NEXT, READY, RESPONSE, Reply
-from tests.fakes import eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from sandbox.invocation import Outcome

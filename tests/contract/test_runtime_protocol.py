@@ -19,7 +19,7 @@ from tests.contract.runtime_stage import (
     connections,
     stage,
 )
-from tests.fakes import eventually, turns
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.async_kit import Cloud
+from tests.e2e.async_kit import ProductCloud
 from tests.e2e.product import Product
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def unsigned(product: Product) -> dict[str, object]:
 def test_without_keys_everything_is_accepted_and_that_is_said_once(tmp_path: Path) -> None:
     with running(tmp_path) as product:
         for pair in (*PAIRS, WRONG):
-            assert Cloud(product, pair).call("ListFunctions").TotalCount == 0
+            assert ProductCloud(product, pair).call("ListFunctions").TotalCount == 0
         assert unsigned(product)["TotalCount"] == 0
         assert told(product, "signatures_not_checked") == 1
 
@@ -54,11 +54,11 @@ def test_without_keys_everything_is_accepted_and_that_is_said_once(tmp_path: Pat
 def test_with_keys_each_pair_is_accepted_and_nothing_else(tmp_path: Path) -> None:
     with running(tmp_path, SCF_CREDENTIALS=KEYS) as product:
         for pair in PAIRS:
-            assert Cloud(product, pair).call("ListFunctions").TotalCount == 0
+            assert ProductCloud(product, pair).call("ListFunctions").TotalCount == 0
             assert product.http.get("/functions", auth=httpx.BasicAuth(*pair)).status_code == 200
-        refused = Cloud(product, WRONG).error("ListFunctions")
+        refused = ProductCloud(product, WRONG).error("ListFunctions")
         assert refused == "AuthFailure.SignatureFailure"
-        unknown = Cloud(product, ("id-3", "key-1")).error("ListFunctions")
+        unknown = ProductCloud(product, ("id-3", "key-1")).error("ListFunctions")
         assert unknown == "AuthFailure.SecretIdNotFound"
         assert "AuthFailure.InvalidAuthorization" in str(unsigned(product)["Error"])
         assert product.http.get("/functions", auth=httpx.BasicAuth(*WRONG)).status_code == 401
@@ -69,7 +69,7 @@ def test_with_keys_each_pair_is_accepted_and_nothing_else(tmp_path: Path) -> Non
 def test_who_asks_for_less_than_enforcement_gets_it(tmp_path: Path, mode: str, lines: int) -> None:
     with running(tmp_path, SCF_CREDENTIALS=KEYS, SCF_SIGNATURE=mode) as product:
         for pair in (*PAIRS, WRONG):
-            assert Cloud(product, pair).call("ListFunctions").TotalCount == 0
+            assert ProductCloud(product, pair).call("ListFunctions").TotalCount == 0
         assert unsigned(product)["TotalCount"] == 0
         assert told(product, "signature_refused_in_enforce_mode") == lines
         assert told(product, "signatures_not_checked") == 0

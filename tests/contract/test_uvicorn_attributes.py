@@ -15,8 +15,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from api.cloud.wire import fast_invoke
 from api.cloud.wire.fast_invoke import FastInvokeProtocol
+from api.cloud.wire.short_request import RunningInvoke
 
 ROOT = Path(__file__).parents[2]
 #: What FastInvokeProtocol reads or sets of its base class.
@@ -73,7 +73,7 @@ def test_the_request_at_work_has_all_that_uvicorn_asks_of_it() -> None:
     for name in ASKING:
         asked |= _names(getattr(HttpToolsProtocol, name), ("self.cycle", "existing_cycle"))
     assert asked == {"disconnected", "keep_alive", "message_event", "response_complete"}
-    running = fast_invoke._Running(keep_alive=True)
+    running = RunningInvoke(keep_alive=True)
     for name in asked:
         assert hasattr(running, name), f"uvicorn asks the request at work for {name}"
 

@@ -14,7 +14,8 @@ from tencentcloud.scf.v20180416 import models
 
 from tests.contract.coverage_kit import ObservedClient, note_sent
 from tests.contract.listed_codes import require_listed
-from tests.e2e.product import eventually, make_zip
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -35,7 +36,7 @@ HANDLES_SIGTERM = WAITING_RUNTIME % {"trap": "trap 'echo told; told=1' TERM"}
 IGNORANT_OF_SIGTERM = WAITING_RUNTIME % {"trap": ""}
 
 
-class Cloud:
+class ProductCloud:
     """The product as the SDK sees it."""
 
     def __init__(self, product: Product, pair: tuple[str, str] = ("SecretId", "secretKey")) -> None:
@@ -61,7 +62,7 @@ class Cloud:
 
     def create(self, name: str, bootstrap: str, **params: Any) -> None:
         """A function that is Active."""
-        code = base64.b64encode(make_zip({"bootstrap": bootstrap})).decode()
+        code = base64.b64encode(zip_of({"bootstrap": bootstrap})).decode()
         given = {"Runtime": "CustomRuntime", "Code": {"ZipFile": code}, **params}
         self.call("CreateFunction", FunctionName=name, **given)
         self.active(name, params.get("Namespace", "default"))
@@ -69,7 +70,7 @@ class Cloud:
     def active(self, name: str, namespace: str = "default", qualifier: str = "$LATEST") -> None:
         """Wait until a version can be invoked."""
         which = {"FunctionName": name, "Namespace": namespace, "Qualifier": qualifier}
-        eventually(lambda: self.call("GetFunction", **which).Status == "Active")
+        wait_until(lambda: self.call("GetFunction", **which).Status == "Active")
 
     def send(self, name: str, event: str = "{}", **params: Any) -> str:
         """Invoke without waiting; the id of the event."""
@@ -91,7 +92,7 @@ class Cloud:
 
     def ended(self, name: str, request_id: str) -> Any:
         """Wait until an event has ended; what GetRequestStatus then says."""
-        return eventually(lambda: self._ended(name, request_id), within=20)
+        return wait_until(lambda: self._ended(name, request_id))
 
     def _ended(self, name: str, request_id: str) -> Any:
         found = self.request_status(name, request_id)
@@ -99,7 +100,7 @@ class Cloud:
 
     def working(self, name: str, request_id: str) -> None:
         """Wait until the handler has begun with an event."""
-        eventually(lambda: "working" in self.log(name, request_id), within=20)
+        wait_until(lambda: "working" in self.log(name, request_id))
 
     def log(self, name: str, request_id: str) -> str:
         data = self.call("GetFunctionLogs", FunctionName=name, FunctionRequestId=request_id).Data

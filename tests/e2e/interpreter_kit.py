@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.product import make_zip
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import Cloud
+    from tests.e2e.async_kit import ProductCloud
 
 #: What the runtime below imports: the modules that the layer must hold.
 IMPORTS = "import encodings.idna, http.client, json, os, sys"
@@ -67,9 +67,9 @@ def python_layer() -> dict[str, str | bytes]:
     return files
 
 
-def publish_python(cloud: Cloud) -> int:
+def publish_python(cloud: ProductCloud) -> int:
     """The layer ``python``; its version."""
-    content = base64.b64encode(make_zip(python_layer())).decode()
+    content = base64.b64encode(zip_of(python_layer())).decode()
     version: int = cloud.call(
         "PublishLayerVersion",
         LayerName="python",
@@ -79,9 +79,9 @@ def publish_python(cloud: Cloud) -> int:
     return version
 
 
-def create_in_python(cloud: Cloud, name: str, layer: dict[str, Any]) -> None:
+def create_in_python(cloud: ProductCloud, name: str, layer: dict[str, Any]) -> None:
     """A function that has no interpreter of its own."""
-    package = make_zip({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
+    package = zip_of({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
     cloud.call(
         "CreateFunction",
         FunctionName=name,

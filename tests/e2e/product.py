@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
@@ -10,15 +9,17 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,31 +41,6 @@ done
 def bash_runtime(handler: str = 'echo "$1"', init: str = ":") -> str:
     """A bootstrap whose handler is this piece of bash."""
     return BASH_RUNTIME % {"handler": handler, "init": init}
-
-
-def make_zip(files: Mapping[str, str | bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """A zip with Unix modes, 0755 unless ``modes`` says otherwise."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name)
-            entry.create_system = 3
-            entry.external_attr = (0o100000 | (modes or {}).get(name, 0o755)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-    return target.getvalue()
-
-
-def eventually(condition: Callable[[], Any], within: float = 10.0) -> Any:
-    """Wait until ``condition`` is true, and return what it gave."""
-    deadline = time.monotonic() + within
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not come true within {within} s: {found!r}")
-        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -131,7 +107,7 @@ class Product:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
-        eventually(self._healthy, within=30)
+        wait_until(self._healthy)
 
     def again(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """The same once more, by mistake; it is expected to end by itself."""
@@ -179,7 +155,7 @@ class Product:
         response = self.http.post(
             "/functions",
             data={"name": name, **(fields or {}), **more},
-            files={"code": ("code.zip", make_zip(files, modes))},
+            files={"code": ("code.zip", zip_of(files, modes))},
         )
         assert response.status_code == 201, response.text
         view: dict[str, Any] = response.json()

@@ -8,21 +8,15 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.e2e.product import (
-    ROOT,
-    bash_runtime,
-    eventually,
-    free_port,
-    left_behind,
-    make_zip,
-)
+from tests.e2e.product import ROOT, bash_runtime, free_port, left_behind
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +63,8 @@ def up() -> Iterator[None]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with demo.zip, as the example's scripts expect it."""
     place = tmp_path_factory.mktemp("demo")
-    with zipfile.ZipFile(place / "demo.zip", "w") as archive:
-        for name in ("index.sh", "bootstrap"):
-            archive.write(EXAMPLE / name, name)
+    files = {name: (EXAMPLE / name).read_bytes() for name in ("index.sh", "bootstrap")}
+    (place / "demo.zip").write_bytes(zip_of(files))
     return place
 
 
@@ -81,11 +74,11 @@ def function_containers(name: str) -> list[str]:
 
 
 def wait_until_active(name: str) -> None:
-    eventually(
+    wait_until(
         lambda: (
             httpx.get(f"{URL}/functions/{name}", trust_env=False).json().get("status") == "Active"
         ),
-        within=60,
+        within_s=60,
     )
 
 
@@ -164,7 +157,7 @@ class TestANewcomer:
             'curl -s -d " " $api/init/ready\nwhile true; do curl -s $api/invocation/next; '
             'curl -s -d "$(getconf GNU_LIBC_VERSION)" $api/invocation/response; done\n'
         )
-        package = make_zip({"bootstrap": bootstrap})
+        package = zip_of({"bootstrap": bootstrap})
         created = httpx.post(
             f"{URL}/functions",
             data={"name": "libc"},
@@ -183,7 +176,7 @@ class TestANewcomer:
             "code=$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$SCF_RUNTIME_API:9000/healthz);"
             ' curl -s -d "$code" $api/invocation/response; done\n'
         )
-        package = make_zip({"bootstrap": bootstrap})
+        package = zip_of({"bootstrap": bootstrap})
         httpx.post(
             f"{URL}/functions",
             data={"name": "nosy", "timeout": "10"},
@@ -208,7 +201,7 @@ def test_the_published_port_of_plain_compose_serves_as_well() -> None:
         shown = run("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
         assert shown.stdout.strip() == f"scf-sandbox-{installation}-control-1"
         url = f"http://127.0.0.1:{port}/functions"
-        package = {"code": ("code.zip", make_zip({"bootstrap": bash_runtime()}))}
+        package = {"code": ("code.zip", zip_of({"bootstrap": bash_runtime()}))}
         with httpx.Client(trust_env=False, timeout=60) as client:
             assert client.post(url, data={"name": "port"}, files=package).status_code == 201
             assert client.post(f"{url}/port/invocations", content=EVENT).text == f"{EVENT}\n"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.async_kit import Cloud
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.async_kit import ProductCloud
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def cloud(product: Product) -> Cloud:
-    return Cloud(product)
+def cloud(product: Product) -> ProductCloud:
+    return ProductCloud(product)
 
 
 def idle(product: Product, name: str) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def idle(product: Product, name: str) -> list[dict[str, Any]]:
 
 
 def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
-    product: Product, cloud: Cloud
+    product: Product, cloud: ProductCloud
 ) -> None:
     cloud.create("ready", bash_runtime('[ "$1" = "{}" ] || exit 3; echo $RANDOM', "echo hello"))
     cloud.call("PublishVersion", FunctionName="ready")
@@ -38,23 +39,25 @@ def test_provisioned_containers_are_initialised_replaced_and_survive_a_restart(
         [found] = cloud.call("GetProvisionedConcurrencyConfig", **which).Allocated
         return bool(found.Status == "Done")
 
-    eventually(done, within=20)
+    wait_until(done)
     before = {i["container_id"] for i in idle(product, "ready")}
     assert len(before) == 2
     first = product.invoke("ready", qualifier="1")
     assert (first.status, first.cold) == (200, False)
     assert product.invoke("ready", "crash", qualifier="1").status == 439
-    eventually(lambda: len(idle(product, "ready")) == 2, within=20)
+    wait_until(lambda: len(idle(product, "ready")) == 2)
     after = {i["container_id"] for i in idle(product, "ready")}
     assert len(after & before) == 1
 
     product.stop()
     product.start()
-    eventually(done, within=20)
+    wait_until(done)
     cloud.call("DeleteProvisionedConcurrencyConfig", **which)
 
 
-def test_a_function_that_is_shut_off_starts_no_container(product: Product, cloud: Cloud) -> None:
+def test_a_function_that_is_shut_off_starts_no_container(
+    product: Product, cloud: ProductCloud
+) -> None:
     cloud.create("off", bash_runtime())
     cloud.call("PutReservedConcurrencyConfig", FunctionName="off", ReservedConcurrencyMem=0)
     answer = product.invoke("off")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.product import bash_runtime, eventually
+from tests.e2e.product import bash_runtime
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -265,4 +266,4 @@ def test_failed_instances_are_removed(product: Product) -> None:
         return all(view["state"] in fine for view in product.instances(name))
 
     for name in ("crash", "slow", "oom"):
-        eventually(partial(settled, name))
+        wait_until(partial(settled, name))

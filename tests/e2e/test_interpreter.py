@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import Cloud
+from tests.e2e.async_kit import ProductCloud
 from tests.e2e.interpreter_kit import create_in_python, publish_python
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_an_interpreter_in_a_layer_runs_a_function(product: Product) -> None:
-    cloud = Cloud(product)
+    cloud = ProductCloud(product)
     create_in_python(
         cloud, "in-python", {"LayerName": "python", "LayerVersion": publish_python(cloud)}
     )

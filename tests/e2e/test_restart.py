@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.product import Product, bash_runtime, eventually, left_behind
+from tests.e2e.product import Product, bash_runtime, left_behind
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +25,13 @@ def test_a_killed_control_plane_loses_nothing_and_its_containers_are_swept(tmp_p
         product.create("kept", {"bootstrap": bash_runtime('echo "hello" >&2; echo "$1"')})
         answers = [product.invoke("kept", {"n": number}) for number in range(20)]
         last = answers[-1].response.headers["X-Scf-Request-Id"]
-        eventually(lambda: "hello" in product.log_of(last))  # all has come out of the container
+        wait_until(lambda: "hello" in product.log_of(last))  # all has come out of the container
         product.kill()
         before = left_behind(product.installation)
         assert before, "the killed control plane left its containers"
 
         product.start()
-        eventually(lambda: not set(before) & set(left_behind(product.installation)))
+        wait_until(lambda: not set(before) & set(left_behind(product.installation)))
         assert product.http.get("/functions/kept").json()["status"] == "Active"
         lines = 0
         for answer in answers:
@@ -63,7 +64,7 @@ def test_a_control_plane_killed_at_work_has_kept_what_it_answered(tmp_path: Path
         product.create("kept", {"bootstrap": bash_runtime()})
         with ThreadPoolExecutor(4) as callers:
             calls = [callers.submit(invoke_until_it_dies, mine) for mine in answered]
-            eventually(lambda: sum(map(len, answered)) > 200, within=60)
+            wait_until(lambda: sum(map(len, answered)) > 200, within_s=60)
             product.kill()
             for call in calls:
                 call.result(60)

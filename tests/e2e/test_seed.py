@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.product import eventually
+from tests.support.waiting import wait_until
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.e2e.product import Product
@@ -27,11 +27,8 @@ INDEX = (SEED / "index.sh").read_text()
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with demo.zip, packed as the documentation says."""
     place = tmp_path_factory.mktemp("demo")
-    with zipfile.ZipFile(place / "demo.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in ("index.sh", "bootstrap"):
-            (place / name).write_bytes((SEED / name).read_bytes())
-            (place / name).chmod(0o755)
-            archive.write(place / name, name)
+    files = {name: (SEED / name).read_bytes() for name in ("index.sh", "bootstrap")}
+    (place / "demo.zip").write_bytes(zip_of(files))
     return place
 
 
@@ -57,7 +54,7 @@ def test_the_documentations_scripts_create_and_invoke_its_function(
     product: Product, demo: Path
 ) -> None:
     assert list(run_script(product, demo, "create.txt")) == ["RequestId"]
-    eventually(
+    wait_until(
         lambda: product.http.get("/functions/CustomRuntime-Bash").json()["status"] == "Active"
     )
     answer = run_script(product, demo, "invoke.txt")
@@ -74,7 +71,7 @@ def test_the_documentations_scripts_create_and_invoke_its_function(
     assert answer["RequestId"] == result["FunctionRequestId"]
     # What it writes to stderr, and the answers that its curl prints (contract 10.7).
     event = '{   "key1": "test value 1",   "key2": "test value 2" }'
-    log = eventually(lambda: log_with(product, answer["RequestId"], event)).splitlines()
+    log = wait_until(lambda: log_with(product, answer["RequestId"], event)).splitlines()
     assert (log.count(event), log.count("OK")) == (1, 2)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
 import re
 import secrets
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,33 +21,14 @@ from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.packages.package import PackageStore
-from tests.fakes import Kept
+from tests.support.records import Kept
+from tests.support.waiting import eventually
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from sandbox.settings import Settings
-
-DEADLINE_S = 30.0
-
-
-async def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-    """Wait until the condition holds; fail when the deadline passes first."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
-            await asyncio.sleep(0.01)
-
-
-def make_zip(files: dict[str, tuple[str, int]]) -> bytes:
-    """A zip of ``{path: (text, mode)}``, as made on Unix."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, (text, mode) in files.items():
-            info = zipfile.ZipInfo(path)
-            info.create_system = 3
-            info.external_attr = (0o100000 | mode) << 16
-            archive.writestr(info, text)
-    return buffer.getvalue()
 
 
 #: What the static bash of the quick stand-in image has to say about its locale.
@@ -123,9 +102,8 @@ class Rig:
 
     def save(self, bootstrap: str, **files: str) -> str:
         """Keep a package of a bash bootstrap and other files; its digest."""
-        content = {"bootstrap": (f"#!/bin/bash\n{bootstrap}\n", 0o755)}
-        content.update({name: (text, 0o644) for name, text in files.items()})
-        return self.packages.save(make_zip(content)).digest
+        content = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
+        return self.packages.save(zip_of(content, dict.fromkeys(files, 0o644))).digest
 
     def spec(
         self,

@@ -13,7 +13,9 @@ import pytest
 
 from sandbox.errors import EngineError, EngineErrorKind
 from sandbox.instance.environment import FIXED
-from tests.engine.engine_kit import Watcher, eventually, make_zip
+from tests.engine.engine_kit import Watcher
+from tests.support.waiting import eventually
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.engine.engine_kit import Rig
@@ -98,8 +100,8 @@ async def test_the_exit_code_or_the_signal_is_reported(rig: Rig, bootstrap: str,
 
 async def test_a_bootstrap_whose_interpreter_is_missing_ends_with_a_message(rig: Rig) -> None:
     watcher = Watcher()
-    package = {"bootstrap": ("#!/no/such/interpreter\n", 0o755)}
-    digest = rig.packages.save(make_zip(package)).digest
+    package = {"bootstrap": "#!/no/such/interpreter\n"}
+    digest = rig.packages.save(zip_of(package)).digest
     container = await rig.engine.launch(rig.spec(digest), watcher)
     container.release()
     assert (await watcher.end()).code in (126, 127)

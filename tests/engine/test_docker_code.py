@@ -10,8 +10,8 @@ import pytest
 from sandbox.engine.docker.engine import DockerEngine
 from sandbox.errors import EngineError, PlatformError
 from sandbox.packages.package import inspect
-from tests.e2e.product import make_zip
 from tests.engine.engine_kit import Watcher
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from tests.engine.engine_kit import Rig
@@ -57,7 +57,7 @@ async def test_what_was_begun_for_a_package_that_never_came_is_removed(docker_ri
 
 
 async def test_a_package_is_made_ready_before_it_is_kept(docker_rig: Rig) -> None:
-    package = inspect(make_zip({"bootstrap": "#!/bin/sh\necho early\n"}))
+    package = inspect(zip_of({"bootstrap": "#!/bin/sh\necho early\n"}))
     docker_rig.engine.expect(package.ref.digest)
     docker_rig.engine.take(package)
     await docker_rig.engine.prepare(package.ref.digest, ())

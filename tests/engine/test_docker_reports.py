@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.instance.environment import FIXED
-from tests.engine.engine_kit import Watcher, make_zip
+from tests.engine.engine_kit import Watcher
 from tests.engine.rigs import open_rig
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +52,8 @@ async def test_a_bootstrap_that_is_no_shell_sees_shell_level_and_host_name(
     docker_rig: Rig,
 ) -> None:
     watcher = Watcher()
-    package = {"bootstrap": ("#!/bin/cat /proc/self/environ\n", 0o755)}
-    digest = docker_rig.packages.save(make_zip(package)).digest
+    package = {"bootstrap": "#!/bin/cat /proc/self/environ\n"}
+    digest = docker_rig.packages.save(zip_of(package)).digest
     container = await docker_rig.engine.launch(docker_rig.spec(digest), watcher)
     container.release()
     await watcher.end()

@@ -23,8 +23,9 @@ from sandbox.engine.process.loopback import ATTEMPTS, LoopbackAddresses
 from sandbox.errors import EngineError
 from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
-from tests.engine.engine_kit import Watcher, eventually
+from tests.engine.engine_kit import Watcher
 from tests.engine.rigs import open_rig, process_leftovers
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from sandbox.engine.base import InstanceSpec

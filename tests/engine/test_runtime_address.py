@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from sandbox.instance.lifecycle import State
-from tests.engine.engine_kit import eventually, invocation
+from tests.engine.engine_kit import invocation
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.engine.engine_kit import Rig

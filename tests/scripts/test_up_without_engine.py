@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.product import bash_runtime, free_port, make_zip
+from tests.e2e.product import bash_runtime, free_port
+from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def test_functions_run_as_processes_and_every_place_says_so(checkout: Checkout) 
         health = http.get("/healthz").json()
         assert (health["engine"], health["os_parity"]) == ("process", False)
         assert "not on CentOS 7.6" in health["note"]
-        package = make_zip({"bootstrap": bash_runtime()})
+        package = zip_of({"bootstrap": bash_runtime()})
         files = {"code": ("code.zip", package)}
         assert http.post("/functions", data={"name": "hello"}, files=files).status_code == 201
         assert http.post("/functions/hello/invocations", json={"a": 1}).json() == {"a": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,30 +16,14 @@ from sandbox.functions.model import FunctionConfig
 from sandbox.invocation import InvokeOptions
 from sandbox.pool.pool import Pool
 from sandbox.records.query import RecordQuery
-from sandbox.settings import Settings
 from sandbox.store.retention import Retention
-from tests.fakes import FakeEngine, echoing, eventually
-from tests.unit.function_fakes import package
+from tests.support.control_plane import NoPort, echo_engine, plane_of
+from tests.support.engine import FakeEngine
+from tests.support.waiting import eventually
+from tests.support.zips import package
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class NoPort:
-    """A runtime API that nothing calls. Counts how often it was closed."""
-
-    def __init__(self) -> None:
-        self.closed = 0
-
-    async def listen(self, address: str) -> asyncio.AbstractServer:
-        return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-def settings_of(directory: Path) -> Settings:
-    return Settings(data_dir=directory, engine="process", standby=0)
 
 
 def our_threads() -> set[threading.Thread]:
@@ -59,9 +42,8 @@ async def invoked(plane: ControlPlane) -> str:
 
 
 async def test_a_function_is_created_invoked_and_recorded(tmp_path: Path) -> None:
-    engine = FakeEngine()
-    engine.on_release = echoing
-    async with ControlPlane(settings_of(tmp_path), engine=engine) as plane:
+    engine = echo_engine()
+    async with plane_of(tmp_path, engine) as plane:
         ready = [plane.ready]
         await plane.open(NoPort())
         ready.append(plane.ready)
@@ -84,9 +66,8 @@ async def test_a_part_that_fails_to_close_keeps_none_of_the_others_open(
 
     monkeypatch.setattr(part, "close", failing)
     threads = set(threading.enumerate())
-    engine, port = FakeEngine(), NoPort()
-    engine.on_release = echoing
-    plane = ControlPlane(settings_of(tmp_path), engine=engine)
+    engine, port = echo_engine(), NoPort()
+    plane = plane_of(tmp_path, engine)
 
     async def live() -> None:
         async with plane:
@@ -111,7 +92,7 @@ async def test_an_engine_that_cannot_be_had_leaves_nothing_open(
     threads = set(threading.enumerate())
     monkeypatch.setattr("sandbox.control_plane.choose_engine", refuse)
     with pytest.raises(EngineError):
-        async with ControlPlane(settings_of(tmp_path)):
+        async with plane_of(tmp_path):
             pytest.fail("it was made without an engine")
     assert our_threads() <= threads
 
@@ -128,7 +109,7 @@ async def test_an_engine_that_does_not_open_is_closed(tmp_path: Path) -> None:
 
     engine, port = Broken(), NoPort()
     with pytest.raises(EngineError, match="image"):
-        async with ControlPlane(settings_of(tmp_path), engine=engine) as plane:
+        async with plane_of(tmp_path, engine) as plane:
             await plane.open(port)
     assert engine.closed
     assert port.closed == 1
@@ -136,7 +117,7 @@ async def test_an_engine_that_does_not_open_is_closed(tmp_path: Path) -> None:
 
 async def test_what_ran_when_the_process_died_is_told_of_as_interrupted(tmp_path: Path) -> None:
     engine = FakeEngine()
-    async with ControlPlane(settings_of(tmp_path), engine=engine) as plane:
+    async with plane_of(tmp_path, engine) as plane:
         await plane.open(NoPort())
         await plane.functions.create("default", "hello", package(), FunctionConfig(async_run=True))
         await plane.functions.settled("default", "hello", 5)
@@ -148,7 +129,7 @@ async def test_what_ran_when_the_process_died_is_told_of_as_interrupted(tmp_path
         running = await plane.history.get("r1")
         assert running is not None
         assert invocation.outcome is None
-    async with ControlPlane(settings_of(tmp_path), engine=FakeEngine()) as plane:
+    async with plane_of(tmp_path, FakeEngine()) as plane:
         await plane.open(NoPort())
         record = await plane.history.get("r1")
         assert record is not None

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from sandbox.deadline import Deadline
-from tests.fakes import Time
+from tests.support.clock import LoopTime
 
 
 class Watch:
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = LoopTime()
         self.calls: list[str] = []
         self.deadline = Deadline(asyncio.get_running_loop())
 

@@ -26,7 +26,11 @@ from sandbox.feed.facts import (
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.records.record import InvocationRecord
-from tests.fakes import EPOCH, Heart, echoing, eventually, function
+from tests.support.clock import EPOCH
+from tests.support.engine import echoing
+from tests.support.functions import function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

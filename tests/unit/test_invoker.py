@@ -14,42 +14,19 @@ from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformErr
 from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
 from sandbox.packages.model import Bootstrap
-from tests.fakes import Heart, Runtime, echoing, eventually, function, turns
+from tests.support.engine import Runtime, echoing
+from tests.support.functions import FakeFunctions, function
+from tests.support.pool import Heart
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
 
 MIB = 2**20
-
-
-class FakeFunctions:
-    """One function called ``hello``, with one version."""
-
-    def __init__(self) -> None:
-        self.function = function()
-        self.refusal: Exception | None = None
-
-    def get(self, namespace: str, name: str) -> Function:
-        return self.function
-
-    def resolve(
-        self,
-        namespace: str,
-        name: str,
-        qualifier: str,
-        routing_key: Mapping[str, str] | None = None,
-    ) -> tuple[Function, FunctionVersion]:
-        if (namespace, name, qualifier) != ("default", "hello", "$LATEST"):
-            raise NotFoundError("no such function", "ResourceNotFound.FunctionName")
-        return self.function, self.function.latest
-
-    def require_invocable(self, version: FunctionVersion) -> None:
-        if self.refusal is not None:
-            raise self.refusal
 
 
 class FakeQueue:
@@ -67,7 +44,7 @@ class Desk:
 
     def __init__(self, budget_mb: int = 4096) -> None:
         self.heart = Heart(budget_mb)
-        self.functions = FakeFunctions()
+        self.functions = FakeFunctions(function())
         self.queue = FakeQueue()
         self.records = self.heart.kept.records
         self.running = self.heart.kept.running
@@ -80,6 +57,10 @@ class Desk:
             queue=self.queue,
         )
 
+    @property
+    def hello(self) -> Function:
+        return self.functions.get("default", "hello")
+
     async def invoke(self, event: bytes = b"{}", *, tail: bool = False) -> Outcome:
         outcome = await asyncio.wait_for(
             self.invoker.invoke("hello", event, InvokeOptions("id", tail=tail)), 5
@@ -88,7 +69,7 @@ class Desk:
         return outcome
 
     def begin(self, invocation_type: str = "Event") -> Invocation:
-        hello = self.functions.function
+        hello = self.hello
         options = InvokeOptions("id", invocation_type=invocation_type)
         return self.invoker.begin(hello, hello.latest, b"{}", options)
 
@@ -147,7 +128,7 @@ async def test_a_function_that_fails_is_an_outcome_not_an_error(desk: Desk) -> N
 async def test_a_bootstrap_that_cannot_be_started_is_a_443_without_an_instance(
     desk: Desk, bootstrap: Bootstrap, message: str
 ) -> None:
-    desk.functions.function = function(bootstrap=bootstrap)
+    desk.functions.put(function(bootstrap=bootstrap))
     outcome = await desk.invoke(tail=True)
     assert json.loads(outcome.body) == {
         "errorCode": 1,
@@ -160,7 +141,7 @@ async def test_a_bootstrap_that_cannot_be_started_is_a_443_without_an_instance(
     assert desk.heart.engine.launches == 0
     (record,) = desk.records
     assert record.ended_at == record.started_at
-    assert desk.invoker.can_begin(desk.functions.function, desk.functions.function.latest)
+    assert desk.invoker.can_begin(desk.hello, desk.hello.latest)
 
 
 # ---------------------------------------------------------------- refusals
@@ -220,7 +201,7 @@ async def test_an_asynchronous_event_may_have_128_kb(desk: Desk) -> None:
 
 
 async def test_a_function_with_asynchronous_execution_only_accepts(desk: Desk) -> None:
-    desk.functions.function = function(async_run=True)
+    desk.functions.put(function(async_run=True))
     outcome = await desk.invoke()
     assert (outcome.status_code, outcome.body) == (202, b"")
     assert desk.queue.accepted == [("hello", b"{}", "id")]
@@ -345,7 +326,7 @@ async def test_a_running_event_can_be_signalled(desk: Desk) -> None:
 
 
 async def test_whether_an_event_can_begin_is_what_the_pool_says(desk: Desk) -> None:
-    hello = desk.functions.function
+    hello = desk.hello
     assert desk.invoker.can_begin(hello, hello.latest)
     desk.heart.budget.reserve(4096)
     desk.heart.submit(hello)
@@ -379,7 +360,7 @@ class Ordered:
 
 
 async def test_a_failure_to_load_is_answered_at_once(desk: Desk) -> None:
-    desk.functions.function = function(bootstrap=Bootstrap.MISSING)
+    desk.functions.put(function(bootstrap=Bootstrap.MISSING))
     answers: list[Outcome] = []
     assert desk.invoker.start("hello", b"{}", InvokeOptions("id"), answers.append)
     assert [(a.status_code, len(desk.records)) for a in answers] == [(443, 1)]
@@ -390,7 +371,7 @@ async def test_what_takes_more_than_an_answer_is_not_begun(desk: Desk) -> None:
         raise AssertionError("it was not begun")
 
     assert not desk.invoker.start("hello", b"{}", InvokeOptions("id", tail=True), answer)
-    desk.functions.function = function(async_run=True)
+    desk.functions.put(function(async_run=True))
     assert not desk.invoker.start("hello", b"{}", InvokeOptions("id"), answer)
     assert desk.heart.engine.launches == 0
 

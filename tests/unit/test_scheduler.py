@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from sandbox.clock import SystemClock
 from sandbox.cron import Cron
 from sandbox.scheduler import Scheduler
-from tests.fakes import EPOCH, Time, eventually, turns
+from tests.support.clock import EPOCH, LoopTime
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ class Stage:
     """A scheduler in a time of its own; what was done, by key and the wall clock's time."""
 
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = LoopTime()
         self.scheduler = Scheduler(self.time)
         self.done: list[tuple[str, str]] = []
 

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.allowed_hosts import AllowedHosts
 from api.cloud.wire.request import RawRequest
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
+from api.cloud.wire.short_request import InvokeBody, RunningInvoke
 from api.intake import Intake, IntakeLimits, Stage
 from api.runtime.protocol import SMALL_BYTES
 from sandbox.deadline import Deadline
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.cloud.endpoint import CloudApi
-    from api.cloud.wire.request import Body
 
 ACTIONS = frozenset({b"Invoke", b"InvokeFunction"})
 
@@ -60,59 +60,6 @@ class _Shared:
     limits: IntakeLimits
 
 
-class _Running:
-    """What uvicorn asks of the request at work, for one that took the short way.
-
-    While there is one, what follows on the connection is queued up behind it; ``keep_alive`` is
-    taken back when the server stops.
-    """
-
-    __slots__ = ("disconnected", "keep_alive", "response_complete")
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.response_complete = False
-        self.disconnected = False
-
-    @property
-    def message_event(self) -> _Running:
-        return self
-
-    def set(self) -> None:
-        """Nobody waits for more of its body."""
-
-
-class _Body:
-    """The body of one Invoke as it arrives: it takes the memory of what has come.
-
-    What is over the limit is counted and dropped: a client that is cut off while it sends never
-    sees our answer.
-    """
-
-    __slots__ = ("_limit", "size", "whole")
-
-    def __init__(self, limit: int) -> None:
-        self.size = 0
-        self.whole: Body = b""
-        self._limit = limit
-
-    @property
-    def too_large(self) -> bool:
-        return self.size > self._limit
-
-    def add(self, piece: bytes) -> None:
-        first, self.size = not self.size, self.size + len(piece)
-        if self.size > self._limit:
-            self.whole = b""
-        elif first:
-            self.whole = piece
-        else:
-            # One that grows costs no more than one of the announced length would.
-            if isinstance(self.whole, bytes):
-                self.whole = bytearray(self.whole)
-            self.whole += piece
-
-
 class FastInvokeProtocol(HttpToolsProtocol):
     """One connection to the control port. Made by uvicorn: see ``fast_invoke_protocol``."""
 
@@ -123,7 +70,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._keep_awake = shared.keep_awake
         self._hosts = shared.hosts
         self._silence = Deadline(self.loop)
-        self._body: _Body | None = None
+        self._body: InvokeBody | None = None
         self._intake = Intake(shared.limits)
         self._invoke_headers: list[tuple[bytes, bytes]] = []
         self._piece = 0
@@ -187,7 +134,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._body = None
             self._go_the_ordinary_way()
             return
-        self._body = _Body(self._shared.max_body_bytes)
+        self._body = InvokeBody(self._shared.max_body_bytes)
         # Trailers come to the same list, and count for nothing.
         self._invoke_headers, self.headers = self.headers, []
         if self.expect_100_continue:
@@ -209,7 +156,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._keep_awake()
-        running = _Running(self.parser.should_keep_alive())
+        running = RunningInvoke(self.parser.should_keep_alive())
         self.cycle = running  # type: ignore[assignment]
         if body.too_large:
             self._answer(running, too_large(self._shared.max_body_bytes))
@@ -279,7 +226,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             return not (self.cycle.response_started or self.pipeline)
         return not self._is_working
 
-    def _answer(self, running: _Running, answer: bytes) -> None:
+    def _answer(self, running: RunningInvoke, answer: bytes) -> None:
         self._keep_awake()
         running.response_complete = True
         if self.transport.is_closing() or self._refused:

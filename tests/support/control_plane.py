@@ -1,0 +1,61 @@
+"""The whole control plane on an engine in memory: what tests above single parts start from."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sandbox.control_plane import ControlPlane
+from sandbox.settings import Settings
+from tests.support.engine import FakeEngine, echoing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sandbox.clock import Clock
+
+
+class NoPort:
+    """A runtime API that nothing calls. Counts how often it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def listen(self, address: str) -> asyncio.AbstractServer:
+        return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def plane_of(
+    directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
+) -> ControlPlane:
+    """A control plane under ``directory`` that is not opened, without standby instances."""
+    given = {"data_dir": directory, "engine": "process", "standby": 0, **settings}
+    return ControlPlane(Settings(**given), engine=engine, clock=clock)
+
+
+def echo_engine(memory_mb: int = 4096) -> FakeEngine:
+    """An engine on which every bootstrap answers an event with the event."""
+    engine = FakeEngine()
+    engine.memory_mb = {"fake node": memory_mb}
+    engine.on_release = echoing
+    return engine
+
+
+@asynccontextmanager
+async def running_plane(
+    directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[ControlPlane]:
+    """An open control plane under ``directory``. When it is closed, nothing may be left."""
+    engine = engine or echo_engine()
+    async with plane_of(directory, engine, clock, **settings) as plane:
+        await plane.open(NoPort())
+        yield plane
+    assert engine.alive == []
+    assert plane.pool.instances() == []
+    assert plane.budget.reserved_mb == 0
+    assert plane.writer.pending == 0

@@ -1,0 +1,41 @@
+"""Waiting for a condition, by real time and with a deadline that a busy machine meets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Only a test that fails waits this long, in seconds. A test ends as soon as its condition holds.
+DEADLINE_S = 30.0
+
+#: Seconds from one look at a condition to the next: in a test's own loop, and at another process.
+LOOP_POLL_S = 0.001
+PROCESS_POLL_S = 0.02
+
+
+async def eventually(condition: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:
+    """Wait until ``condition`` is true, and return what it gave. The loop runs meanwhile."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"did not come true within {within_s} s: {found!r}"
+        await asyncio.sleep(LOOP_POLL_S)
+    return found
+
+
+def wait_until(condition: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:
+    """Block until ``condition`` is true, and return what it gave: for tests without a loop."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"did not come true within {within_s} s: {found!r}"
+        time.sleep(PROCESS_POLL_S)
+    return found
+
+
+async def turns(count: int = 10) -> None:
+    """Let everything run that is ready to."""
+    for _ in range(count):
+        await asyncio.sleep(0)
