@@ -16,22 +16,37 @@ import uvloop
 from api.app import Application
 from api.process.exclusive import claim_directory, claim_port
 from api.process.logging import configure_logging
-from api.process.malloc import keep_freed_memory
+from api.process.malloc import give_back_freed_memory, keep_freed_memory
 from sandbox.control_plane import ControlPlane
 from sandbox.errors import SandboxError
 from sandbox.settings import read_settings
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from sandbox.feed import Feed
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us: it would end the process with them."""
+    """uvicorn's server, which leaves the signals to us: it would end the process with them.
+
+    ``feed`` is closed when it stops: it waits for its answers, and those that listen to the feed
+    would not end.
+    """
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, answer what is under way, then close every connection."""
+        self._feed.close()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -58,12 +73,18 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
                 log_config=None,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
-            )
+            ),
+            plane.feed,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
-        await server.serve([listener])
+        background = TaskOwner()
+        background.start(give_back_freed_memory())
+        try:
+            await server.serve([listener])
+        finally:
+            await background.cancel()
 
 
 def _spare_the_collector() -> None:

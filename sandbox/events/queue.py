@@ -27,15 +27,12 @@ from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
-    from sandbox.events.ports import EventRepository, Runner
+    from sandbox.events.ports import EventRecorder, EventRepository, Runner
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
-    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -60,16 +57,17 @@ class EventQueue:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
-        keep_record: Callable[[InvocationRecord], None],
+        recorder: EventRecorder,
     ) -> None:
         self._repository = repository
         self._clock = clock
         self._loop = loop
         self._limit = settings.async_queue_limit
+        self._recorder = recorder
         self._commits = GroupCommit(repository.apply)
         self._bodies = Bodies(repository)
         self._settlement = Settlement(
-            functions, clock, settings, self._commits, self._bodies, keep_record
+            functions, clock, settings, self._commits, self._bodies, recorder
         )
         self._lanes = FairQueue()
         self._events: dict[str, QueuedEvent] = {}
@@ -154,6 +152,7 @@ class EventQueue:
         finally:
             self._accepting -= 1
         self._events[event.request_id] = event
+        self._recorder.event_queued(event)
         self._bodies.keep(event)
         self._lanes.add(event, self._clock.now())
         self._schedule()

@@ -11,7 +11,7 @@ import pytest
 from sandbox.clock import new_request_id
 from sandbox.errors import LimitError, PlatformError
 from sandbox.invocation import InvokeOptions
-from tests.support.waiting import eventually, turns
+from tests.support.waiting import DEADLINE_S, eventually, turns
 from tests.unit.events.event_kit import QUEUE
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ async def test_what_waits_for_a_caller_comes_before_what_nobody_waits_for(make: 
     container.instance.push(b"done")
     bench.heart.engine.on_release = bench._bootstrap
     container.end()
-    await asyncio.wait_for(waiting.future, 5)
+    await asyncio.wait_for(waiting.future, DEADLINE_S)
     await bench.over()
     assert [body for body, _ in bench.tries] == [b'"first"', b'"caller"', b'"later"']
 

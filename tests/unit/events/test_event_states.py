@@ -12,7 +12,7 @@ from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
 from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent, TraceQuery
 from sandbox.invocation import InvokeOptions
 from tests.support.clock import EPOCH
-from tests.support.waiting import eventually, turns
+from tests.support.waiting import DEADLINE_S, eventually, turns
 from tests.unit.events.event_kit import QUEUE, TRACED, QueueBench
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ async def test_an_event_whose_version_is_deleted_by_force_is_over(make: Make) ->
     assert bench.on_disk() == []
     assert [letter.request_id for letter in await bench.dead()] == [request_id]
     with pytest.raises(ConflictError):
-        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
 
 
 async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force_is_over(
@@ -209,7 +209,7 @@ async def test_an_event_that_waits_for_an_instance_of_a_version_deleted_by_force
     await bench.heart.pool.kill("default", "hello", "$LATEST")
     await bench.over()
     with pytest.raises(NotFoundError):
-        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+        await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
 
 
 async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_making(
@@ -221,7 +221,7 @@ async def test_a_termination_waits_for_the_end_that_a_deletion_by_force_is_makin
     request_id = await bench.send()
     await eventually(lambda: len(bench.tries) == 1)
     await bench.heart.pool.kill("default", "hello", "$LATEST")
-    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
     assert await bench.state(request_id) == ("FAILED", 499)
 
 

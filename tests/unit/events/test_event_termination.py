@@ -11,7 +11,7 @@ import pytest
 from sandbox.clock import new_request_id
 from sandbox.engine.base import Exit
 from sandbox.errors import ConflictError, NotFoundError, PlatformError
-from tests.support.waiting import eventually, turns
+from tests.support.waiting import DEADLINE_S, eventually, turns
 from tests.unit.events.event_kit import TRACED
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def test_a_bug_while_an_end_is_stored_does_not_leave_who_waits_for_it_wait
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(bench.queue._settlement, "conclude", broken)
-    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), 2)
+    await asyncio.wait_for(bench.queue.terminate("default", "hello", request_id), DEADLINE_S)
     assert bench.queue.depth == 0
     assert [event.request_id for event in bench.on_disk()] == [request_id]
 
