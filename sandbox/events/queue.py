@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    PlatformError,
+    ResourceNotFound,
+)
 from sandbox.events.bodies import Bodies
 from sandbox.events.fair_queue import FairQueue
 from sandbox.events.group_commit import GroupCommit
@@ -162,7 +170,7 @@ class EventQueue:
         if not version.config.dead_letter.exists:
             raise LimitError(
                 f"{message}: send fewer, or give the function a DeadLetterConfig",
-                "LimitExceeded.Quota",
+                LimitExceeded.QUOTA,
             )
         status = StatusCode.RESOURCE_LIMIT_REACHED
         event.error = error_object(status, message, event.request_id)
@@ -343,7 +351,7 @@ class EventQueue:
         raise NotFoundError(
             f"function {name} has no asynchronous event {request_id} that waits or runs: check the"
             " id that Invoke returned",
-            "ResourceNotFound.AsyncEvent",
+            ResourceNotFound.ASYNC_EVENT,
         )
 
     async def _prune(self) -> None:
@@ -360,5 +368,5 @@ class EventQueue:
 def _ended(request_id: str) -> ConflictError:
     return ConflictError(
         f"the event {request_id} has ended: there is nothing to terminate",
-        "FailedOperation.AsyncEventStatus",
+        FailedOperation.ASYNC_EVENT_STATUS,
     )
