@@ -26,13 +26,27 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from sandbox.feed import Feed
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us: it would end the process with them."""
+    """uvicorn's server, which leaves the signals to us: it would end the process with them.
+
+    ``feed`` is closed when it stops: it waits for its answers, and those that listen to the feed
+    would not end.
+    """
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, answer what is under way, then close every connection."""
+        self._feed.close()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,7 +73,8 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
                 log_config=None,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
-            )
+            ),
+            plane.feed,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

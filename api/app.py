@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     from sandbox.control_plane import ControlPlane
-    from sandbox.invocation import Outcome
-    from sandbox.records.record import InvocationRecord
 
 
 class Application:
@@ -46,9 +44,9 @@ class Application:
                 instances=plane.pool.instances,
                 memory=lambda: (plane.budget.reserved_mb * MIB, plane.budget.total_mb * MIB),
                 records=lambda: (plane.writer.pending, plane.writer.written, plane.writer.dropped),
-            )
+            ),
+            plane.feed,
         )
-        plane.observers.append(self._count)
         self.cloud = CloudApi(
             catalog=plane.catalog,
             packages=plane.packages,
@@ -97,14 +95,10 @@ class Application:
                 health=self._health,
                 metrics=self.metrics,
                 dead_letters=plane.dead_letters,
+                feed=plane.feed,
             ),
         )
         return app
 
     def _health(self) -> Health:
         return Health("ok" if self._plane.ready else "starting", self._plane.engine.info)
-
-    def _count(self, record: InvocationRecord, outcome: Outcome) -> None:
-        times = record.timeline
-        waited = times.get("dispatched", times["received"]) - times["received"]
-        self.metrics.observe(outcome, record.function_name, record.namespace, queue_wait_s=waited)

@@ -17,6 +17,8 @@ from sandbox.engine.registry import choose_engine
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.feed import Feed, Recorder
+from sandbox.feed.facts import NodeDown, NodeUp
 from sandbox.functions.catalog import Catalog, CatalogTables
 from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
@@ -26,6 +28,7 @@ from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.records.history import History
+from sandbox.scheduler import Scheduler
 from sandbox.store.collections import CollectionStore
 from sandbox.store.database import migrate, open_database
 from sandbox.store.dead_letters import LetterRepository
@@ -37,15 +40,12 @@ from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from sandbox.clock import Clock
     from sandbox.engine.base import Engine
     from sandbox.functions.service import FunctionService
-    from sandbox.invocation import Outcome
-    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
     from sandbox.store.database import Database
 
@@ -82,8 +82,10 @@ class ControlPlane:
     engine: Engine
     packages: PackageStore
     writer: RecordWriter
+    recorder: Recorder
     budget: MemoryBudget
     pool: Pool
+    scheduler: Scheduler
     catalog: Catalog
     functions: FunctionService
     history: History
@@ -100,8 +102,8 @@ class ControlPlane:
         self.clock: Clock = clock or SystemClock()
         #: True from the end of ``open`` until the block is left.
         self.ready = False
-        #: Called for each ended invocation, after its record is safe and before its answer.
-        self.observers: list[Callable[[InvocationRecord, Outcome], None]] = []
+        #: What happens here; its listeners are ended when the block is left, or before.
+        self.feed = Feed(self.clock)
         self._given_engine = engine
         self._parts = AsyncExitStack()
         self._runtime: RuntimePort | None = None
@@ -118,7 +120,11 @@ class ControlPlane:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.ready = False
+        if self.ready:
+            self.ready = False
+            reason = "the sandbox is stopping"
+            for node in self.engine.capacity():
+                self.feed.publish(NodeDown(self.clock.now(), node, reason))
         await self._parts.__aexit__(kind, error, trace)
         log.info("sandbox_stopped")
 
@@ -140,6 +146,8 @@ class ControlPlane:
         self._retention.open()
         self.ready = True
         info = self.engine.info
+        for node, memory_mb in self.engine.capacity().items():
+            self.feed.publish(NodeUp(self.clock.now(), node, info.name, memory_mb))
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
         if info.note:
             log.warning("os_parity_missing", note=info.note)
@@ -148,10 +156,12 @@ class ControlPlane:
         """Make every part, those first that others are closed before."""
         settings, loop = self.settings, asyncio.get_running_loop()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        parts.callback(self.feed.close)
         database = self._open_database(parts)
         self._records = RecordRepository(database)
         self.writer = RecordWriter(self._records, settings.data_dir / "journal")
         parts.push_async_callback(asyncio.to_thread, self.writer.close)
+        self.recorder = Recorder(self.writer, self.feed)
         self.history = History(self._records, self.writer)
         parts.push_async_callback(self._close_runtime)
         self.packages = PackageStore(settings.data_dir / "packages")
@@ -161,7 +171,7 @@ class ControlPlane:
         context = InstanceContext(
             loop=loop,
             clock=self.clock,
-            log_sink=self.writer.put_log,
+            recorder=self.recorder,
             init_timeout_status=settings.init_timeout_status,
         )
         self.pool = Pool(self.engine, settings, context, self.budget)
@@ -183,7 +193,17 @@ class ControlPlane:
             CollectionStore(database, layers, Layer),
             CollectionStore(database, namespaces, Namespace),
         )
-        self.catalog = Catalog(tables, self.packages, self.pool, self.clock, self.settings)
+        self.scheduler = Scheduler(self.clock)
+        parts.push_async_callback(self.scheduler.close)
+        self.catalog = Catalog(
+            tables,
+            self.packages,
+            self.pool,
+            self.clock,
+            self.settings,
+            self.scheduler,
+            self.recorder,
+        )
         self.functions = self.catalog.functions
         parts.push_async_callback(self.catalog.close)
 
@@ -192,7 +212,7 @@ class ControlPlane:
     ) -> None:
         events = EventRepository(database)
         self.queue = EventQueue(
-            events, self.functions, self.clock, loop, self.settings, self.writer.put
+            events, self.functions, self.clock, loop, self.settings, self.recorder
         )
         parts.push_async_callback(self.queue.close)
         self.pool.on_room = self.queue.wake
@@ -203,17 +223,10 @@ class ControlPlane:
             self.pool,
             self.clock,
             loop,
-            self._keep_record,
+            self.recorder,
             quotas=self.catalog.quotas,
             queue=self.queue,
-            on_running=self.writer.put,
         )
-
-    def _keep_record(self, record: InvocationRecord, outcome: Outcome) -> None:
-        """Called once per ended invocation, before its answer: what was answered is never lost."""
-        self.writer.put(record)
-        for observe in self.observers:
-            observe(record, outcome)
 
     async def _close_runtime(self) -> None:
         if self._runtime is not None:

@@ -107,6 +107,14 @@ class Worker(Protocol):
         ...
 
 
+class TakingRecorder(Protocol):
+    """Who is told which instance works on an invocation."""
+
+    def taken(self, invocation: Invocation, instance_id: str) -> None:
+        """An instance begins to work on it. Neither waits nor fails."""
+        ...
+
+
 class Invocation:
     """An accepted event on its way through the sandbox.
 
@@ -125,10 +133,10 @@ class Invocation:
         "function",
         "instance",
         "invocation_type",
-        "on_taken",
         "outcome",
         "patience_s",
         "qualifier",
+        "recorder",
         "redispatched",
         "request_id",
         "retry_num",
@@ -162,9 +170,9 @@ class Invocation:
         self.times: dict[str, float] = {}
         #: How long it waits for an instance before it is refused, seconds.
         self.patience_s: float = limits.SYNC_WAIT_S
-        #: The instance that was given it last. ``on_taken`` is called when there is one.
+        #: The instance that was given it last. The recorder, if any, is told when there is one.
         self.instance: Worker | None = None
-        self.on_taken: Callable[[Invocation], None] | None = None
+        self.recorder: TakingRecorder | None = None
         #: An instance died before it fetched the event, and another one was given it.
         self.redispatched = False
         #: Why it was cancelled. Set just before its end.
@@ -220,8 +228,8 @@ class Invocation:
         if self.instance is instance:
             return
         self.instance = instance
-        if self.on_taken is not None:
-            self.on_taken(self)
+        if self.recorder is not None:
+            self.recorder.taken(self, instance.instance_id)
 
     def refuse(self, status: int, message: str) -> None:
         """End it without an instance. The platform's error object is its result."""

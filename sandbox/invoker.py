@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from sandbox import limits
 from sandbox.errors import LimitError, PlatformError, RequestError
-from sandbox.invocation import Invocation, Outcome
+from sandbox.invocation import Invocation, Outcome, TakingRecorder
 from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
@@ -31,8 +31,21 @@ if TYPE_CHECKING:
 TAIL_QUIET_S = 0.01
 TAIL_MAX_S = 0.1
 
+
 #: Result bytes kept with the record; the caller always gets all of them.
 RECORD_RESULT_BYTES = 64 * 1024
+
+
+class InvocationRecorder(TakingRecorder, Protocol):
+    """Who writes down what becomes of invocations. Nothing of it waits or fails."""
+
+    def began(self, invocation: Invocation) -> None:
+        """It was accepted, and goes to the pool."""
+        ...
+
+    def ended(self, record: InvocationRecord) -> None:
+        """It has ended. The record is safe when this returns; then comes the answer."""
+        ...
 
 
 class Admission(Protocol):
@@ -62,20 +75,18 @@ class Invoker:
         pool: Pool,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_record: Callable[[InvocationRecord, Outcome], None],
+        recorder: InvocationRecorder,
         *,
         quotas: Admission | None = None,
         queue: EventSink | None = None,
-        on_running: Callable[[InvocationRecord], None] | None = None,
     ) -> None:
         self._functions = functions
         self._pool = pool
         self._clock = clock
         self._loop = loop
-        self._on_record = on_record
+        self._recorder = recorder
         self._quotas = quotas
         self._queue = queue
-        self._on_running = on_running
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
         """Run one event to its end; with asynchronous execution only accept it (status 202).
@@ -140,10 +151,8 @@ class Invoker:
         )
         invocation.patience_s = patience_s
         invocation.times["received"] = self._clock.now()
-        if self._on_running is not None and (
-            options.invocation_type == "Event" or version.config.async_run
-        ):
-            invocation.on_taken = self._taken
+        invocation.recorder = self._recorder
+        self._recorder.began(invocation)
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
             invocation.end(self._reload_failure(invocation, version.code.bootstrap))
@@ -160,7 +169,7 @@ class Invoker:
         if outcome.tail is not None:
             await self._settle(outcome)
             outcome.log = render_tail(record, outcome.tail.lines)
-        self._on_record(record, outcome)
+        self._recorder.ended(record)
         return outcome
 
     def start(
@@ -184,7 +193,7 @@ class Invoker:
         def ended() -> None:
             outcome = invocation.outcome
             assert outcome is not None  # there is no future that could have been given up
-            self._on_record(record_of(invocation, outcome), outcome)
+            self._recorder.ended(record_of(invocation, outcome))
             answer(outcome)
 
         if invocation.outcome is not None:
@@ -212,19 +221,6 @@ class Invoker:
             return False
         await instance.send_signal(signal.SIGTERM)
         return True
-
-    def _taken(self, invocation: Invocation) -> None:
-        """An instance works on an asynchronous event: the log query shows it as running."""
-        assert self._on_running is not None
-        assert invocation.instance is not None
-        running = Outcome(
-            invocation.request_id,
-            int(StatusCode.RUNNING),
-            b"",
-            memory_mb=invocation.version.config.memory_mb,
-            instance_id=invocation.instance.instance_id,
-        )
-        self._on_running(record_of(invocation, running))
 
     async def _settle(self, outcome: Outcome) -> None:
         """Wait for log lines still on their way."""
@@ -268,7 +264,7 @@ def check_event(event: bytes, limit: int) -> None:
 
 
 def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
-    """The record of an invocation; of its result the first ``RECORD_RESULT_BYTES``."""
+    """What is kept of it, with the first ``RECORD_RESULT_BYTES`` of its result."""
     times = dict(invocation.times)
     received = times["received"]
     function = invocation.function

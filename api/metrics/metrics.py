@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from sandbox.feed.facts import InvocationEnded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sandbox.invocation import Outcome
+    from sandbox.feed import Feed
+    from sandbox.feed.facts import Fact
     from sandbox.pool.snapshot import InstanceSnapshot
 
 #: Upper bounds of the histograms' buckets, seconds.
@@ -19,12 +22,7 @@ RUN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 INIT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 65, 300)
 WAIT_BUCKETS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300)
 
-#: So many ended invocations are counted without anybody's looking.
-COUNTED_AT_ONCE = 256
-
 Labels = tuple[str, ...]
-#: Namespace, function, status code, run time (ms), wait for an instance (s), initialisation (ms).
-_Observed = tuple[str, str, int, float, float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,47 +79,36 @@ class Histogram:
 class Metrics:
     """The figures of one application; nothing is shared with another.
 
-    ``observe`` is called once per ended invocation, on the event loop. They are counted together,
-    when somebody looks or when there are many, which is off the way of most of them.
+    Ended invocations come from the feed, some at a time: most of them pay nothing for being
+    counted.
     """
 
-    def __init__(self, gauges: Gauges) -> None:
+    def __init__(self, gauges: Gauges, feed: Feed) -> None:
         self._gauges = gauges
-        self._uncounted: list[_Observed] = []
+        self._feed = feed
         self.invocations: Counter[tuple[str, str, int]] = Counter()
         self.cold_starts: Counter[tuple[str, str]] = Counter()
         self.run: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(RUN_BUCKETS))
         self.init: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(INIT_BUCKETS))
         self.wait: defaultdict[Labels, Histogram] = defaultdict(lambda: Histogram(WAIT_BUCKETS))
-
-    def observe(
-        self,
-        outcome: Outcome,
-        function: str,
-        namespace: str = "default",
-        *,
-        queue_wait_s: float = 0.0,
-    ) -> None:
-        """Count one ended invocation. ``queue_wait_s``: from its acceptance to an instance."""
-        init_ms = outcome.init_ms if outcome.cold_start else None
-        self._uncounted.append(
-            (namespace, function, outcome.status_code, outcome.duration_ms, queue_wait_s, init_ms)
-        )
-        if len(self._uncounted) >= COUNTED_AT_ONCE:
-            self._count()
+        feed.observe(self._count, [InvocationEnded])
 
     def read(self) -> Present:
         """Bring the figures up to date, and ask the gauges. Call it on the event loop."""
-        self._count()
+        self._feed.gather()
         return self._gauges.read()
 
-    def _count(self) -> None:
-        for namespace, function, status, duration_ms, wait_s, init_ms in self._uncounted:
-            labels = (namespace, function)
-            self.invocations[namespace, function, status] += 1
-            self.run[labels].observe(duration_ms / 1000)
-            self.wait[labels].observe(wait_s)
-            if init_ms is not None:
+    def _count(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if not isinstance(fact, InvocationEnded):
+                continue
+            record = fact.record
+            labels = (record.namespace, record.function_name)
+            times = record.timeline
+            waited_s = times.get("dispatched", times["received"]) - times["received"]
+            self.invocations[*labels, record.status_code] += 1
+            self.run[labels].observe(record.duration_ms / 1000)
+            self.wait[labels].observe(waited_s)
+            if record.cold_start:
                 self.cold_starts[labels] += 1
-                self.init[labels].observe(init_ms / 1000)
-        self._uncounted.clear()
+                self.init[labels].observe(record.init_ms / 1000)

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from api.rest.dead_letters import dead_letter_routes
 from api.rest.docs_page import install_docs
 from api.rest.errors import ERROR_RESPONSES, install_error_handlers
+from api.rest.feed import feed_routes
 from api.rest.functions import function_routes
 from api.rest.invoke import invoke_routes
 from api.rest.records import record_routes
@@ -24,7 +25,7 @@ TAGS = [
     {"name": "functions", "description": "Create, change, look at and delete functions."},
     {"name": "invocations", "description": "Run functions; their records and logs."},
     {"name": "dead letters", "description": "Asynchronous events that were given up."},
-    {"name": "system", "description": "Instances, health and figures."},
+    {"name": "system", "description": "Instances, what happens, health and figures."},
 ]
 
 
@@ -37,6 +38,7 @@ def rest_router(services: Services) -> APIRouter:
         record_routes,
         dead_letter_routes,
         system_routes,
+        feed_routes,
     ):
         router.include_router(routes(services))
     return router

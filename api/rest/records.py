@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.responses import StreamingResponse
 
+from api.rest.follow import follow as follow_log
 from api.rest.models import (
     InvocationDetail,
     InvocationList,
@@ -18,17 +18,9 @@ from api.rest.models import (
 from api.rest.parameters import Namespace, Since, parse_since
 from sandbox.errors import NotFoundError
 from sandbox.records.query import RecordQuery, ResultFilter
-from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from api.rest.services import Services
-    from sandbox.records.record import InvocationRecord
-
-#: How often a followed log looks for what has ended since, seconds, and how much it shows of it.
-FOLLOW_EVERY_S = 0.25
-FOLLOW_WINDOW = 200
 
 RESULTS = {"ok": ResultFilter.SUCCEEDED, "failed": ResultFilter.FAILED}
 LOGS = """
@@ -36,8 +28,10 @@ The logs of the function's last `limit` invocations, oldest first, as the cloud'
 them: START, the function's own lines, ERROR or Response, END, Report. With
 `Accept: application/json` the same as a list of invocations, each with its `log`.
 
-`follow=true` goes on with each invocation as it ends, until the client closes the connection
-(`curl -N`); of more than 200 that end within a quarter of a second, only the last 200.
+`follow=true` goes on with what happens from then on, until the client closes the connection
+(`curl -N`) or the sandbox stops: START when an instance works on an invocation, each line within
+50 ms of its being written, the rest when the invocation has ended. Of what is under way, the lines
+so far come first. Where invocations alternate, `==> RequestId:<id>` says whose the next lines are.
 """
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="invocations, the newest")]
@@ -70,15 +64,14 @@ def record_routes(services: Services) -> APIRouter:
     ) -> Response | LogList:
         services.functions.get(namespace, name)
         start = parse_since(since, services.clock.now())
+        query = RecordQuery(namespace, name, request_id=request_id, start=start, limit=limit)
         if follow:
             return StreamingResponse(
-                _follow(services, namespace, name, start, limit),
+                follow_log(services, query),
                 media_type="text/plain; charset=utf-8",
                 headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
             )
-        total, records = await history.find(
-            RecordQuery(namespace, name, request_id=request_id, start=start, limit=limit)
-        )
+        total, records = await history.find(query)
         oldest_first = records[::-1]
         texts = await history.logs(oldest_first)
         if "application/json" not in accept:
@@ -133,33 +126,3 @@ def record_routes(services: Services) -> APIRouter:
         return InvocationDetail.of(record, timeline=record.timeline, log=log)
 
     return router
-
-
-async def _follow(
-    services: Services, namespace: str, name: str, start: float | None, limit: int
-) -> AsyncIterator[str]:
-    """Logs of the last invocations, then of each one that ends, until the sandbox stops.
-
-    What was shown is remembered only as long as it is among the newest: what has left them does
-    not come back.
-    """
-    shown: set[str] = set()
-    window, show = max(limit, FOLLOW_WINDOW), limit
-    while services.health().status != "stopping":
-        _, records = await services.history.find(
-            RecordQuery(namespace, name, start=start, limit=window)
-        )
-        for log in await services.history.logs(_newly_ended(records, shown)[-show:]):
-            yield log
-        shown = {
-            record.request_id for record in records if record.status_code != StatusCode.RUNNING
-        }
-        show = window
-        await asyncio.sleep(FOLLOW_EVERY_S)
-
-
-def _newly_ended(records: list[InvocationRecord], shown: set[str]) -> list[InvocationRecord]:
-    ended = [
-        r for r in records if r.status_code != StatusCode.RUNNING and r.request_id not in shown
-    ]
-    return sorted(ended, key=lambda record: record.ended_at)

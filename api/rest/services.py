@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
     from sandbox.engine.base import EngineInfo
     from sandbox.events.dead_letters import DeadLetters
+    from sandbox.feed import Feed
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
@@ -110,5 +111,6 @@ class Services:
     settings: Settings
     health: Callable[[], Health]
     metrics: Metrics
+    feed: Feed
     clock: Clock = field(default_factory=SystemClock)
     dead_letters: DeadLetters | None = None

@@ -10,6 +10,27 @@ if TYPE_CHECKING:
     from sandbox.events.model import Change, DeadLetter, QueuedEvent, TracedEvent, TraceQuery
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
+    from sandbox.records.record import InvocationRecord
+
+
+class EventRecorder(Protocol):
+    """Who writes down what becomes of events. Nothing of it waits or fails."""
+
+    def event_queued(self, event: QueuedEvent) -> None:
+        """It is accepted, and on disk."""
+        ...
+
+    def event_retried(self, event: QueuedEvent, status: int, retry_num: int, due_at: float) -> None:
+        """A try failed with ``status``; try ``retry_num`` is due at ``due_at``."""
+        ...
+
+    def event_given_up(self, event: QueuedEvent, status: int, fate: str) -> None:
+        """It ended without success: ``fate`` is dead_lettered, dropped or terminated."""
+        ...
+
+    def ended_unrun(self, record: InvocationRecord) -> None:
+        """It ended while it waited. The record is safe when this returns."""
+        ...
 
 
 class Runner(Protocol):

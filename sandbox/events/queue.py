@@ -27,15 +27,12 @@ from sandbox.status import StatusCode, error_object
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox.clock import Clock
     from sandbox.events.fair_queue import Lane
-    from sandbox.events.ports import EventRepository, Runner
+    from sandbox.events.ports import EventRecorder, EventRepository, Runner
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Invocation
-    from sandbox.records.record import InvocationRecord
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -60,16 +57,17 @@ class EventQueue:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         settings: Settings,
-        keep_record: Callable[[InvocationRecord], None],
+        recorder: EventRecorder,
     ) -> None:
         self._repository = repository
         self._clock = clock
         self._loop = loop
         self._limit = settings.async_queue_limit
+        self._recorder = recorder
         self._commits = GroupCommit(repository.apply)
         self._bodies = Bodies(repository)
         self._settlement = Settlement(
-            functions, clock, settings, self._commits, self._bodies, keep_record
+            functions, clock, settings, self._commits, self._bodies, recorder
         )
         self._lanes = FairQueue()
         self._events: dict[str, QueuedEvent] = {}
@@ -154,6 +152,7 @@ class EventQueue:
         finally:
             self._accepting -= 1
         self._events[event.request_id] = event
+        self._recorder.event_queued(event)
         self._bodies.keep(event)
         self._lanes.add(event, self._clock.now())
         self._schedule()
@@ -293,6 +292,9 @@ class EventQueue:
             self._events.pop(event.request_id, None)
         else:
             event.step(Step.DEFERRED)
+            if event.terminated:  # while the deferral was being written
+                self._end_unrun(event, int(StatusCode.CANCELED), b"")
+                return
             self._lanes.add(event, self._clock.now())
         self._schedule()
         watcher = self._watched.pop(event.seq, None)
@@ -302,29 +304,37 @@ class EventQueue:
     async def terminate(
         self, namespace: str, name: str, request_id: str, *, graceful: bool = False
     ) -> None:
-        """End an event, be it running or waiting; done when this returns.
+        """End a running or waiting event. Its end is on disk when this returns, or raises.
 
         ``graceful`` only sends SIGTERM to the bootstrap of a running one. Errors:
-        ``ResourceNotFound.AsyncEvent``, ``FailedOperation.AsyncEventStatus`` when it has ended.
+        ``ResourceNotFound.AsyncEvent``, ``FailedOperation.AsyncEventStatus`` when it has ended or
+        is ending already.
         """
         event = self._events.get(request_id)
         if event is None or (event.namespace, event.function_name) != (namespace, name):
             await self._refuse_termination(namespace, name, request_id)
             return
+        while event.phase is Phase.ENDING:
+            if await self._next_phase(event) is Phase.OVER:
+                raise _ended(request_id)
         runner = self._runner
-        if event.phase is Phase.ENDING or runner is None:
+        if runner is None:
             raise _ended(request_id)
         if graceful and event.invocation is not None and await runner.signal(event.invocation):
             return
         event.terminated = True
         if event.invocation is not None:
-            watcher = self._watched.setdefault(event.seq, self._loop.create_future())
             message = "the event was terminated by TerminateAsyncEvent"
             runner.cancel(event.invocation, Cause.TERMINATED, message)
-            await asyncio.shield(watcher)
-        if event.phase is Phase.WAITING:
-            event.step(Step.ENDED)
-            await self._work.finish(self._conclude(event, int(StatusCode.CANCELED), b""))
+        else:
+            self._end_unrun(event, int(StatusCode.CANCELED), b"")
+        await self._next_phase(event)
+
+    async def _next_phase(self, event: QueuedEvent) -> Phase:
+        """Wait until what becomes of an event is on disk; its phase then."""
+        watcher = self._watched.setdefault(event.seq, self._loop.create_future())
+        await asyncio.shield(watcher)
+        return event.phase
 
     async def _refuse_termination(self, namespace: str, name: str, request_id: str) -> None:
         state = await asyncio.to_thread(self._repository.state, request_id)
@@ -342,8 +352,8 @@ class EventQueue:
             before = self._clock.now() - limits.EVENT_STATES_KEPT_S
             try:
                 await asyncio.to_thread(self._repository.prune, before)
-            except PlatformError as error:
-                log.error("event_states_not_pruned", reason=error.message)
+            except Exception as error:  # a task's boundary: the next attempt may succeed
+                log.error("event_states_not_pruned", reason=str(error))
             await asyncio.sleep(PRUNE_EVERY_S)
 
 

@@ -17,12 +17,11 @@ from sandbox.records.record import InvocationRecord
 from sandbox.status import StatusCode, error_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox.clock import Clock
     from sandbox.events.bodies import Bodies
     from sandbox.events.group_commit import GroupCommit
     from sandbox.events.model import DeadLetter, QueuedEvent
+    from sandbox.events.ports import EventRecorder
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.settings import Settings
@@ -62,14 +61,14 @@ class Settlement:
         settings: Settings,
         commits: GroupCommit,
         bodies: Bodies,
-        keep_record: Callable[[InvocationRecord], None],
+        recorder: EventRecorder,
     ) -> None:
         self._functions = functions
         self._clock = clock
         self._settings = settings
         self._commits = commits
         self._bodies = bodies
-        self._keep_record = keep_record
+        self._recorder = recorder
 
     def target(self, event: QueuedEvent) -> Target:
         """The function and version to run, looked up anew for each try.
@@ -120,6 +119,7 @@ class Settlement:
         """
         if event.terminated and status != StatusCode.SUCCESS:
             await self._end(event, EventStatus.ABORTED, int(StatusCode.CANCELED))
+            self._recorder.event_given_up(event, int(StatusCode.CANCELED), "terminated")
             return True
         if status == StatusCode.SUCCESS:
             await self._end(event, EventStatus.FINISHED, status)
@@ -140,6 +140,7 @@ class Settlement:
             event, event.body or b"", config, status, 0, self._clock.now(), self._settings
         )
         await self._commits.commit(Change(letter=letter))
+        self._recorder.event_given_up(event, status, _fate(letter))
         log.warning("event_dead_lettered", request_id=event.request_id, status=int(status))
 
     def _due(self, event: QueuedEvent, fault: Fault, target: Target) -> float | None:
@@ -156,6 +157,7 @@ class Settlement:
         delays = event.delays + (fault is Fault.SYSTEM)
         await self._commit(Change(defer=Deferral(event.seq, retry_num, delays, due, event.error)))
         event.retry_num, event.delays, event.due_at = retry_num, delays, due
+        self._recorder.event_retried(event, status, retry_num, due)
         log.info(
             "event_deferred",
             request_id=event.request_id,
@@ -173,8 +175,9 @@ class Settlement:
         now = self._clock.now()
         letter = dead_letter(event, body, config, status, policy.msg_ttl_s, now, self._settings)
         await self._end(event, EventStatus.FAILED, status, letter=letter)
+        self._recorder.event_given_up(event, status, _fate(letter))
         log.warning(
-            "event_dropped" if letter.dropped else "event_dead_lettered",
+            f"event_{_fate(letter)}",
             request_id=event.request_id,
             function=event.function_name,
             status=status,
@@ -193,7 +196,7 @@ class Settlement:
         trace = trace_of(event, outcome, status, now)
         await self._commit(Change(settle=event.seq, trace=trace, letter=letter))
         if event.invocation is None and not event.retry_num and not event.delays:
-            self._keep_record(_unrun_record(event, status, now))
+            self._recorder.ended_unrun(_unrun_record(event, status, now))
 
     async def _commit(self, change: Change) -> None:
         """However long it takes: what has become of an event must not be forgotten."""
@@ -209,6 +212,10 @@ class Settlement:
 
 
 _DELETED = "the function was deleted"
+
+
+def _fate(letter: DeadLetter) -> str:
+    return "dropped" if letter.dropped else "dead_lettered"
 
 
 def _status_of(error: bytes) -> int:

@@ -8,7 +8,7 @@ from sandbox.functions.aliases import AliasService
 from sandbox.functions.concurrency import ConcurrencyService
 from sandbox.functions.layers import Layers, LayerService
 from sandbox.functions.namespaces import Namespaces
-from sandbox.functions.ports import ConcurrencyHost, ServiceHost
+from sandbox.functions.ports import ConcurrencyHost, FunctionRecorder, ServiceHost
 from sandbox.functions.quotas import Demands, Quotas
 from sandbox.functions.registry import FunctionRegistry
 from sandbox.functions.service import FunctionService
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox.functions.namespaces import Namespace
     from sandbox.functions.registry import FunctionRepository
     from sandbox.packages.package import PackageStore
+    from sandbox.scheduler import Scheduler
     from sandbox.settings import Settings
 
 
@@ -48,9 +49,11 @@ class Catalog:
         host: CatalogHost,
         clock: Clock,
         settings: Settings,
+        scheduler: Scheduler,
+        recorder: FunctionRecorder | None = None,
     ) -> None:
         """Nothing is read before ``open``."""
-        self.registry = FunctionRegistry(tables.functions)
+        self.registry = FunctionRegistry(tables.functions, recorder)
         self.layers = Layers(tables.layers)
         self.namespaces = Namespaces(
             tables.namespaces, clock, self.registry.occupied, settings.namespaces
@@ -68,7 +71,7 @@ class Catalog:
         self.versions = VersionService(self.registry, self.functions, host, clock)
         self.quotas = Quotas(self.registry, self.namespaces.total_mb, host)
         self.concurrency = ConcurrencyService(self.registry, self.namespaces, self.quotas, host)
-        self.provision_timers = ProvisionTimers(self.registry, self.concurrency, clock)
+        self.provision_timers = ProvisionTimers(self.registry, self.concurrency, scheduler)
         self.aliases = AliasService(self.registry, clock)
         self.layer_service = LayerService(
             self.layers, self.functions.code, self.functions.uses_layer, clock

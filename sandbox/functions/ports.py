@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from sandbox.packages.keeper import CodeHost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sandbox.functions.model import Function, FunctionVersion
 
@@ -51,6 +51,15 @@ class ConcurrencyHost(Protocol):
 
     def provisioned(self, namespace: str, name: str, version: str) -> tuple[int, str]:
         """The number of a version's initialised instances, and what keeps it from more."""
+        ...
+
+
+class FunctionRecorder(Protocol):
+    """Who is told what became of functions."""
+
+    def function_changed(self, function: Function, change: str, versions: Iterable[str]) -> None:
+        """A function was ``created``, ``changed`` or ``deleted``: these versions of it, or if there
+        are none, the function as a whole. Neither waits nor fails."""
         ...
 
 

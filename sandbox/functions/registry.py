@@ -17,9 +17,10 @@ from sandbox.errors import (
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sandbox.functions.model import Function
+    from sandbox.functions.ports import FunctionRecorder
 
 Key = tuple[str, str]
 
@@ -48,11 +49,14 @@ class FunctionRegistry:
     is completed even if its caller is cancelled, so that memory and store agree.
     """
 
-    def __init__(self, repository: FunctionRepository) -> None:
+    def __init__(
+        self, repository: FunctionRepository, recorder: FunctionRecorder | None = None
+    ) -> None:
         """Empty until ``load``."""
         #: Grows with every change of any function.
         self.generation = 0
         self._repository = repository
+        self._recorder = recorder
         self._functions: dict[Key, Function] = {}
         self._coming: set[Key] = set()
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
@@ -149,7 +153,7 @@ class FunctionRegistry:
             finally:
                 self._coming.discard(function.key)
             self._functions[function.key] = function
-            self._announce()
+            self._announce(function, "created", function.versions)
         return function
 
     async def _change(self, key: Key, edit: Callable[[Function], Function]) -> Function:
@@ -159,7 +163,9 @@ class FunctionRegistry:
             if after is not before:
                 await asyncio.to_thread(self._repository.save, after)
                 self._functions[key] = after
-                self._announce()
+                old = before.versions
+                new = [v for v, version in after.versions.items() if version is not old.get(v)]
+                self._announce(after, "changed", new)
         return after
 
     async def _remove(self, key: Key) -> Function:
@@ -167,14 +173,17 @@ class FunctionRegistry:
             function = self.get(*key)
             await asyncio.to_thread(self._repository.delete, *key)
             del self._functions[key]
-            self._announce()
+            self._announce(function, "deleted")
         return function
 
     def _lock(self, key: Key) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
 
-    def _announce(self) -> None:
-        """Wake everything that waits for a change."""
+    def _announce(self, function: Function, change: str, versions: Iterable[str] = ()) -> None:
+        """Tell the change, of each of the ``versions`` or of the function as a whole; wake all that
+        wait, and let the next ones wait for the next change."""
+        if self._recorder is not None:
+            self._recorder.function_changed(function, change, versions)
         self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()

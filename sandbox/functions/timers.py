@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 
@@ -22,10 +22,10 @@ from sandbox.tasks import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.clock import Clock
     from sandbox.errors import Code
     from sandbox.functions.model import TimedProvision
     from sandbox.functions.registry import FunctionRegistry, Key
+    from sandbox.scheduler import Scheduler
 
 log = structlog.get_logger()
 
@@ -36,6 +36,14 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 LOOK_EVERY_S = 60.0
 
 cron_of = lru_cache(256)(Cron)
+
+
+class Place(NamedTuple):
+    """Which timer it is."""
+
+    key: Key
+    version: str
+    name: str
 
 
 class Provisioner(Protocol):
@@ -86,70 +94,64 @@ def check_timers(timers: Sequence[TimedProvision]) -> None:
 class ProvisionTimers:
     """Makes every timed change once, when it is due. Owned by the catalog.
 
-    A change that falls due while the sandbox is stopped is left out.
+    Each timer is a job of the scheduler, so a change that falls due while the sandbox is stopped is
+    left out. Those that come up together are made one after the other, by their times.
     """
 
-    def __init__(self, registry: FunctionRegistry, provisioner: Provisioner, clock: Clock) -> None:
+    def __init__(
+        self, registry: FunctionRegistry, provisioner: Provisioner, scheduler: Scheduler
+    ) -> None:
         """The timers are those of the functions in ``registry``."""
         self._registry = registry
         self._provisioner = provisioner
-        self._clock = clock
+        self._scheduler = scheduler
+        self._timers: dict[Place, TimedProvision] = {}
+        self._turn = asyncio.Lock()
         self._tasks = TaskOwner()
 
     def open(self) -> None:
-        """Start to watch the clock."""
+        """Begin to do what the timers say."""
         self._tasks.start(self._run())
 
     async def close(self) -> None:
-        """Stop; a change under way is given up."""
+        """Stop. The scheduler's owner ends a change under way."""
         await self._tasks.cancel()
+        for place in self._timers:
+            self._scheduler.remove(place)
+        self._timers.clear()
 
     async def _run(self) -> None:
-        seen = self._clock.now()
         while True:
-            now = self._clock.now()
-            due, next_at = self._due(seen, now)
-            seen = now
-            for key, version, timer in due:
-                await self._fire(key, version, timer)
-            if due:
-                continue  # functions may have changed meanwhile
-            wait_s = LOOK_EVERY_S if next_at is None else next_at - self._clock.now()
+            self._schedule()
+            await self._registry.changed()
+
+    def _schedule(self) -> None:
+        """Have as jobs what the functions have as timers."""
+        timers = {
+            Place(function.key, version, timer.name): timer
+            for function in self._registry.all()
+            for version, timed in function.provision_timers.items()
+            for timer in timed
+        }
+        for place in self._timers.keys() - timers.keys():
+            self._scheduler.remove(place)
+        for place, timer in timers.items():
+            if timer != self._timers.get(place):
+                action = partial(self._fire, place, timer)
+                self._scheduler.set(place, cron_of(timer.cron), action)
+        self._timers = timers
+
+    async def _fire(self, place: Place, timer: TimedProvision) -> None:
+        name = {"function": place.key[1], "version": place.version, "timer": timer.name}
+        async with self._turn:
+            if self._timers.get(place) != timer:
+                return  # it was changed or taken away while others had their turn
             try:
-                async with asyncio.timeout(min(max(wait_s, 0.0), LOOK_EVERY_S)):
-                    await self._registry.changed()
-            except TimeoutError:
-                pass
-
-    def _due(
-        self, seen: float, now: float
-    ) -> tuple[list[tuple[Key, str, TimedProvision]], float | None]:
-        """The timers that fell due from ``seen`` to ``now``, by time; and the next time after."""
-        due: list[tuple[float, Key, str, TimedProvision]] = []
-        coming: list[float] = []
-        for function in self._registry.all():
-            for version, timers in function.provision_timers.items():
-                for timer in timers:
-                    cron = cron_of(timer.cron)
-                    at = cron.next_after(seen)
-                    if at is not None and at <= now:
-                        due.append((at, function.key, version, timer))
-                        at = cron.next_after(now)
-                    if at is not None:
-                        coming.append(at)
-        due.sort(key=lambda item: item[0])
-        return [item[1:] for item in due], min(coming, default=None)
-
-    async def _fire(self, key: Key, version: str, timer: TimedProvision) -> None:
-        name = {"function": key[1], "version": version, "timer": timer.name}
-        try:
-            await self._provisioner.provision_timed(key, version, timer.count)
-        except SandboxError as error:
-            log.warning("provision_timer_failed", **name, reason=error.message)
-        except Exception:  # a task's boundary: the other timers go on
-            log.exception("provision_timer_failed", **name)
-        else:
-            log.info("provision_timer_fired", **name, instances=timer.count)
+                await self._provisioner.provision_timed(place.key, place.version, timer.count)
+            except SandboxError as error:
+                log.warning("provision_timer_failed", **name, reason=error.message)
+            else:
+                log.info("provision_timer_fired", **name, instances=timer.count)
 
 
 def _refused(code: Code, message: str) -> RequestError:

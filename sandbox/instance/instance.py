@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox.deadline import Deadline
@@ -74,13 +75,15 @@ class Instance:
         self.served = 0
         #: Why it ended before its first invocation, if it was initialised ahead.
         self.failure = ""
-        self.logs = LogBook(spec.instance_id, context.clock, context.log_sink)
+        self.logs = LogBook(spec.instance_id, context.clock, partial(context.recorder.lines, spec))
         self._owner = owner
         self._context = context
         self._clock = context.clock
         self._init_timeout_s = init_timeout_s
         self._recycled_by_failure = recycled_by_failure
-        self._life = Lifecycle(context.clock.now())
+        now = context.clock.now()
+        self._life = Lifecycle(now)
+        context.recorder.instance_changed(spec, self.state.value, now)
         self._memory = MemoryGauge(spec.memory_mb)
         self._init_deadline = Deadline(context.loop)
         self._released_at = 0.0
@@ -287,7 +290,9 @@ class Instance:
     # ------------------------------------------------------------------ inside
 
     def _step(self, step: Step) -> None:
-        self._life.step(step, self._clock.now())
+        now = self._clock.now()
+        self._life.step(step, now)
+        self._context.recorder.instance_changed(self.spec, self.state.value, now, self.failure)
 
     def _leave(self) -> None:
         self._life.finished(len(self._runs))

@@ -77,7 +77,8 @@ class Pool:
         self._tasks = TaskOwner()
         self._closed = False
         self._stopped_at = 0.0
-        #: Called whenever ``has_room`` may have become true for some version.
+        #: Called whenever ``has_room`` may have become true for some version. Not on the feed: it
+        #: is for one, must come at once, and comes with every event.
         self.on_room: Callable[[], None] = _nobody
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
@@ -276,6 +277,9 @@ class Pool:
                 message = f"internal error: {error!r}"
                 log.exception("instance_not_started", function=spec.function_name)
             group.starting -= 1
+            if instance.state is State.STARTING:  # else it tells by itself
+                now = self._context.clock.now()
+                self._context.recorder.instance_changed(spec, State.GONE, now, message)
             if group.waiting:
                 group.waiting.popleft().refuse(StatusCode.INTERNAL_ERROR, message)
             elif group.lacking:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.records.query import RecordQuery
-    from sandbox.records.record import InvocationRecord
+    from sandbox.records.record import InvocationRecord, LogChunk
 
 
 class RecordRepository(Protocol):
@@ -36,4 +36,16 @@ class Flushing(Protocol):
 
     async def flush(self) -> bool:
         """Wait until all that was given to it so far is stored; False when that takes too long."""
+        ...
+
+
+class RecordSink(Protocol):
+    """Where records and lines are safe at once: the record writer."""
+
+    def put(self, record: InvocationRecord, /) -> None:
+        """Take a record. Neither waits nor fails."""
+        ...
+
+    def put_log(self, chunk: LogChunk, /) -> None:
+        """Take some lines. Neither waits nor fails."""
         ...

@@ -111,6 +111,26 @@ def _log_lines(
         yield line
     if not reported:
         yield init_report(record)
+    yield from _end_lines(record, blank)
+
+
+def opening(request_id: str) -> str:
+    """The first line of a log in the log query's dialect."""
+    return f"START RequestId:{request_id}"
+
+
+def closing(record: InvocationRecord) -> Iterable[str]:
+    """The last lines of a log in that dialect, for a reader who has the others: with the report of
+    a cold start, none for a request that never reached an instance."""
+    if not record.instance_id:
+        return
+    if record.cold_start and "ready" in record.timeline:
+        yield init_report(record)
+    yield from _end_lines(record, "")
+
+
+def _end_lines(record: InvocationRecord, blank: str) -> Iterable[str]:
+    panel = bool(blank)
     if not panel and record.status_code not in (200, 202):
         yield f"ERROR RequestId:{blank}{record.request_id} Result:{record.ret_msg}"
     elif not panel and record.status_code == 200:

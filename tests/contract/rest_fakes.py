@@ -12,6 +12,7 @@ from api.metrics.metrics import Gauges, Metrics
 from api.rest import Health, Services, install_rest
 from sandbox.engine.base import EngineInfo
 from sandbox.errors import ConflictError
+from sandbox.feed import Feed
 from sandbox.functions.listing import ALL
 from sandbox.functions.model import (
     LATEST,
@@ -198,12 +199,14 @@ class House:
     )
 
     def __post_init__(self) -> None:
+        self.feed = Feed(FakeClock())
         self.metrics = Metrics(
             Gauges(
                 instances=self.pool.instances,
                 memory=lambda: (128 * 2**20, 1024 * 2**20),
                 records=lambda: (3, 10, 0),
-            )
+            ),
+            self.feed,
         )
         self.services = Services(
             functions=self.functions,
@@ -213,6 +216,7 @@ class House:
             settings=Settings(),
             health=lambda: self.health,
             metrics=self.metrics,
+            feed=self.feed,
             clock=FakeClock(),
         )
         self.app = FastAPI(title="scf-sandbox", version="1.0", docs_url=None, redoc_url=None)

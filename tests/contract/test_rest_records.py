@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.rest import Health
 from tests.contract.rest_fakes import House, log_of
 from tests.support.clock import EPOCH
 from tests.support.records import make_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
 
     import httpx
 
@@ -83,32 +82,6 @@ async def test_a_since_that_is_no_time_is_refused(client: httpx.AsyncClient) -> 
     response = await client.get(LOGS + "?since=yesterday")
     assert response.status_code == 400
     assert "yesterday" in response.json()["error"]["message"]
-
-
-async def test_a_followed_log_shows_each_invocation_once_as_it_ends(
-    house: House, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api.rest.records.FOLLOW_EVERY_S", 0)
-    history = house.history
-    running = make_record("d", EPOCH - 5, status_code=202)
-
-    def ended() -> None:
-        place = history.records.index(running)
-        history.records[place] = running._replace(status_code=200)
-
-    steps: Iterator[Callable[[], None]] = iter(
-        [
-            lambda: None,
-            lambda: history.records.append(running),
-            lambda: history.records.append(make_record("e", EPOCH - 4)),
-            ended,
-            lambda: setattr(house, "health", Health("stopping")),
-        ]
-    )
-    history.on_find = lambda: next(steps)()
-    response = await client.get(LOGS + "?follow=true&limit=2")
-    assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    assert response.text == "".join(map(log_of, "bced"))
 
 
 async def test_logs_of_no_function_are_not_found(client: httpx.AsyncClient) -> None:

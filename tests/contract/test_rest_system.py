@@ -11,15 +11,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics.exposition import render, scrape
-from api.metrics.metrics import COUNTED_AT_ONCE, Gauges, Metrics
+from api.metrics.metrics import Gauges, Metrics
 from api.rest import Health
 from api.rest.system import TEXT_FORMAT
 from sandbox.engine.base import EngineInfo
+from sandbox.feed import AT_ONCE, Feed
+from sandbox.feed.facts import InvocationEnded
 from sandbox.instance.lifecycle import State
-from sandbox.invocation import Outcome
 from sandbox.pool.snapshot import InstanceSnapshot, Transition
 from tests.contract.rest_fakes import House
 from tests.support.clock import EPOCH
+from tests.support.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -97,6 +99,11 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
     return dict(each())
 
 
+def ended(feed: Feed, **more: Any) -> None:
+    """An invocation of ``hello`` ends, ``more`` as in its record."""
+    feed.publish(InvocationEnded(make_record("id", **more)))
+
+
 async def test_instances_are_listed_with_all_their_transitions(
     house: House, client: httpx.AsyncClient
 ) -> None:
@@ -146,7 +153,7 @@ async def test_health_is_unavailable_until_it_serves(
 async def test_metrics_are_served_in_the_text_format(
     house: House, client: httpx.AsyncClient
 ) -> None:
-    house.metrics.observe(Outcome("id", 200, b"", duration_ms=2.0), "hello")
+    ended(house.feed, duration_ms=2.0)
     response = await client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     families = {f.name for f in text_string_to_metric_families(response.text)}
@@ -161,11 +168,10 @@ async def test_metrics_are_served_in_the_text_format(
 
 
 def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
-    metrics = house.metrics
-    metrics.observe(Outcome("1", 200, b"", duration_ms=2.0), "hello", queue_wait_s=0.02)
-    metrics.observe(Outcome("2", 200, b"", duration_ms=700.0), "hello")
-    metrics.observe(Outcome("3", 433, b"", duration_ms=3000.0), "hello", "other")
-    found = samples(metrics)
+    ended(house.feed, duration_ms=2.0, timeline={"received": EPOCH, "dispatched": EPOCH + 0.02})
+    ended(house.feed, duration_ms=700.0)
+    ended(house.feed, status_code=433, duration_ms=3000.0, namespace="other")
+    found = samples(house.metrics)
     assert found["scf_invocations_total", "default", "hello", "200"] == 2
     assert found["scf_invocations_total", "other", "hello", "433"] == 1
     name = "scf_invocation_duration_seconds"
@@ -177,19 +183,18 @@ def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
     assert found["scf_queue_wait_seconds_sum", "default", "hello"] == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("count", [COUNTED_AT_ONCE - 1, COUNTED_AT_ONCE, 3 * COUNTED_AT_ONCE + 1])
+@pytest.mark.parametrize("count", [AT_ONCE - 1, AT_ONCE, 3 * AT_ONCE + 1])
 def test_none_of_many_invocations_is_missed(house: House, count: int) -> None:
     for _ in range(count):
-        house.metrics.observe(Outcome("1", 200, b""), "hello")
+        ended(house.feed)
     for _ in range(2):
         found = samples(house.metrics)
         assert found["scf_invocations_total", "default", "hello", "200"] == count
 
 
 def test_only_cold_starts_are_counted_as_such(house: House) -> None:
-    cold = Outcome("1", 200, b"", cold_start=True, init_ms=30.0)
-    house.metrics.observe(cold, "hello")
-    house.metrics.observe(Outcome("2", 200, b""), "hello")
+    ended(house.feed, cold_start=True, init_ms=30.0)
+    ended(house.feed)
     found = samples(house.metrics)
     assert found["scf_cold_starts_total", "default", "hello"] == 1
     assert found["scf_init_duration_seconds_count", "default", "hello"] == 1
@@ -210,8 +215,9 @@ def test_instances_and_gauges_are_read_when_scraped(house: House) -> None:
 
 def test_two_applications_do_not_share_figures() -> None:
     gauges = Gauges(instances=list, memory=lambda: (0, 0), records=lambda: (0, 0, 0))
-    one, other = Metrics(gauges), Metrics(gauges)
-    one.observe(Outcome("1", 200, b""), "hello")
+    feed = Feed()
+    one, other = Metrics(gauges, feed), Metrics(gauges, Feed())
+    ended(feed)
     key = ("scf_invocations_total", "default", "hello", "200")
     assert key in samples(one)
     assert key not in samples(other)
@@ -220,7 +226,7 @@ def test_two_applications_do_not_share_figures() -> None:
 async def test_a_scrape_stands_invocations_that_end_meanwhile(house: House) -> None:
     scraping = asyncio.create_task(scrape(house.metrics))
     for number in range(300):
-        house.metrics.observe(Outcome("1", 200, b""), f"f{number}")
+        ended(house.feed, function_name=f"f{number}")
         await asyncio.sleep(0)
     assert b"scf_invocations_total" in await scraping
 
@@ -269,6 +275,7 @@ async def test_the_openapi_document_lists_every_route(
         "GET /functions/{name}/logs",
         "GET /invocations/{request_id}",
         "GET /instances",
+        "GET /events",
         "GET /healthz",
         "GET /metrics",
     }

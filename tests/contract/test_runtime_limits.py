@@ -13,7 +13,8 @@ from api.runtime import protocol
 from api.runtime.callers import CONNECTIONS, HELD_BYTES, NAMELESS_CONNECTIONS
 from api.runtime.head import HEAD_BYTES
 from tests.contract.runtime_stage import NEXT, OK, READY, RESPONSE, Stage, Wire, connections, stage
-from tests.fakes import eventually, function, turns
+from tests.support.functions import function
+from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from api.runtime.server import RuntimeServer
 from sandbox.clock import SystemClock
 from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
+from sandbox.feed import Feed, Recorder
 from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
 from sandbox.instance.environment import FIXED
 from sandbox.instance.instance import Instance
@@ -20,13 +21,13 @@ from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.packages.package import PackageStore
+from tests.support.records import Kept
 from tests.support.waiting import eventually
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from sandbox.records.record import LogChunk
     from sandbox.settings import Settings
 
 
@@ -69,7 +70,7 @@ class Directory:
 
     by_host: dict[str, Instance] = field(default_factory=dict)
     by_peer: dict[str, Instance] = field(default_factory=dict)
-    chunks: list[LogChunk] = field(default_factory=list)
+    kept: Kept = field(default_factory=Kept)
 
     def instance_has_room(self, instance: Instance) -> None: ...
 
@@ -78,7 +79,7 @@ class Directory:
     def invocation_unserved(self, invocation: Invocation) -> None: ...
 
     def lines(self, instance: Instance) -> list[str]:
-        own = [c for c in self.chunks if c.instance_id == instance.spec.instance_id]
+        own = [c for c in self.kept.chunks if c.instance_id == instance.spec.instance_id]
         lines = [text for chunk in own for _, text in chunk.lines]
         return [line for line in lines if "warning: setlocale" not in line]
 
@@ -154,9 +155,8 @@ class Rig:
     async def instance(self, bootstrap: str, function_name: str = "hello") -> Instance:
         """A real instance, standing by, that the runtime API knows."""
         spec = self.spec(self.save(bootstrap), function_name=function_name)
-        context = InstanceContext(
-            asyncio.get_running_loop(), SystemClock(), self.directory.chunks.append
-        )
+        recorder = Recorder(self.directory.kept, Feed())
+        context = InstanceContext(asyncio.get_running_loop(), SystemClock(), recorder)
         instance = Instance(
             spec, timeout_s=20, init_timeout_s=20, owner=self.directory, context=context
         )

@@ -46,6 +46,7 @@ class LoopTime:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._ahead = 0.0
+        self._set = 0.0
         self._real = loop.time
         self._start = loop.time()
         cast("Any", loop).time = self.monotonic
@@ -54,7 +55,11 @@ class LoopTime:
         return self._real() + self._ahead
 
     def now(self) -> float:
-        return EPOCH + self.monotonic() - self._start
+        return EPOCH + self.monotonic() - self._start + self._set
+
+    def set(self, seconds: float) -> None:
+        """Set the wall clock forward or, below 0, back. No timer of the loop notices."""
+        self._set += seconds
 
     async def advance(self, seconds: float) -> None:
         """Move on at once; every timer that falls due runs."""

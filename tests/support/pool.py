@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox.clock import new_request_id
+from sandbox.feed import Feed, Recorder
 from sandbox.instance.ports import InstanceContext
 from sandbox.invocation import Invocation, Outcome
 from sandbox.pool.memory_budget import MemoryBudget
@@ -13,15 +14,15 @@ from sandbox.pool.pool import Pool
 from sandbox.settings import Settings
 from tests.support.clock import LoopTime
 from tests.support.engine import FakeContainer, FakeEngine, Runtime
+from tests.support.records import Kept
 from tests.support.waiting import DEADLINE_S, eventually, turns
 
 if TYPE_CHECKING:
     from sandbox.functions.model import Function
-    from sandbox.records.record import LogChunk
 
 
 class Heart:
-    """A pool on a fake engine, in a time of its own."""
+    """A pool on a fake engine, in a time of its own. ``kept`` is what its recorder wrote down."""
 
     def __init__(
         self, budget_mb: int = 4096, *, engine: FakeEngine | None = None, **settings: Any
@@ -29,13 +30,15 @@ class Heart:
         self.loop = asyncio.get_running_loop()
         self.time = LoopTime()
         self.engine = engine or FakeEngine()
-        self.chunks: list[LogChunk] = []
+        self.kept = Kept()
+        self.feed = Feed(self.time)
+        self.recorder = Recorder(self.kept, self.feed)
         self.settings = Settings(**{"standby": 0, **settings})
         self.budget = MemoryBudget(budget_mb)
         self.pool = Pool(
             self.engine,
             self.settings,
-            InstanceContext(self.loop, self.time, self.chunks.append),
+            InstanceContext(self.loop, self.time, self.recorder),
             self.budget,
         )
 
@@ -69,7 +72,7 @@ class Heart:
         """The lines given to a request."""
         return [
             text
-            for chunk in self.chunks
+            for chunk in self.kept.chunks
             if chunk.request_id == request_id
             for _, text in chunk.lines
         ]

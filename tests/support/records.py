@@ -1,11 +1,11 @@
-"""Records of invocations, made at once instead of by running one."""
+"""Records of invocations, made at once instead of by running one; a place to keep them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sandbox.functions.model import LATEST
-from sandbox.records.record import InvocationRecord
+from sandbox.records.record import InvocationRecord, LogChunk
 from tests.support.clock import EPOCH
 
 
@@ -26,3 +26,18 @@ def make_record(
         "timeline": {"received": started_at, "finished": started_at + 0.1},
     }
     return InvocationRecord(request_id=request_id, **{**given, **fields})
+
+
+class Kept:
+    """Where a recorder writes to: lists. ``running`` are the records of what had not ended."""
+
+    def __init__(self) -> None:
+        self.records: list[InvocationRecord] = []
+        self.running: list[InvocationRecord] = []
+        self.chunks: list[LogChunk] = []
+
+    def put(self, record: InvocationRecord) -> None:
+        (self.running if record.status_code == 202 else self.records).append(record)
+
+    def put_log(self, chunk: LogChunk) -> None:
+        self.chunks.append(chunk)

@@ -46,16 +46,15 @@ class Desk:
         self.heart = Heart(budget_mb)
         self.functions = FakeFunctions(function())
         self.queue = FakeQueue()
-        self.records: list[InvocationRecord] = []
-        self.running: list[InvocationRecord] = []
+        self.records = self.heart.kept.records
+        self.running = self.heart.kept.running
         self.invoker = Invoker(
             self.functions,
             self.heart.pool,
             self.heart.time,
             self.heart.loop,
-            lambda record, _outcome: self.records.append(record),
+            self.heart.recorder,
             queue=self.queue,
-            on_running=self.running.append,
         )
 
     @property
@@ -211,9 +210,7 @@ async def test_a_function_with_asynchronous_execution_only_accepts(desk: Desk) -
 
 async def test_without_a_queue_no_asynchronous_event_is_accepted(desk: Desk) -> None:
     heart = desk.heart
-    invoker = Invoker(
-        desk.functions, heart.pool, heart.time, heart.loop, lambda _record, _outcome: None
-    )
+    invoker = Invoker(desk.functions, heart.pool, heart.time, heart.loop, heart.recorder)
     with pytest.raises(PlatformError):
         await invoker.invoke_async("hello", b"{}", InvokeOptions("id"))
 
@@ -343,7 +340,7 @@ async def test_whether_an_event_can_begin_is_what_the_pool_says(desk: Desk) -> N
 async def test_an_event_is_answered_within_its_end_when_its_record_is_safe(desk: Desk) -> None:
     desk.heart.engine.on_release = None
     order: list[str] = []
-    desk.records = Ordered(order)  # type: ignore[assignment]
+    desk.heart.kept.records = Ordered(order)  # type: ignore[assignment]
     options = InvokeOptions("id")
     assert desk.invoker.start("hello", b"{}", options, lambda o: order.append(o.text))
     runtime = (await desk.heart.runtime(0)).ready().poll()

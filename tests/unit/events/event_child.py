@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from sandbox.clock import SystemClock, new_request_id
 from sandbox.events.model import Phase
 from sandbox.events.queue import EventQueue
+from sandbox.feed import Feed, Recorder
 from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
 from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from tests.support.functions import FakeFunctions, function
+from tests.support.records import Kept
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ async def main(directory: Path, stage: str, count: int) -> None:
     hello = functions.put(function())
     runner = Runner(stage)
     loop = asyncio.get_running_loop()
-    queue = EventQueue(repository, functions, SystemClock(), loop, Settings(), lambda _record: None)
+    recorder = Recorder(Kept(), Feed())
+    queue = EventQueue(repository, functions, SystemClock(), loop, Settings(), recorder)
     await queue.open(runner)
 
     async def accept(number: int) -> None:

@@ -9,6 +9,7 @@ from sandbox.clock import new_request_id
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
 from sandbox.events.tracing import Traces
+from sandbox.feed import Recorder
 from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
@@ -18,6 +19,7 @@ from sandbox.store.events import EventRepository
 from tests.support.engine import FakeContainer, Runtime
 from tests.support.functions import FakeFunctions, function
 from tests.support.pool import Heart
+from tests.support.records import Kept
 from tests.support.waiting import eventually, turns
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from sandbox.events.model import Change, DeadLetter, QueuedEvent
     from sandbox.functions.model import Function
     from sandbox.instance.rendezvous import Event
-    from sandbox.invocation import Outcome
     from sandbox.records.record import InvocationRecord
 
 QUEUE: dict[str, Any] = {"dead_letter": DeadLetterQueue(type="cmq-queue", name="dead")}
@@ -47,6 +48,13 @@ class WatchedRepository(EventRepository):
         super().apply(changes)
 
 
+class Everything(Kept):
+    """Running records are among the others, in the order in which they came."""
+
+    def put(self, record: InvocationRecord) -> None:
+        self.records.append(record)
+
+
 class QueueBench:
     """A queue, and what its functions were given: ``tries`` are (event, retry number).
 
@@ -59,7 +67,9 @@ class QueueBench:
         migrate(self.database)
         self.repository = WatchedRepository(self.database)
         self.functions = FakeFunctions()
-        self.records: list[InvocationRecord] = []
+        self.kept = Everything()
+        self.records = self.kept.records
+        self.recorder = Recorder(self.kept, self.heart.feed)
         self.tries: list[tuple[bytes, int]] = []
         self.answer: Callable[[Event], bytes | str | None] = lambda event: event.body
         self.heart.engine.on_release = self._bootstrap
@@ -76,7 +86,7 @@ class QueueBench:
             self.heart.time,
             loop,
             self.heart.settings,
-            self.records.append,
+            self.recorder,
         )
         self.heart.pool.on_room = self.queue.wake
         self.invoker = Invoker(
@@ -84,9 +94,8 @@ class QueueBench:
             self.heart.pool,
             self.heart.time,
             loop,
-            self._keep,
+            self.recorder,
             queue=self.queue,
-            on_running=self.records.append,
         )
         await self.queue.open(self.invoker)
         return self
@@ -102,9 +111,6 @@ class QueueBench:
         await self.heart.pool.close()
         await turns()
         self.database.dispose()
-
-    def _keep(self, record: InvocationRecord, _outcome: Outcome) -> None:
-        self.records.append(record)
 
     def _bootstrap(self, container: FakeContainer) -> None:
         runtime = Runtime(container)
@@ -163,6 +169,12 @@ class QueueBench:
         """Time goes by, and what is due is done."""
         await self.heart.time.advance(seconds)
         await self.settled()
+
+    async def state(self, request_id: str) -> tuple[str, int]:
+        """The traced state of an event, and its status code."""
+        found = await self.traces.get(request_id)
+        assert found is not None
+        return found.status, found.status_code
 
     async def dead(self, dropped: bool | None = None) -> list[DeadLetter]:
         return (await self.letters.find(dropped=dropped, limit=1000))[1]

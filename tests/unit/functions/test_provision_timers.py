@@ -10,6 +10,7 @@ import pytest
 from sandbox.errors import ConflictError
 from sandbox.functions.model import Function, TimedProvision
 from sandbox.functions.timers import ProvisionTimers
+from sandbox.scheduler import Scheduler
 from tests.support.clock import LoopTime
 from tests.support.functions import function
 from tests.support.waiting import eventually, turns
@@ -31,7 +32,8 @@ class Stage:
         self.gate = asyncio.Event()
         self.gate.set()
         self._event = asyncio.Event()
-        self.timers = ProvisionTimers(self, self, self.time)  # type: ignore[arg-type]
+        self.scheduler = Scheduler(self.time)
+        self.timers = ProvisionTimers(self, self, self.scheduler)  # type: ignore[arg-type]
 
     def all(self) -> list[Function]:
         return list(self.functions.values())
@@ -64,6 +66,7 @@ async def stage() -> AsyncIterator[Stage]:
     await turns()
     yield stage
     await stage.timers.close()
+    await stage.scheduler.close()
 
 
 async def test_a_timer_fires_whenever_its_time_comes(stage: Stage) -> None:
@@ -77,6 +80,7 @@ async def test_a_timer_fires_whenever_its_time_comes(stage: Stage) -> None:
 async def test_those_that_come_up_together_fire_in_the_order_of_their_times(stage: Stage) -> None:
     # EPOCH is 22:13:20.
     stage.put("f", ("40 13 22 * * * *", 1), ("30 13 22 * * * *", 5))
+    await turns()
     await stage.time.advance(30)
     await eventually(lambda: len(stage.fired) == 2)
     assert stage.fired == [("f", "1", 5), ("f", "1", 1)]

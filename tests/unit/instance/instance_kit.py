@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.base import InstanceSpec
+from sandbox.feed import Feed, Recorder
 from sandbox.instance.event_session import EventSession
 from sandbox.instance.instance import Instance
 from sandbox.instance.ports import InstanceContext
@@ -14,11 +15,11 @@ from sandbox.invocation import Invocation
 from tests.support.clock import FakeClock, LoopTime
 from tests.support.engine import FakeContainer, FakeEngine
 from tests.support.functions import function
+from tests.support.records import Kept
 
 if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.instance.session import SessionFactory
-    from sandbox.records.record import LogChunk
 
 MB = 2**20
 
@@ -34,7 +35,8 @@ class InstanceBench:
     ) -> None:
         self.time = LoopTime()
         self.clock = FakeClock()
-        self.chunks: list[LogChunk] = []
+        self.kept = Kept()
+        self.feed = Feed(self.clock)
         self.idle: list[Instance] = []
         self.stopping: list[Instance] = []
         self.unserved: list[Invocation] = []
@@ -46,7 +48,7 @@ class InstanceBench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            context=InstanceContext(loop, self.clock, self.chunks.append),
+            context=InstanceContext(loop, self.clock, Recorder(self.kept, self.feed)),
             recycled_by_failure=recycled_by_failure,
             session=session,
         )
@@ -114,7 +116,7 @@ class InstanceBench:
         return self.instance.push(body, error=error)
 
     def lines(self, request_id: str) -> list[str]:
-        chunks = [chunk for chunk in self.chunks if chunk.request_id == request_id]
+        chunks = [chunk for chunk in self.kept.chunks if chunk.request_id == request_id]
         return [text for chunk in chunks for _, text in chunk.lines]
 
 

@@ -1,0 +1,118 @@
+"""A function's log as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sandbox.feed import Filter
+from sandbox.feed.facts import InvocationDispatched, InvocationEnded, LinesWritten
+from sandbox.records.record import InvocationRecord
+from sandbox.records.report import closing, opening
+from sandbox.status import StatusCode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from api.rest.services import Services
+    from sandbox.feed.facts import Fact
+    from sandbox.records.query import RecordQuery
+
+#: What is written within this of each other is sent together. Lines are to be there within 50 ms,
+#: and the feed takes some of that. Seconds.
+JOIN_S = 0.02
+#: The most facts of one write.
+WRITE_FACTS = 500
+
+KINDS = frozenset({InvocationDispatched, LinesWritten, InvocationEnded})
+
+
+async def follow(services: Services, query: RecordQuery) -> AsyncIterator[str]:
+    """The logs of the last invocations, those of what is under way so far, then what comes.
+
+    Ends when the sandbox stops.
+    """
+    assert query.function_name is not None
+    feed = services.feed
+    listener = feed.listen(Filter(query.namespace, query.function_name, query.request_id, KINDS))
+    running = _under_way(services, query)  # in the same step: what begins from now on is told
+    _, records = await services.history.find(query)
+    ended = [r for r in records[::-1] if r.status_code != StatusCode.RUNNING]
+    ids = {record.request_id for record in ended}
+    running = [record for record in running if record.request_id not in ids]
+    logs = await services.history.logs([*ended, *running])
+    shown = [record.request_id for record in [*ended, *running]]
+    written = dict(zip(shown, map(_texts, logs), strict=True))
+    live = LiveLog(written, ids, feed.last)
+    for log in logs:
+        yield log
+    while not listener.closed:
+        batch = await listener.get(at_most=WRITE_FACTS)
+        lines = [f"==> {batch.missed} facts were missed"] if batch.missed else []
+        for number, fact in batch.facts:
+            lines += live.lines(number, fact)
+        if lines:
+            yield "".join(f"{line}\n" for line in lines)
+            await asyncio.sleep(JOIN_S)
+
+
+def _under_way(services: Services, query: RecordQuery) -> list[InvocationRecord]:
+    """What instances work on, as records of running invocations."""
+    return [
+        InvocationRecord(
+            at_work.request_id,
+            at_work.namespace,
+            at_work.function,
+            at_work.version,
+            at_work.version,
+            instance_id=at_work.instance_id,
+        )
+        for at_work in services.pool_view.instances()
+        if (at_work.namespace, at_work.function) == (query.namespace, query.function_name)
+        and at_work.request_id
+        and query.request_id in (None, at_work.request_id)
+    ]
+
+
+def _texts(log: str) -> frozenset[str]:
+    return frozenset(log.split("\n"))
+
+
+class LiveLog:
+    """Makes lines of facts. ``written`` are the lines that were written before, by request; of
+    these requests the ``ended`` had ended. Facts up to number ``until`` may be told by them."""
+
+    def __init__(self, written: dict[str, frozenset[str]], ended: set[str], until: int) -> None:
+        self._written = written
+        self._ended = ended
+        self._begun = written.keys() - ended
+        self._until = until
+        #: Whose line was written last.
+        self._speaker = next(reversed(written), "")
+
+    def lines(self, number: int, fact: Fact) -> Iterator[str]:
+        """What to write for the fact of this number."""
+        if number > self._until:
+            self._written, self._ended = {}, set()
+        match fact:
+            case InvocationDispatched() if fact.request_id not in self._ended | self._begun:
+                self._begun.add(fact.request_id)
+                self._speaker = fact.request_id
+                yield opening(fact.request_id)
+            case LinesWritten():
+                yield from self._output(fact)
+            case InvocationEnded(record) if record.request_id not in self._ended:
+                self._begun.discard(record.request_id)
+                if self._speaker == record.request_id:
+                    self._speaker = ""
+                yield from closing(record)
+
+    def _output(self, fact: LinesWritten) -> Iterator[str]:
+        written = self._written.get(fact.request_id, frozenset())
+        lines = [text for _, text in fact.lines if text not in written]
+        speaker = fact.request_id or fact.instance_id
+        if lines and speaker != self._speaker:
+            self._speaker = speaker
+            known = f"RequestId:{fact.request_id}" if fact.request_id else f"instance {speaker}"
+            yield f"==> {known}"
+        yield from lines
