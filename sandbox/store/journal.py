@@ -59,7 +59,7 @@ def decode(line: bytes) -> Item | None:
 
 
 def read_segment(path: Path) -> Iterator[Item]:
-    """The items of a segment in the order in which they were put. Skips torn lines; ``OSError``."""
+    """The items of a segment in the order of writing, without torn lines. May raise ``OSError``."""
     torn = 0
     with path.open("rb") as lines:
         for line in lines:
