@@ -125,7 +125,7 @@ class Invoker:
 
     def _queue_or_fail(self) -> EventSink:
         if self._queue is None:
-            raise PlatformError("this sandbox has no queue of events: invoke synchronously")
+            raise PlatformError("this sandbox was made without a queue: invoke synchronously")
         return self._queue
 
     # ------------------------------------------------------------------ one event's run
