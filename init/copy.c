@@ -29,11 +29,6 @@ void open_copy(bool is_wanted)
     wanted = is_wanted && flags >= 0 && fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-bool copy_waits(void)
-{
-    return held > 0;
-}
-
 /* A border takes at most a pipe's content: it may use what is kept free for it, so that it need not wait. */
 bool copy_has_room(bool for_border)
 {
@@ -48,12 +43,13 @@ int64_t copy_deadline(void)
 
 static void append(const char *data, size_t size)
 {
+    if (size == 0)
+        return;
     if (held == 0)
         progress = now_ms();
     memcpy(copy + held, data, size);
     held += size;
-    if (size > 0)
-        in_a_line = data[size - 1] != '\n';
+    in_a_line = data[size - 1] != '\n';
 }
 
 static void mark(uint64_t *bytes, const char *reason)

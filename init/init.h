@@ -67,7 +67,6 @@ void end_request(void);                /* tells what was discarded; the limits b
 void open_copy(bool wanted);
 void copy_output(const char *data, size_t size, uint64_t discarded_before);
 bool copy_has_room(bool for_border); /* false: let the function wait for the engine's log */
-bool copy_waits(void);               /* something is left that can be written later */
 int64_t copy_deadline(void);         /* when waiting for the engine's log ends, ms; INT64_MAX: never */
 int write_copy(void);                /* the descriptor to wait for, or -1 */
 

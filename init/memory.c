@@ -180,7 +180,7 @@ void sample_memory(bool now)
         return;
     last = time;
     uint64_t used = group_bytes();
-    if (used < EXACT_BYTES) {
+    if (statistics < 0 || (used < EXACT_BYTES && peak < EXACT_BYTES)) {
         uint64_t sum = processes_bytes(false);
         used = sum > used ? sum : used;
     }

@@ -11,6 +11,8 @@ _bits = random.Random().getrandbits
 
 
 class Clock(Protocol):
+    """Where every part reads the time: ``SystemClock``, or a test's own."""
+
     def now(self) -> float:
         """Wall clock, seconds since the epoch."""
         ...

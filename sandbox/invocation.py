@@ -205,11 +205,12 @@ class Invocation:
 
     def end(self, outcome: Outcome) -> None:
         """End it. Only the first outcome counts."""
-        if self.over:
-            return
+        future = self._future
+        if self.outcome is not None or (future is not None and future.done()):
+            return  # ``over``, without a call
         self.outcome = outcome
-        if self._future is not None:
-            self._future.set_result(outcome)
+        if future is not None:
+            future.set_result(outcome)
         self._tell()
 
     def _given_up(self, future: asyncio.Future[Outcome]) -> None:

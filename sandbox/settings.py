@@ -123,6 +123,7 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
+        """The database's SQLAlchemy URL: as set, else a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'scf.db'}"
 
 

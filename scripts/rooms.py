@@ -110,6 +110,7 @@ def long_modules() -> Iterator[str]:
 
 
 def main() -> int:
+    """Print the levels, then what is not in order; 1 if anything is not."""
     sys.path.insert(0, str(ROOT))
     faults = list(long_modules())
     for package in PACKAGES:

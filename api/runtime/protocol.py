@@ -1,112 +1,120 @@
-"""The runtime API as an asyncio protocol on httptools (contract sections 1.3 and 10).
+"""The runtime API as an asyncio protocol (contract sections 1.3 and 10).
 
 Why not the web framework: this is the path of every event and every result, and a framework's
-request cycle costs several times what the work itself does. Every accepted call is answered 200
-with a short body that ends in a line feed, because the bodies end up in functions' logs.
+request cycle costs several times what the work itself does. What is lawful HTTP is in ``head`` and
+``body``; here is what happens with it, and when a caller has had enough.
+
+Requests of one connection are answered in their order, one at a time. What follows behind a poll
+that waits, or behind an answer that is not read, waits too.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-import httptools
-
+from api.runtime.body import Body, Chunked, Counted
+from api.runtime.callers import Caller
+from api.runtime.head import (
+    HEAD_BYTES,
+    REMEMBERED_BYTES,
+    TOKEN_BYTES,
+    Call,
+    Head,
+    Heads,
+    Refused,
+    Why,
+    end_of_head,
+)
+from api.runtime.replies import (
+    ANSWERS,
+    CONTINUE,
+    FORBIDDEN,
+    IMPATIENT,
+    LATE_BODY,
+    LATE_HEAD,
+    LONG_HEAD,
+    NOT_HTTP,
+    Reply,
+    event_head,
+)
+from api.runtime.sockets import acknowledge
 from sandbox import limits
+from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from sandbox.instance.instance import Instance
+    from api.runtime.callers import Callers
     from sandbox.instance.rendezvous import Event
 
-READY = b"/runtime/init/ready"
-NEXT = b"/runtime/invocation/next"
-RESPONSE = b"/runtime/invocation/response"
-ERROR = b"/runtime/invocation/error"
-METHODS = {READY: b"POST", NEXT: b"GET", RESPONSE: b"POST", ERROR: b"POST"}
-
-#: Headers that say where the body ends.
-FRAMING = (b"content-length", b"transfer-encoding")
-FRAMING_LENGTHS = tuple(map(len, FRAMING))
-
-#: A Content-Length of more digits is given its place in memory at once: to gather a body of
-#: megabytes in pieces and to join them takes five times as long.
-SMALL_DIGITS = 5
 #: A body of fewer bytes is copied behind its head: one piece is written with less ado than two.
 SMALL_BYTES = 4096
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+#: The head of a request has so long from its first byte; of a stranger, from connecting.
+HEAD_S = 10.0
+#: The body of a request may pause for so long, and for ever while its instance works on an event.
+BODY_GAP_S = 30.0
+#: Who is refused may read the answer for so long before the connection is cut.
+LINGER_S = 2.0
 
 
-def _reply(status: str, body: bytes) -> tuple[bytes, bytes]:
-    """The same answer for a kept and for a closed connection."""
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-    ).encode()
-    return head + b"\r\n" + body, head + b"Connection: close\r\n\r\n" + body
+class Upgrade(NamedTuple):
+    """Another protocol for one path.
+
+    ``accept`` is given the head and the caller's address. The protocol it returns has the
+    connection from then on, after the answer 101; None refuses it with 403.
+    """
+
+    name: bytes
+    accept: Callable[[Head, str], asyncio.Protocol | None]
 
 
-OK = _reply("200 OK", b"OK\n")
-NOT_FOUND = _reply("404 Not Found", b"no such path in the runtime API\n")
-WRONG_METHOD = _reply("405 Method Not Allowed", b"wrong method for this path\n")
-FORBIDDEN = _reply("403 Forbidden", b"this address belongs to no instance of yours\n")
-BAD_REQUEST = _reply("400 Bad Request", b"not an HTTP request\n")[1]
+class Shared(NamedTuple):
+    """What all connections of a server share. ``keep_awake`` is called when something comes in."""
+
+    heads: Heads
+    callers: Callers
+    keep_awake: Callable[[], None]
+    upgrades: Mapping[bytes, Upgrade]
 
 
 class RuntimeProtocol(asyncio.Protocol):
-    """One connection of one instance.
+    """One connection of one instance. asyncio documents the methods it calls.
 
-    An ``asyncio.Protocol``, and what httptools calls for each part of a request: both document
-    the methods.
-
-    ``find`` gives the instance for a Host name and the caller's address, or None when the name is
-    unknown or used from an address that is not its own. ``caller`` stands for the address of
-    whoever connects, where that address tells nothing. ``keep_awake`` is called when something
-    comes in.
+    ``caller`` stands for the address of whoever connects, where that address tells nothing.
     """
 
     __slots__ = (
         "_body",
+        "_caller",
         "_closing",
-        "_expect",
-        "_find",
-        "_framing",
-        "_host",
-        "_instance",
-        "_instance_host",
-        "_keep_awake",
+        "_deadline",
+        "_early",
+        "_head",
+        "_over",
         "_parked",
-        "_parser",
         "_peer",
-        "_room",
-        "_size",
-        "_target",
+        "_pressed",
+        "_rest",
+        "_shared",
         "_transport",
     )
 
-    def __init__(
-        self,
-        find: Callable[[str, str], Instance | None],
-        caller: str = "",
-        keep_awake: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._find = find
-        self._keep_awake = keep_awake
-        self._parser = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport
+    def __init__(self, shared: Shared, caller: str = "") -> None:
+        self._shared = shared
         self._peer = caller
-        self._target = b""
-        self._host = b""
-        self._expect = False
-        self._framing = b""
-        self._body: list[bytes] = []
-        self._room: bytearray | None = None
-        self._size = 0
-        self._instance: Instance | None = None
-        self._instance_host = b"\0"
+        self._caller: Caller
+        self._transport: asyncio.Transport
+        self._deadline = Deadline(asyncio.get_running_loop())
+        self._early: bytearray | None = None  # the beginning of a head
+        self._head: Head
+        self._body: Body | None = None  # what is coming in behind a head
+        self._rest = bytearray()  # what waits behind a poll or an unread answer
         self._parked: Callable[[Event], None] | None = None
         self._closing = False
+        self._pressed = False
+        self._over = False
 
     # ------------------------------------------------------------------ asyncio
 
@@ -115,138 +123,232 @@ class RuntimeProtocol(asyncio.Protocol):
         if not self._peer:
             peer = transport.get_extra_info("peername")
             self._peer = peer[0] if peer else ""
+        self._caller = Caller(self._shared.callers, self._peer)
+        if self._caller.one_too_many:
+            self._over = True
+            self._transport.abort()
+        elif not self._caller.expected:
+            # An instance may keep a connection for later, for ever; nobody else may.
+            self._deadline.set(HEAD_S, self._head_is_late)
 
     def data_received(self, data: bytes) -> None:
-        self._keep_awake()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError:
-            raise  # a fault of ours, not the caller's: the event loop reports it and hangs up
-        except httptools.HttpParserError:
-            self._transport.write(BAD_REQUEST)
-            self._transport.close()
+        self._shared.keep_awake()
+        if self._parked is None and not self._pressed:
+            self._take(data)
+        elif not self._over:
+            self._wait_with(data)
+
+    def pause_writing(self) -> None:
+        """Answers are not read: nothing more is asked for until they are."""
+        self._pressed = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._pressed = False
+        self._transport.resume_reading()
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._parked is not None and self._instance is not None:
-            self._instance.unpark(self._parked)
-            self._parked = None
+        self._over = True
+        self._forget()
+        self._deadline.close()
 
-    # ------------------------------------------------------------------ httptools
+    # ------------------------------------------------------------------ requests
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._host = b""
-        self._expect = False
-        self._framing = b""
-        self._body = []
-        self._room = None
-        self._size = 0
+    def _take(self, data: bytes) -> None:
+        """Work through what came, one request after the other."""
+        try:
+            while data and not self._over:
+                if self._parked is not None or self._pressed:
+                    self._rest += data
+                    return
+                data = self._take_head(data) if self._body is None else self._take_body(data)
+        except Refused as refused:
+            self._refuse(refused.why)
+            return
+        if self._body is not None:
+            self._deadline.set(BODY_GAP_S, self._body_is_late)
+            acknowledge(self._transport)
+        elif self._early is not None:
+            acknowledge(self._transport)
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
+    def _take_head(self, data: bytes) -> bytes:
+        if self._early is not None:
+            return self._take_more_of_head(data)
+        if len(data) <= REMEMBERED_BYTES:
+            head = self._shared.heads.known.get(data)
+            if head is not None:
+                return self._begin(head, head.length, b"")
+        if data[0] in b"\r\n":
+            return data.lstrip(b"\r\n")
+        if data[0] not in TOKEN_BYTES:
+            raise Refused(NOT_HTTP)
+        end = end_of_head(data)
+        if end < 0:
+            if len(data) > HEAD_BYTES:
+                raise Refused(LONG_HEAD)
+            self._early = bytearray(data)
+            self._deadline.set(HEAD_S, self._head_is_late)
+            return b""
+        if end > HEAD_BYTES:
+            raise Refused(LONG_HEAD)
+        return self._begin(*self._shared.heads.read(data[:end]), data[end:])
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 4 and name.lower() == b"host":
-            self._host = value
-        elif len(name) == 6 and name.lower() == b"expect":
-            self._expect = value.lower() == b"100-continue"
-        elif len(name) in FRAMING_LENGTHS and name.lower() in FRAMING:
-            self._framing += b"%b: %b\r\n" % (name, value)
-            if len(value) > SMALL_DIGITS and value.isdigit():
-                size = int(value)
-                self._room = bytearray(size) if size <= limits.RESPONSE_BYTES else None
+    def _take_more_of_head(self, data: bytes) -> bytes:
+        early = self._early
+        assert early is not None
+        looked_at = max(len(early) - 2, 0)
+        early += data
+        end = end_of_head(early, looked_at)
+        if end > HEAD_BYTES or (end < 0 and len(early) > HEAD_BYTES):
+            raise Refused(LONG_HEAD)
+        if end < 0:
+            return b""
+        self._early = None
+        self._deadline.lift()
+        return self._begin(*self._shared.heads.read(bytes(early[:end])), bytes(early[end:]))
 
-    def on_headers_complete(self) -> None:
-        if self._expect:
+    def _begin(self, head: Head, length: int | None, data: bytes) -> bytes:
+        """A head is complete; ``data`` came behind it. Returns what is left for later."""
+        if head.call is Call.UNKNOWN and head.path in self._shared.upgrades:
+            self._switch(head, data)
+            return b""
+        if head.host != self._caller.host:
+            self._caller.identify(head.host)
+            self._deadline.lift()
+        if head.expects_continue:
             self._transport.write(CONTINUE)
+        if length is not None and length <= len(data):
+            self._finish(head, data[:length])
+            return data[length:]
+        keep = head.call in (Call.RESPONSE, Call.ERROR)
+        self._head = head
+        self._body = Chunked(keep=keep) if length is None else Counted(length, keep=keep)
+        return data
 
-    def on_body(self, body: bytes) -> None:
-        at, self._size = self._size, self._size + len(body)
-        if self._room is not None:
-            self._room[at : self._size] = body
-        elif self._size <= limits.RESPONSE_BYTES:
-            self._body.append(body)
-        else:
-            self._body.clear()
+    def _take_body(self, data: bytes) -> bytes:
+        body = self._body
+        assert body is not None
+        before = len(body.kept)
+        rest = body.feed(data)
+        self._caller.hold(len(body.kept) - before)
+        if body.done:
+            self._deadline.lift()
+            self._drop_body()
+            self._finish(self._head, body.kept, body.size)
+        return rest
 
-    def on_message_complete(self) -> None:
-        if self._parser.should_upgrade():
-            return  # it comes again, see _decline
-        path = self._target.partition(b"?")[0]
-        method = METHODS.get(path)
-        if method is None:
-            self._answer(NOT_FOUND)
-            return
-        if self._parser.get_method() != method:
-            self._answer(WRONG_METHOD)
-            return
-        instance = self._instance
-        if instance is None or self._host != self._instance_host:
-            host = self._host.decode("latin-1").rpartition(":")
-            instance = self._find(host[0] or host[2], self._peer)
-            if instance is None:
-                self._answer(FORBIDDEN)
-                return
-            self._instance = instance
-            self._instance_host = self._host
-        if path is NEXT or path == NEXT:
-            self._closing = not self._parser.should_keep_alive()
+    def _finish(self, head: Head, body: bytes | bytearray, size: int = 0) -> None:
+        """A request is complete. ``size`` is what its body had, where it was not kept."""
+        instance = self._caller.instance
+        assert instance is not None
+        call = head.call
+        if call is Call.NEXT:
+            self._closing = not head.keep
             self._parked = self._deliver
             instance.poll(self._parked)
             return
         # Answered before the result goes on its way: the runtime may poll while it does.
-        self._answer(OK)
-        if path == READY:
+        self._answer(ANSWERS[call], keep=head.keep and call is not Call.TUNNEL)
+        if call is Call.RESPONSE or call is Call.ERROR:
+            if size > limits.RESPONSE_BYTES:
+                instance.push_too_large()
+            else:
+                instance.push(body, error=call is Call.ERROR)
+        elif call is Call.READY:
             instance.ready()
-        elif self._size > limits.RESPONSE_BYTES:
-            instance.push_too_large()
-        else:
-            instance.push(self._whole_body(), error=path == ERROR)
 
-    # ------------------------------------------------------------------ inside
-
-    def _whole_body(self) -> bytes | bytearray:
-        if self._room is not None:
-            return self._room
-        return self._body[0] if len(self._body) == 1 else b"".join(self._body)
+    # ------------------------------------------------------------------ answers
 
     def _deliver(self, event: Event) -> None:
         self._parked = None
-        head = (
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-            f"Request_Id: {event.request_id}\r\n"
-            f"Memory_Limit_In_Mb: {event.memory_limit_mb}\r\n"
-            f"Time_Limit_In_Ms: {event.time_limit_ms}\r\n"
-            f"Content-Length: {len(event.body)}\r\n"
-            f"{'Connection: close' + chr(13) + chr(10) if self._closing else ''}\r\n"
-        ).encode()
+        head = event_head(event, last=self._closing)
         if len(event.body) < SMALL_BYTES:
             self._transport.write(head + event.body)
         else:
             self._transport.writelines((head, event.body))
         if self._closing:
-            self._transport.close()
+            self._close()
+        elif self._rest:
+            self._go_on()
 
-    def _decline(self, rest: bytes) -> None:
-        """Take a request again without its offer of another protocol.
-
-        Java's HTTP client offers HTTP/2 with every request. The parser stops at an offer and
-        would take the body for the other protocol's.
-        """
-        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
-        if method == b"CONNECT":
-            self._transport.write(WRONG_METHOD[1])
-            self._transport.close()
-            return
-        head = (method, self._target, version, self._host, self._framing)
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%b %b HTTP/%b\r\nHost: %b\r\n%b\r\n%b" % (*head, rest))
-
-    def _answer(self, reply: tuple[bytes, bytes]) -> None:
-        if self._parser.should_keep_alive():
-            self._transport.write(reply[0])
+    def _answer(self, reply: Reply, *, keep: bool) -> None:
+        if keep:
+            self._transport.write(reply.kept)
         else:
-            self._transport.write(reply[1])
-            self._transport.close()
+            self._transport.write(reply.last)
+            self._close()
+
+    def _close(self) -> None:
+        self._over = True
+        self._transport.close()
+
+    def _refuse(self, why: Why) -> None:
+        """Say why, take nothing more in, and leave the caller a moment to read it.
+
+        To close at once, with bytes unread, would be a reset that can overtake the answer.
+        """
+        self._over = True
+        self._forget()
+        self._transport.write(Reply.of(*why).last)
+        self._transport.write_eof()
+        self._deadline.set(LINGER_S, self._transport.abort)
+
+    def _switch(self, head: Head, data: bytes) -> None:
+        """Hand the connection over to another protocol; ``data`` is its first."""
+        upgrade = self._shared.upgrades[head.path]
+        accepted = head.fields.get(b"upgrade") == upgrade.name
+        successor = upgrade.accept(head, self._peer) if accepted else None
+        if successor is None:
+            raise Refused(FORBIDDEN)
+        self._over = True
+        self._forget()
+        self._deadline.close()
+        self._transport.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %b\r\nConnection: Upgrade\r\n\r\n"
+            % upgrade.name
+        )
+        self._transport.set_protocol(successor)
+        successor.connection_made(self._transport)
+        if data:
+            successor.data_received(data)
+
+    # ------------------------------------------------------------------ waiting
+
+    def _drop_body(self) -> None:
+        if self._body is not None:
+            body, self._body = self._body, None
+            self._caller.hold(-len(body.kept))
+
+    def _forget(self) -> None:
+        """Keep nothing, count for nobody, wait for nothing."""
+        instance = self._caller.instance
+        if self._parked is not None and instance is not None:
+            instance.unpark(self._parked)
+        self._parked = self._early = None
+        self._rest.clear()
+        self._drop_body()
+        self._caller.leave()
+
+    def _wait_with(self, data: bytes) -> None:
+        """Keep what came behind a poll that waits, or behind an unread answer."""
+        self._rest += data
+        if self._parked is not None and len(self._rest) > HEAD_BYTES:
+            self._refuse(IMPATIENT)
+
+    def _go_on(self) -> None:
+        """With what has waited."""
+        if self._rest and self._parked is None and not self._pressed:
+            rest, self._rest = bytes(self._rest), bytearray()
+            self._take(rest)
+
+    def _head_is_late(self) -> None:
+        self._refuse(LATE_HEAD)
+
+    def _body_is_late(self) -> None:
+        """While an event is out, its Timeout is the limit: a result may be sent as it is made."""
+        instance = self._caller.instance
+        if instance is not None and instance.invocation is not None:
+            self._deadline.set(BODY_GAP_S, self._body_is_late)
+        else:
+            self._refuse(LATE_BODY)

@@ -41,6 +41,7 @@ class Bodies:
             self.let_go(event)
 
     def let_go(self, event: QueuedEvent) -> None:
+        """Drop a body from memory; the disk still has it until the event is over."""
         if event.body is not None:
             self._kept -= event.size
             event.body = None

@@ -113,7 +113,9 @@ class LetterRepository(Protocol):
         """How many letters match (None matches all), and a page of them, newest first."""
         ...
 
-    def get(self, request_id: str, /) -> DeadLetter | None: ...
+    def get(self, request_id: str, /) -> DeadLetter | None:
+        """The letter of one event, or None when there is none."""
+        ...
 
     def delete(self, request_id: str, /) -> bool:
         """False if there was none."""

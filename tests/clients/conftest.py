@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients.client import SECRET_ID, SECRET_KEY
-from tests.e2e.product import Product, left_behind
+from tests.support.product import Product, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.clients.client import as_json
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.waiting import wait_until
 from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
     from tests.clients.client import Client
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 #: What clients encode differently: in forms, in query strings, in JSON.
 AWKWARD = "a b+c&d=e%41/中"

@@ -13,7 +13,7 @@ from tests.clients.client import SECRET_ID, SECRET_KEY, Client, Refused, environ
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 #: Where ``scripts/test`` installs what ``package-lock.json`` names.
 NODE = Path(__file__).parent / "node"

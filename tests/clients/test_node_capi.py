@@ -11,7 +11,7 @@ from tests.clients.life import Life, refuses_other_keys
 from tests.clients.node_client import node_client
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.node
 

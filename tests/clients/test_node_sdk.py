@@ -11,11 +11,11 @@ import pytest
 from tests.clients.client import SECRET_ID, SECRET_KEY
 from tests.clients.life import Life, refuses_other_keys
 from tests.clients.node_client import node_client
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.zips import zip_text
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.node
 

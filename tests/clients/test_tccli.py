@@ -21,10 +21,10 @@ from tests.clients.client import (
     environment,
 )
 from tests.clients.life import EVENT, Life, package, refuses_other_keys
-from tests.e2e.product import ROOT
+from tests.support.product import ROOT
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 #: It lives in an environment of its own: see scripts/test.
 TCCLI = Path(os.environ.get("SCF_TEST_TCCLI", ROOT / ".venv-tccli" / "bin" / "tccli"))

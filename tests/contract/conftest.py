@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import ProductCloud
-from tests.e2e.product import Product
+from tests.support.product import Product
+from tests.support.product_cloud import ProductCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -155,7 +155,7 @@ class Stage:
         """Give what was sent the time to arrive, or not to."""
         for _ in range(5):
             await turns()
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002)  # nothing says that nothing comes
 
     async def close(self) -> None:
         servers = {container.server for container in self.heart.engine.containers}

@@ -9,12 +9,12 @@ import pytest
 from api.cloud import times
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
-from tests.e2e.async_kit import HANDLES_SIGTERM
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
+from tests.support.product_cloud import HANDLES_SIGTERM
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Namespace": "later"}
 WHERE = {"FunctionName": "several", "Namespace": "later"}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
+from tests.support.product_cloud import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 FAILING = bash_runtime('curl -s -o /dev/null -d broken $api/invocation/error; echo "$1"')
 LONG_LIVED = {"AsyncRunEnable": "TRUE", "TraceEnable": "TRUE", "Timeout": 86_400}

@@ -30,7 +30,7 @@ async def publish_two(cloud: LocalCloud) -> None:
     await cloud.create()
     for _ in range(2):
         await cloud.call("PublishVersion", FunctionName="echo")
-    await cloud.functions.settled("default", "echo", 10)
+    await cloud.functions.settled("default", "echo")
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ async def test_a_copy_has_code_and_configuration_and_a_life_of_its_own(tmp_path:
             Override=False,
             CopyConfiguration=True,
         )
-        await cloud.functions.settled("stage", "copy", 10)
+        await cloud.functions.settled("stage", "copy")
         await cloud.call("DeleteFunction", FunctionName="echo")
         await cloud.functions.rollout.drain()
         await cloud.functions.code.drain()
@@ -63,7 +63,7 @@ async def test_a_copy_without_configuration_has_the_platforms_defaults(tmp_path:
         await cloud.call(
             "CopyFunction", FunctionName="echo", NewFunctionName="bare", CopyConfiguration=False
         )
-        await cloud.functions.settled("default", "bare", 10)
+        await cloud.functions.settled("default", "bare")
         found = await cloud.call("GetFunction", FunctionName="bare")
     assert (found["Handler"], found["Timeout"], found["Description"]) == ("a.b", 3, "")
     assert found["Environment"]["Variables"] == found["Tags"] == []
@@ -77,7 +77,7 @@ async def test_a_copy_replaces_a_function_only_when_it_is_told_to(tmp_path: Path
         copy = {"FunctionName": "echo", "NewFunctionName": "old"}
         assert await cloud.code_of("CopyFunction", **copy) == "ResourceInUse.FunctionName"
         await cloud.call("CopyFunction", **copy, Override=True)
-        await cloud.functions.settled("default", "old", 10)
+        await cloud.functions.settled("default", "old")
         found = await cloud.call("GetFunction", FunctionName="old", ShowCode="TRUE")
         await cloud.functions.rollout.drain()
         await cloud.functions.code.drain()

@@ -128,7 +128,7 @@ async def test_every_field_of_a_function_takes_effect_or_comes_back(tmp_path: Pa
             PublicNetConfig=PUBLIC_NET,
             IntranetConfig={"IpFixed": "ENABLE"},
         )
-        await cloud.functions.settled("stage", "echo", 10)
+        await cloud.functions.settled("stage", "echo")
         found = await sdk.call("GetFunction", **where, Qualifier="$LATEST", ShowCode="TRUE")
         require_complete(found, "ImageConfig")
         assert shown(found, CONFIGURATION) == CONFIGURATION
@@ -154,7 +154,7 @@ async def test_every_field_of_a_function_takes_effect_or_comes_back(tmp_path: Pa
             IntranetConfig={"IpFixed": "DISABLE"},
             IgnoreSysLog=True,
         )
-        await cloud.functions.settled("stage", "echo", 10)
+        await cloud.functions.settled("stage", "echo")
         found = await sdk.call("GetFunction", **where, Qualifier="1")
         assert shown(found, changed) == changed
         assert (found.L5Enable, found.IntranetConfig.IpFixed) == ("TRUE", "DISABLE")
@@ -166,13 +166,13 @@ async def test_every_field_of_a_function_takes_effect_or_comes_back(tmp_path: Pa
         await sdk.call(
             "UpdateFunctionCode", **where, **code, Handler="c.d", ZipFile=new, EnvId="env-1"
         )
-        await cloud.functions.settled("stage", "echo", 10)
+        await cloud.functions.settled("stage", "echo")
         found = await sdk.call("GetFunction", **where, Qualifier="2", ShowCode="TRUE")
         assert (found.CodeInfo, found.Handler, found.InstallDependency) == ("new", "c.d", "FALSE")
         assert cloud.functions.get("stage", "echo").latest.config.kept["EnvId"] == "env-1"
         cloud.engine.prepare_error = EngineError("no space left")
         await sdk.call("UpdateFunctionConfiguration", **where, Timeout=12)
-        await cloud.functions.settled("stage", "echo", 10)
+        await cloud.functions.settled("stage", "echo")
         found = await sdk.call("GetFunction", **where)
         assert found.StatusReasons[0].ErrorMessage == found.StatusDesc == "no space left"
         for source in ("CosBucketName", "CosObjectName", "CosBucketRegion"):
@@ -198,7 +198,7 @@ async def test_what_is_empty_clears_what_was_there(tmp_path: Path) -> None:
             DeadLetterConfig={"Type": "", "Name": ""},
             CfsConfig={"CfsInsList": []},
         )
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo")
     assert (found["Description"], found["Role"], found["ClsTopicId"]) == ("", "", "")
     assert found["Environment"]["Variables"] == found["CfsConfig"]["CfsInsList"] == []
@@ -225,7 +225,7 @@ async def test_a_failed_update_shows_why_and_the_code_before_goes_on_serving(
         await cloud.create()
         cloud.engine.prepare_error = EngineError("no space left")
         await cloud.call("UpdateFunctionCode", FunctionName="echo", ZipFile=zip_text({"x": "y"}))
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo", ShowCode="TRUE")
         invoked = await cloud.call("Invoke", FunctionName="echo")
     assert (found["Status"], found["StatusReasons"][0]["ErrorMessage"]) == (
@@ -311,9 +311,9 @@ async def test_the_address_of_a_function_is_a_link_that_works_for_a_while(tmp_pa
         sdk = Sdk(f"http://{address}")
         await cloud.create()
         await cloud.call("PublishVersion", FunctionName="echo")
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         await cloud.call("UpdateFunctionCode", FunctionName="echo", ZipFile=zip_text({"x": "y"}))
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         where = {"FunctionName": "echo", "Namespace": "default"}
         old = await sdk.call("GetFunctionAddress", **where, Qualifier="1")
         new = await sdk.call("GetFunctionAddress", **where)

@@ -31,7 +31,7 @@ async def test_the_seeds_create_request_makes_a_function_with_the_platforms_defa
             InitTimeout=3,
         )
         assert set(answer) == {"RequestId"}
-        await cloud.functions.settled("default", "CustomRuntime-Bash", 10)
+        await cloud.functions.settled("default", "CustomRuntime-Bash")
         found = await cloud.call("GetFunction", FunctionName="CustomRuntime-Bash")
     assert found["Status"] == "Active"
     assert found["Handler"] == "index.main_handler"
@@ -199,7 +199,7 @@ async def test_code_is_updated_wherever_the_zip_is(tmp_path: Path, params: dict[
             "UpdateFunctionCode", FunctionName="echo", Handler="main.run", **params
         )
         assert set(answer) == {"RequestId"}
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo", ShowCode="TRUE")
     assert (found["CodeInfo"], found["Handler"]) == ("new", "main.run")
     assert found["Status"] == "Active"
@@ -235,7 +235,7 @@ async def test_an_update_of_the_configuration_changes_only_what_is_given(tmp_pat
             Description="before", Environment={"Variables": [{"Key": "A", "Value": "1"}]}
         )
         await cloud.call("UpdateFunctionConfiguration", FunctionName="echo", Timeout="9")
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo")
     assert (found["Timeout"], found["Description"], found["MemorySize"]) == (9, "before", 128)
     assert found["Environment"]["Variables"] == [{"Key": "A", "Value": "1"}]
@@ -250,7 +250,7 @@ async def test_one_empty_variable_empties_the_environment(tmp_path: Path) -> Non
             Environment={"Variables": [{"Key": "", "Value": ""}]},
             Layers=[{"LayerName": "", "LayerVersion": 0}],
         )
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo")
     assert found["Environment"]["Variables"] == []
 

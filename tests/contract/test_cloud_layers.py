@@ -128,9 +128,9 @@ async def test_one_empty_layer_unbinds_all_and_published_versions_keep_theirs(
         await publish(cloud, "tools", "x")
         await cloud.create(Layers=bound(("tools", 1)))
         await cloud.call("PublishVersion", FunctionName="echo")
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         await cloud.call("UpdateFunctionConfiguration", FunctionName="echo", Layers=bound(("", 0)))
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         latest = await cloud.call("GetFunction", FunctionName="echo")
         frozen = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
         which = {"LayerName": "tools", "LayerVersion": 1}
@@ -208,7 +208,7 @@ async def test_code_and_layers_have_one_limit_together(
         }
         create = await cloud.code_of("CreateFunction", **given)
         await cloud.call("UpdateFunctionCode", FunctionName="echo", ZipFile=large)
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         bind = {"FunctionName": "echo", "Layers": given["Layers"]}
         config = await cloud.code_of("UpdateFunctionConfiguration", **bind)
         huge = zip_text({"bootstrap": "x" * 1000}, method=ZIP_STORED)

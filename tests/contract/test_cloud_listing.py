@@ -39,7 +39,7 @@ async def test_functions_are_found_and_deleted_through_the_sdk(tmp_path: Path) -
             Tags=[{"Key": "team", "Value": "red"}],
         )
         await cloud.call("PublishVersion", **where)
-        await cloud.functions.settled("stage", "alpha", 10)
+        await cloud.functions.settled("stage", "alpha")
         await cloud.call("PutReservedConcurrencyConfig", **where, ReservedConcurrencyMem=256)
         cloud.engine.prepare_error = EngineError("no space left")
         await cloud.create("beta", Namespace="stage", Description="the first that failed")

@@ -41,7 +41,7 @@ async def test_a_function_lives_its_whole_life_through_the_sdk(
             Code={"ZipFile": zip_text()},
             Environment={"Variables": [{"Key": "A", "Value": "b c&d=中"}]},
         )
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await sdk.call("GetFunction", FunctionName="echo", ShowCode="TRUE")
         assert (found.Status, found.Timeout) == ("Active", 3)
         assert found.Environment.Variables[0].Value == "b c&d=中"
@@ -53,9 +53,9 @@ async def test_a_function_lives_its_whole_life_through_the_sdk(
         assert invoked.Result.FunctionRequestId == invoked.RequestId
 
         await sdk.call("UpdateFunctionConfiguration", FunctionName="echo", MemorySize=256)
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         await sdk.call("UpdateFunctionCode", FunctionName="echo", ZipFile=zip_text())
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         listed = await sdk.call(
             "ListFunctions", Limit=5, Filters=[{"Name": "Status", "Values": ["Active"]}]
         )
@@ -77,7 +77,7 @@ async def test_the_asynchronous_client_of_the_sdk_is_served_as_well(
     async with cloud_at_address(tmp_path) as (cloud, address):
         created = {"FunctionName": "echo", "Runtime": "CustomRuntime"}
         await Sdk(address).call("CreateFunction", **created, Code={"ZipFile": zip_text()})
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         http = HttpProfile(endpoint=address, reqMethod=method, protocol="http")
         profile = ClientProfile(httpProfile=http, signMethod=sign)
         key = Credential(ID, KEY)

@@ -25,7 +25,7 @@ ACTIONS = ("PublishVersion", "ListVersionByFunction", "DeleteFunctionVersion")
 async def publish(cloud: LocalCloud, name: str = "echo", **params: Any) -> str:
     """A version that is Active."""
     answer = await cloud.call("PublishVersion", FunctionName=name, **params)
-    await cloud.functions.settled("default", name, 10)
+    await cloud.functions.settled("default", name)
     number: str = answer["FunctionVersion"]
     return number
 
@@ -42,7 +42,7 @@ async def test_versions_live_their_whole_life_through_the_sdk(tmp_path: Path) ->
         assert (published.MemorySize, published.Timeout, published.Handler) == (256, 7, "a.b")
         assert (published.Runtime, published.Namespace) == ("CustomRuntime", "default")
         assert published.CodeSize > 0
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
 
         listed = await sdk.call(
             "ListVersionByFunction", **where, Offset=0, Limit=5, Order="ASC", OrderBy="AddTime"
@@ -70,13 +70,13 @@ async def test_a_published_version_stays_as_it_was_when_latest_changes(tmp_path:
         await cloud.create(Environment={"Variables": [{"Key": "A", "Value": "1"}]})
         number = await publish(cloud)
         await cloud.call("UpdateFunctionCode", FunctionName="echo", ZipFile=zip_text({"x": "y"}))
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         await cloud.call(
             "UpdateFunctionConfiguration",
             FunctionName="echo",
             Environment={"Variables": [{"Key": "A", "Value": "2"}]},
         )
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         old = await cloud.call(
             "GetFunction", FunctionName="echo", Qualifier=number, ShowCode="TRUE"
         )
@@ -97,7 +97,7 @@ async def test_a_version_is_publishing_until_its_instances_can_start(tmp_path: P
         _, version = cloud.functions.resolve("default", "echo", "1")
         assert (shown["Status"], version.invocable) == ("Publishing", False)
         cloud.engine.prepare_gate.set()
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         shown = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
     assert shown["Status"] == "Active"
 
@@ -128,9 +128,9 @@ async def test_an_update_with_publish_makes_a_version_of_what_it_changed(
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
         await cloud.call(action, FunctionName="echo", Publish="TRUE", **params)
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         function = cloud.functions.get("default", "echo")
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         found = await cloud.call("GetFunction", FunctionName="echo", Qualifier="1")
     version = function.versions["1"]
     assert (version.code, version.config) == (function.latest.code, function.latest.config)
@@ -144,7 +144,7 @@ async def test_a_failed_update_is_not_published(tmp_path: Path) -> None:
         await cloud.call(
             "UpdateFunctionConfiguration", FunctionName="echo", Timeout=9, Publish="TRUE"
         )
-        await cloud.functions.settled("default", "echo", 10)
+        await cloud.functions.settled("default", "echo")
         listed = await cloud.call("ListVersionByFunction", FunctionName="echo")
         found = await cloud.call("GetFunction", FunctionName="echo")
     assert listed["FunctionVersion"] == ["$LATEST"]

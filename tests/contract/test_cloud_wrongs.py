@@ -88,7 +88,7 @@ async def set_stage(cloud: LocalCloud) -> None:
     where = {"FunctionName": "echo", "Namespace": "stage"}
     for _ in range(2):
         await cloud.call("PublishVersion", **where)
-    await cloud.functions.settled("stage", "echo", 10)
+    await cloud.functions.settled("stage", "echo")
     await cloud.call("CreateAlias", **where, Name="live", FunctionVersion="1")
     await cloud.call("PublishLayerVersion", **GOOD["PublishLayerVersion"])
     keep(cloud, record("r1", namespace="stage"))
@@ -128,7 +128,7 @@ async def code_of(cloud: LocalCloud, action: str, params: dict[str, Any]) -> str
     response = await cloud.client.post("/", content=body, headers={"X-TC-Action": action})
     code: str = response.json()["Response"].get("Error", {}).get("Code", "")
     with suppress(NotFoundError):
-        await cloud.functions.settled("stage", "echo", 10)
+        await cloud.functions.settled("stage", "echo")
     return code
 
 

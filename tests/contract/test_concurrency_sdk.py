@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.coverage_kit import drives
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 RESERVED = (
     "PutReservedConcurrencyConfig",

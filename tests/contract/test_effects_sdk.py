@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.async_kit import HANDLES_SIGTERM
-from tests.e2e.interpreter_kit import create_in_python, publish_python
-from tests.e2e.product import bash_runtime
+from tests.support.interpreter import create_in_python, publish_python
+from tests.support.product import bash_runtime
+from tests.support.product_cloud import HANDLES_SIGTERM
 from tests.support.waiting import wait_until
 from tests.support.zips import zip_of, zip_text
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 #: Tells what the platform and its configuration made of the function.
 SHOWS = bash_runtime('echo "$SCF_NAMESPACE $SCF_FUNCTIONVERSION $_HANDLER ${COLOUR:-none} $MARK"')

@@ -10,11 +10,11 @@ import pytest
 
 from tests.contract.coverage_kit import drives
 from tests.contract.sdk_kit import require_complete
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 #: Tells which version ran with which event, and writes a line of log.
 TELLS = bash_runtime('echo "working on $1" >&2; echo "$SCF_FUNCTIONVERSION $1"')

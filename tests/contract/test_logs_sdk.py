@@ -10,13 +10,13 @@ import pytest
 from tests.contract.coverage_kit import drives
 from tests.contract.record_kit import MIB, MOMENT, keep, record
 from tests.contract.sdk_kit import Sdk, cloud_at_address, require_complete
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 MINUTE = {"StartTime": "2026-01-02 11:04:05", "EndTime": "2026-01-02 11:05:04"}
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 EVIL = "rebound.example:9000"
 SECRET = "only-for-its-owner"

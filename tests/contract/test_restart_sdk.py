@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 KILLS = 6
 CLIENTS = 3

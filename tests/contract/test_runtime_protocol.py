@@ -408,13 +408,13 @@ async def test_each_instance_gets_its_own_event(house: Stage) -> None:
 
 async def test_the_name_of_another_instance_is_refused(house: Stage) -> None:
     first, second = await two_instances(house)
-    impostor = await house.connect(await house.container(0), host=second.host)
     for method, path in (("POST", READY), ("GET", NEXT), ("POST", RESPONSE), ("POST", ERROR)):
+        impostor = await house.connect(await house.container(0), host=second.host)
         reply = await impostor.call(method, path, b"")
         assert (reply.status, reply.body[-1:]) == (403, b"\n")
+        assert await impostor.ended()
     assert (await second.next()).body == b"2"
-    impostor.host = first.host
-    assert (await impostor.next()).body == b"1"
+    assert (await first.next()).body == b"1"
 
 
 async def test_a_name_is_looked_at_anew_when_it_changes_on_a_connection(house: Stage) -> None:

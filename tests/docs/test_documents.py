@@ -32,11 +32,6 @@ TOP = frozenset(
 FILES = (".md", ".toml", ".yaml", ".txt", ".in")
 #: The end of a route, which begins as a path does.
 ROUTES = frozenset({"init/ready"})
-#: Documents that name rooms which are still to come. Take one away when its rooms are there: until
-#: then its test must fail.
-UNFINISHED = ("ARCHITECTURE.md", "CONTRIBUTING.md")
-ON_THE_WAY = pytest.mark.xfail(reason="rooms of the layout are still to come", strict=True)
-
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"[\w.][\w./-]*")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -101,10 +96,7 @@ def broken(document: str, link: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize(
-    "document",
-    [pytest.param(each, marks=ON_THE_WAY) if each in UNFINISHED else each for each in LAYOUT],
-)
+@pytest.mark.parametrize("document", LAYOUT)
 def test_every_path_that_a_document_names_exists(document: str) -> None:
     missing = [
         f"{named}: there is no such path"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, ProductCloud
+from tests.support.product_cloud import HANDLES_SIGTERM, IGNORANT_OF_SIGTERM, ProductCloud
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.engine
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.product import ROOT, bash_runtime, free_port, left_behind
+from tests.support.product import ROOT, bash_runtime, free_port, left_behind
 from tests.support.waiting import wait_until
 from tests.support.zips import zip_of
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.async_kit import ProductCloud
-from tests.e2e.product import bash_runtime
+from tests.support.product import bash_runtime
+from tests.support.product_cloud import ProductCloud
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.engine
 

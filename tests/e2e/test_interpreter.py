@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.async_kit import ProductCloud
-from tests.e2e.interpreter_kit import create_in_python, publish_python
+from tests.support.interpreter import create_in_python, publish_python
+from tests.support.product_cloud import ProductCloud
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.engine
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.product import Product, bash_runtime, left_behind
+from tests.support.product import Product, bash_runtime, left_behind
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

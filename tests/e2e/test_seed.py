@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.engine
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sandbox.instance.init_protocol import SWITCHING, Ended, NotStarted, Started
 from tests.init.peers import DEADLINE_S, Partner, Peer
 from tests.init.processes import below, children, nothing_in, process_name, sleeps, switches, writes
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -63,9 +64,7 @@ class Instance:
 
     async def logged(self, text: bytes, deadline_s: float = DEADLINE_S) -> None:
         """Wait until `docker logs` would show it."""
-        async with asyncio.timeout(deadline_s):
-            while text not in self.log:  # noqa: ASYNC110 - bytes come from a task
-                await asyncio.sleep(0.005)
+        await eventually(lambda: text in self.log, deadline_s)
 
     async def read_log(self) -> None:
         assert self.process.stdout is not None
@@ -111,15 +110,11 @@ class Stage:
 
     async def blocked(self, instance: Instance) -> None:
         """Wait until the function waits in a write, and init does not read what it wrote."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not _blocked(instance.pid):  # noqa: ASYNC110 - other processes' doing
-                await asyncio.sleep(0.01)
+        await eventually(lambda: _blocked(instance.pid), DEADLINE_S)
 
     async def childless(self, instance: Instance) -> None:
         """Wait until init has reaped everything."""
-        async with asyncio.timeout(DEADLINE_S):
-            while children(instance.pid):  # noqa: ASYNC110 - other processes' doing
-                await asyncio.sleep(0.005)
+        await eventually(lambda: not children(instance.pid), DEADLINE_S)
 
     async def arrived(self) -> Peer:
         """The next connection."""

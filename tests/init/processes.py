@@ -6,11 +6,11 @@ import asyncio
 import os
 import shutil
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from tests.init.peers import DEADLINE_S
+from tests.support.waiting import eventually
 
 #: What a test started may take so long to be gone after it.
 LEFT_S = 5.0
@@ -54,10 +54,10 @@ def working_in(directory: Path) -> list[str]:
 
 async def nothing_in(directory: Path) -> None:
     """Wait until no process is left there; fail with what is."""
-    deadline = time.monotonic() + LEFT_S
-    while left := working_in(directory):
-        assert time.monotonic() < deadline, left
-        await asyncio.sleep(0.01)
+    try:
+        await eventually(lambda: not working_in(directory), LEFT_S)
+    except AssertionError:
+        assert working_in(directory) == []
 
 
 def sleeps(pid: int) -> bool:
@@ -66,16 +66,12 @@ def sleeps(pid: int) -> bool:
 
 async def asleep(pid: int) -> None:
     """Wait until a process waits."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not sleeps(pid):  # noqa: ASYNC110 - not our process
-            await asyncio.sleep(0.005)
+    await eventually(lambda: sleeps(pid), DEADLINE_S)
 
 
 async def gone(*pids: int, deadline_s: float = DEADLINE_S) -> None:
     """Wait until none of these processes lives."""
-    async with asyncio.timeout(deadline_s):
-        while any(alive(pid) for pid in pids):  # noqa: ASYNC110 - not our children
-            await asyncio.sleep(0.005)
+    await eventually(lambda: not any(alive(pid) for pid in pids), deadline_s)
 
 
 def below(pid: int) -> list[int]:

@@ -17,6 +17,7 @@ from sandbox.instance.init_protocol import EXIT_GONE, EXIT_REFUSED, Ended
 from tests.init.init_kit import NAME, SECRET, Instance, Stage
 from tests.init.peers import DEADLINE_S
 from tests.init.processes import below, gone, process_name
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,8 +95,7 @@ class Containers(Stage):
         """The container's."""
         async with asyncio.timeout(DEADLINE_S):
             await instance.process.wait()
-            while not instance.log.endswith(b"\n"):  # noqa: ASYNC110 - bytes come from a task
-                await asyncio.sleep(0.005)
+        await eventually(lambda: instance.log.endswith(b"\n"), DEADLINE_S)
         return int(instance.log)
 
     async def host_pid(self, container: str) -> int:

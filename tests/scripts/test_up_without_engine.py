@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.product import bash_runtime, free_port
+from tests.support.product import bash_runtime, free_port
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def our_threads() -> set[threading.Thread]:
 async def invoked(plane: ControlPlane) -> str:
     """The id of an invocation of a new function, which has ended well."""
     await plane.functions.create("default", "hello", package(), FunctionConfig())
-    await plane.functions.settled("default", "hello", 5)
+    await plane.functions.settled("default", "hello")
     request_id = new_request_id()
     outcome = await plane.invoker.invoke("hello", b'{"a":1}', InvokeOptions(request_id))
     assert outcome.body == b'{"a":1}'
@@ -120,7 +120,7 @@ async def test_what_ran_when_the_process_died_is_told_of_as_interrupted(tmp_path
     async with plane_of(tmp_path, engine) as plane:
         await plane.open(NoPort())
         await plane.functions.create("default", "hello", package(), FunctionConfig(async_run=True))
-        await plane.functions.settled("default", "hello", 5)
+        await plane.functions.settled("default", "hello")
         found = plane.functions.get("default", "hello")
         invocation = plane.invoker.begin(
             found, found.latest, b"{}", InvokeOptions("r1", invocation_type="Event")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.engine.docker.packing import AHEAD, PIECE_BYTES, Packing
+from tests.support.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -32,7 +33,7 @@ def test_it_is_written_before_anybody_reads() -> None:
         written.set()
 
     with Packing(write) as pieces:
-        assert written.wait(5)
+        assert written.wait(DEADLINE_S)
         assert len(b"".join(pieces)) == PIECE_BYTES * 2
 
 

@@ -14,29 +14,13 @@ from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import EventInvokeConfig, FunctionStatus
 from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
+from sandbox.store.events import EventRepository
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
 from tests.unit.events.event_kit import QUEUE, QueueBench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
-    Make = Callable[..., "Any"]
-
-
-@pytest.fixture
-async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[QueueBench] = []
-
-    async def make(budget_mb: int = 4096, **settings: Any) -> QueueBench:
-        bench = await QueueBench(tmp_path, budget_mb, **settings).open()
-        made.append(bench)
-        return bench
-
-    yield make
-    for bench in made:
-        await bench.close()
+    from tests.unit.events.conftest import Make
 
 
 def queued(**fields: Any) -> QueuedEvent:
@@ -100,7 +84,7 @@ async def test_a_run_error_is_tried_twice_more_a_minute_apart_under_the_same_id(
     make: Make,
 ) -> None:
     """Contract 10, item 29."""
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send(b'{"n":1}')
@@ -119,7 +103,7 @@ async def test_a_run_error_is_tried_twice_more_a_minute_apart_under_the_same_id(
 
 
 async def test_new_events_go_on_while_others_wait_to_be_tried_again(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken" if event.body == b'"bad"' else event.body
     await bench.send(b'"bad"')
@@ -137,7 +121,7 @@ async def test_new_events_go_on_while_others_wait_to_be_tried_again(make: Make) 
 async def test_the_function_says_how_often_a_run_error_is_tried_again(
     make: Make, retry_num: int
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(retry_num=retry_num)
     bench.answer = lambda event: "broken"
     await bench.send()
@@ -149,7 +133,7 @@ async def test_the_function_says_how_often_a_run_error_is_tried_again(
 
 
 async def test_a_change_of_the_retries_counts_from_the_next_failure_on(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     await bench.send()
@@ -161,7 +145,7 @@ async def test_a_change_of_the_retries_counts_from_the_next_failure_on(make: Mak
 
 
 async def test_a_restart_goes_on_with_the_retries_where_they_were(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     request_id = await bench.send(b'{"n":1}')
@@ -179,7 +163,7 @@ async def test_a_restart_goes_on_with_the_retries_where_they_were(make: Make) ->
 async def test_a_function_over_its_quota_is_tried_every_minute_until_its_events_are_too_old(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make(128)
+    bench = await make(128)
     bench.function(memory_mb=256, msg_ttl_s=300)
     await bench.send()
     for number in range(4):
@@ -196,7 +180,7 @@ async def test_a_function_over_its_quota_is_tried_every_minute_until_its_events_
 
 
 async def test_a_failure_of_the_sandbox_is_tried_again_soon_and_then_later(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.heart.engine.failures += [EngineError("no engine")] * 3
     await bench.send(b'{"n":1}')
@@ -210,7 +194,7 @@ async def test_a_failure_of_the_sandbox_is_tried_again_soon_and_then_later(make:
 async def test_a_bug_while_an_event_is_run_counts_as_a_failure_of_the_sandbox(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     with monkeypatch.context() as patched:
         patched.setattr(type(bench.invoker), "outcome", _broken)
@@ -236,7 +220,7 @@ async def _broken(*_: object) -> None:
 
 
 async def test_an_event_that_finds_no_room_until_it_is_too_old_is_given_up(make: Make) -> None:
-    bench: QueueBench = await make(128)
+    bench = await make(128)
     bench.function(msg_ttl_s=60, timeout_s=900)
     bench.answer = lambda event: None
     await bench.send(b'"busy"')
@@ -254,7 +238,7 @@ async def test_an_event_that_finds_no_room_until_it_is_too_old_is_given_up(make:
 async def test_an_event_that_became_too_old_between_two_tries_keeps_its_last_error(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(msg_ttl_s=120)
     bench.answer = lambda event: "broken"
     await bench.send()
@@ -269,7 +253,7 @@ async def test_an_event_that_became_too_old_between_two_tries_keeps_its_last_err
 async def test_a_bootstrap_that_is_not_executable_fails_the_event_and_no_instance_is_started(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(bootstrap=Bootstrap.NOT_EXECUTABLE, retry_num=0)
     await bench.send()
     await bench.over()
@@ -282,7 +266,7 @@ async def test_a_bootstrap_that_is_not_executable_fails_the_event_and_no_instanc
 
 
 async def test_a_dead_letter_has_the_shape_that_the_platform_documents(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**QUEUE, retry_num=0, msg_ttl_s=3600)
     bench.answer = lambda event: "Traceback: NameError"
     request_id = await bench.send(b'{"a": 1}')
@@ -317,7 +301,7 @@ async def test_a_dead_letter_has_the_shape_that_the_platform_documents(make: Mak
 
 
 async def test_a_triggers_event_names_it_in_the_dead_letter(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**QUEUE, retry_num=0)
     bench.answer = lambda event: "broken"
     await bench.send(source="TIMER")
@@ -327,7 +311,7 @@ async def test_a_triggers_event_names_it_in_the_dead_letter(make: Make) -> None:
 
 
 async def test_without_a_dead_letter_queue_only_the_fact_is_kept(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(retry_num=0)
     bench.answer = lambda event: "broken"
     request_id = await bench.send(b'{"secret": 1}')
@@ -340,7 +324,7 @@ async def test_without_a_dead_letter_queue_only_the_fact_is_kept(make: Make) -> 
 
 
 async def test_a_dead_letter_can_be_invoked_again_and_then_is_gone(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**QUEUE, retry_num=0)
     bench.answer = lambda event: "broken"
     request_id = await bench.send(b'{"n":1}')
@@ -354,7 +338,7 @@ async def test_a_dead_letter_can_be_invoked_again_and_then_is_gone(make: Make) -
 
 
 async def test_dead_letters_are_listed_by_function_newest_first_and_deleted(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     ids: dict[str, str] = {}
     bench.answer = lambda event: "broken"
     for name in ("one", "two", "three"):
@@ -375,7 +359,7 @@ async def test_dead_letters_are_listed_by_function_newest_first_and_deleted(make
 
 
 async def test_a_deleted_functions_events_are_dropped(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function(**QUEUE)
     bench.answer = lambda event: "broken"
     request_id = await bench.send()
@@ -391,7 +375,7 @@ async def test_a_deleted_functions_events_are_dropped(make: Make) -> None:
 async def test_a_function_made_anew_under_the_name_does_not_get_the_old_ones_events(
     make: Make,
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
     bench.answer = lambda event: "broken"
     await bench.send()
@@ -405,7 +389,7 @@ async def test_a_function_made_anew_under_the_name_does_not_get_the_old_ones_eve
 
 
 async def test_a_failure_after_the_functions_deletion_is_not_tried_again(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function()
 
     def delete_and_fail(_event: object) -> str:
@@ -422,7 +406,7 @@ async def test_a_failure_after_the_functions_deletion_is_not_tried_again(make: M
 async def test_an_event_whose_version_cannot_be_invoked_any_more_is_given_up(
     make: Make, gone: str
 ) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     hello = bench.function(**QUEUE)
     one = hello.latest.model_copy(update={"version": "1"})
     bench.functions.put(hello.with_version(one))
@@ -447,7 +431,7 @@ def test_an_error_that_is_no_error_object_is_told_as_it_is() -> None:
 
 
 async def test_what_is_known_of_dropped_events_goes_after_three_days(make: Make) -> None:
-    bench: QueueBench = await make()
+    bench = await make()
     bench.function("kept", **QUEUE, retry_num=0)
     bench.function("dropped", retry_num=0)
     bench.answer = lambda event: "broken"
@@ -460,3 +444,18 @@ async def test_what_is_known_of_dropped_events_goes_after_three_days(make: Make)
     assert len(await bench.dead()) == 2
     bench.repository.prune(bench.heart.time.now() + 1)
     assert [letter.function_name for letter in await bench.dead()] == ["kept"]
+
+
+async def test_a_clean_up_that_fails_is_tried_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[float] = []
+
+    def prune(_: EventRepository, ended_before: float) -> int:
+        attempts.append(ended_before)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(EventRepository, "prune", prune)
+    monkeypatch.setattr("sandbox.events.queue.PRUNE_EVERY_S", 0.001)
+    await make()
+    await eventually(lambda: len(attempts) > 2)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.control_plane import DEFAULT_MEMORY_SHARE, ControlPlane
+from sandbox.control_plane import DEFAULT_MEMORY_SHARE
 from sandbox.engine.base import Exit
 from sandbox.errors import EngineError
-from sandbox.settings import Settings
+from tests.support.control_plane import running_plane
 from tests.support.engine import FakeContainer, FakeEngine, echoing
 from tests.support.functions import function
 from tests.support.pool import Heart
@@ -88,7 +88,5 @@ async def test_what_cannot_be_made_ready_at_launch_is_told_to_who_waits(heart: H
 async def test_the_budget_is_a_share_of_what_all_nodes_have(tmp_path: Path) -> None:
     engine = FakeEngine()
     engine.memory_mb = {"one": 4096, "two": 8192}
-    settings = Settings(data_dir=tmp_path, standby=0)
-    async with ControlPlane(settings, engine=engine) as plane:
-        await plane.open(NoPort())
+    async with running_plane(tmp_path, engine) as plane:
         assert plane.budget.total_mb == int(12288 * DEFAULT_MEMORY_SHARE)

@@ -179,7 +179,7 @@ async def test_the_api_shows_functions_as_before(directory: Path) -> None:
 
 async def test_an_update_that_was_under_way_is_completed(directory: Path) -> None:
     async with opened(directory) as parts:
-        found = (await parts.plane.functions.settled("default", "updating", 10)).latest
+        found = (await parts.plane.functions.settled("default", "updating")).latest
         assert (found.status, found.candidate) == (FunctionStatus.ACTIVE, None)
         assert (found.config.memory_mb, found.config.traced) == (512, True)
         assert found.config.dead_letter == DeadLetterQueue(type="CMQ-TOPIC", name="other")

@@ -16,6 +16,7 @@ from sandbox.store.database import migrate, open_database
 from sandbox.store.events import EventRepository
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
+from tests.support.waiting import DEADLINE_S
 from tests.unit.store.store_kit import make_chunk, numbered_record
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def test_reading_goes_on_while_a_write_is_open(
             target=lambda: found.extend(ids(repository.find(RecordQuery("default"))))
         )
         reader.start()
-        reader.join(timeout=5)
+        reader.join(timeout=DEADLINE_S)
     assert found == [1]
 
 

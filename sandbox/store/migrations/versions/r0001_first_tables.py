@@ -12,6 +12,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
+    """Make the tables."""
     op.create_table(
         "functions",
         sa.Column("namespace", sa.Text, primary_key=True),
@@ -67,5 +68,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop them, with all that is in them."""
     for table in ("meta", "log_chunks", "invocations", "functions"):
         op.drop_table(table)

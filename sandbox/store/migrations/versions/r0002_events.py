@@ -12,6 +12,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
+    """Make the tables."""
     op.create_table(
         "events",
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -66,5 +67,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop them, with all that is in them."""
     for table in ("dead_letters", "event_states", "events"):
         op.drop_table(table)

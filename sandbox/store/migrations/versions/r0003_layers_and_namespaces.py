@@ -12,6 +12,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
+    """Make the tables."""
     for table in ("layers", "namespaces"):
         op.create_table(
             table,
@@ -21,5 +22,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop them, with all that is in them."""
     for table in ("namespaces", "layers"):
         op.drop_table(table)

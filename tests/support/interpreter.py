@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from tests.e2e.async_kit import ProductCloud
+    from tests.support.product_cloud import ProductCloud
 
 #: What the runtime below imports: the modules that the layer must hold.
 IMPORTS = "import encodings.idna, http.client, json, os, sys"

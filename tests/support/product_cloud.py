@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from tests.e2e.product import Product
+    from tests.support.product import Product
 
 #: Its handler waits, a moment at a time, until it is told to go; SIGTERM is announced and handled.
 WAITING_RUNTIME = """#!/bin/bash
