@@ -28,8 +28,16 @@ class TaskOwner:
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` to its end, even if the waiting caller is cancelled."""
-        return await asyncio.shield(self._own(work))
+        """Run ``work`` to its end even if the caller is cancelled while it waits for it.
+
+        Its errors are the caller's. After the caller has left they are logged.
+        """
+        task = self._own(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)
+            raise
 
     async def drain(self) -> None:
         """Wait until every task has ended, including tasks that start meanwhile."""
@@ -50,6 +58,6 @@ class TaskOwner:
         return task
 
 
-def _log_failure(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("background_task_failed", exc_info=error)
