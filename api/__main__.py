@@ -16,10 +16,11 @@ import uvloop
 from api.app import Application
 from api.process.exclusive import claim_directory, claim_port
 from api.process.logging import configure_logging
-from api.process.malloc import keep_freed_memory
+from api.process.malloc import give_back_freed_memory, keep_freed_memory
 from sandbox.control_plane import ControlPlane
 from sandbox.errors import SandboxError
 from sandbox.settings import read_settings
+from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     import socket
@@ -78,7 +79,12 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
-        await server.serve([listener])
+        background = TaskOwner()
+        background.start(give_back_freed_memory())
+        try:
+            await server.serve([listener])
+        finally:
+            await background.cancel()
 
 
 def _spare_the_collector() -> None:

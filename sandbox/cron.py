@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from sandbox.errors import RequestError
+from sandbox.errors import InvalidParameterValue, RequestError
 
 FIELDS, OLD_FIELDS = 7, 5
 #: From the first to the last year that an expression may name, 1970 to 2099.
@@ -67,5 +67,5 @@ def _invalid(expression: str, why: str) -> RequestError:
     return RequestError(
         f"TriggerCronConfig {expression[:80]!r} is not valid ({why}): send seven fields, second"
         " minute hour day month weekday year, for example '0 */5 * * * * *'",
-        "InvalidParameterValue.TriggerCronConfig",
+        InvalidParameterValue.TRIGGER_CRON_CONFIG,
     )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic_core import from_json
 
 from sandbox import limits
-from sandbox.errors import LimitError, PlatformError, RequestError
+from sandbox.errors import (
+    InvalidParameter,
+    InvalidParameterValue,
+    LimitError,
+    PlatformError,
+    RequestError,
+)
 from sandbox.invocation import Invocation, Outcome, TakingRecorder
 from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
@@ -251,7 +257,7 @@ def check_event(event: bytes, limit: int) -> None:
         raise LimitError(
             f"the event is {len(event)} bytes; the limit is {limit}: send less, or put the data"
             " in object storage and send its key",
-            "InvalidParameter.RequestTooLarge",
+            InvalidParameter.REQUEST_TOO_LARGE,
         )
     try:
         from_json(event, allow_inf_nan=False)
@@ -259,7 +265,7 @@ def check_event(event: bytes, limit: int) -> None:
         raise RequestError(
             f"the event is not standard JSON ({error}): send a JSON text, for example"
             ' {"key":"value"}',
-            "InvalidParameterValue.Param",
+            InvalidParameterValue.PARAM,
         ) from error
 
 

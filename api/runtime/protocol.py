@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 #: A body of fewer bytes is copied behind its head: one piece is written with less ado than two.
 SMALL_BYTES = 4096
-#: Left to the control port: how many digits the length of a body has that gets its place at once.
-SMALL_DIGITS = 5
 
 #: The head of a request has so long from its first byte; of a stranger, from connecting.
 HEAD_S = 10.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic_core import from_json
 
 from sandbox.clock import new_request_id
-from sandbox.errors import NotFoundError, RequestError
+from sandbox.errors import NotFoundError, RequestError, ResourceNotFound
 from sandbox.events.model import DeadLetter
 from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
@@ -156,5 +156,5 @@ def _beijing(moment: float) -> str:
 def _no_letter(request_id: str) -> NotFoundError:
     return NotFoundError(
         f"there is no dead letter {request_id}: GET /dead-letters lists those there are",
-        "ResourceNotFound",
+        ResourceNotFound.GENERAL,
     )

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    PlatformError,
+    ResourceNotFound,
+)
 from sandbox.events.bodies import Bodies
 from sandbox.events.fair_queue import FairQueue
 from sandbox.events.group_commit import GroupCommit
@@ -162,7 +170,7 @@ class EventQueue:
         if not version.config.dead_letter.exists:
             raise LimitError(
                 f"{message}: send fewer, or give the function a DeadLetterConfig",
-                "LimitExceeded.Quota",
+                LimitExceeded.QUOTA,
             )
         status = StatusCode.RESOURCE_LIMIT_REACHED
         event.error = error_object(status, message, event.request_id)
@@ -292,6 +300,9 @@ class EventQueue:
             self._events.pop(event.request_id, None)
         else:
             event.step(Step.DEFERRED)
+            if event.terminated:  # while the deferral was being written
+                self._end_unrun(event, int(StatusCode.CANCELED), b"")
+                return
             self._lanes.add(event, self._clock.now())
         self._schedule()
         watcher = self._watched.pop(event.seq, None)
@@ -301,29 +312,37 @@ class EventQueue:
     async def terminate(
         self, namespace: str, name: str, request_id: str, *, graceful: bool = False
     ) -> None:
-        """End an event, be it running or waiting; done when this returns.
+        """End a running or waiting event. Its end is on disk when this returns, or raises.
 
         ``graceful`` only sends SIGTERM to the bootstrap of a running one. Errors:
-        ``ResourceNotFound.AsyncEvent``, ``FailedOperation.AsyncEventStatus`` when it has ended.
+        ``ResourceNotFound.AsyncEvent``, ``FailedOperation.AsyncEventStatus`` when it has ended or
+        is ending already.
         """
         event = self._events.get(request_id)
         if event is None or (event.namespace, event.function_name) != (namespace, name):
             await self._refuse_termination(namespace, name, request_id)
             return
+        while event.phase is Phase.ENDING:
+            if await self._next_phase(event) is Phase.OVER:
+                raise _ended(request_id)
         runner = self._runner
-        if event.phase is Phase.ENDING or runner is None:
+        if runner is None:
             raise _ended(request_id)
         if graceful and event.invocation is not None and await runner.signal(event.invocation):
             return
         event.terminated = True
         if event.invocation is not None:
-            watcher = self._watched.setdefault(event.seq, self._loop.create_future())
             message = "the event was terminated by TerminateAsyncEvent"
             runner.cancel(event.invocation, Cause.TERMINATED, message)
-            await asyncio.shield(watcher)
-        if event.phase is Phase.WAITING:
-            event.step(Step.ENDED)
-            await self._work.finish(self._conclude(event, int(StatusCode.CANCELED), b""))
+        else:
+            self._end_unrun(event, int(StatusCode.CANCELED), b"")
+        await self._next_phase(event)
+
+    async def _next_phase(self, event: QueuedEvent) -> Phase:
+        """Wait until what becomes of an event is on disk; its phase then."""
+        watcher = self._watched.setdefault(event.seq, self._loop.create_future())
+        await asyncio.shield(watcher)
+        return event.phase
 
     async def _refuse_termination(self, namespace: str, name: str, request_id: str) -> None:
         state = await asyncio.to_thread(self._repository.state, request_id)
@@ -332,7 +351,7 @@ class EventQueue:
         raise NotFoundError(
             f"function {name} has no asynchronous event {request_id} that waits or runs: check the"
             " id that Invoke returned",
-            "ResourceNotFound.AsyncEvent",
+            ResourceNotFound.ASYNC_EVENT,
         )
 
     async def _prune(self) -> None:
@@ -341,13 +360,13 @@ class EventQueue:
             before = self._clock.now() - limits.EVENT_STATES_KEPT_S
             try:
                 await asyncio.to_thread(self._repository.prune, before)
-            except PlatformError as error:
-                log.error("event_states_not_pruned", reason=error.message)
+            except Exception as error:  # a task's boundary: the next attempt may succeed
+                log.error("event_states_not_pruned", reason=str(error))
             await asyncio.sleep(PRUNE_EVERY_S)
 
 
 def _ended(request_id: str) -> ConflictError:
     return ConflictError(
         f"the event {request_id} has ended: there is nothing to terminate",
-        "FailedOperation.AsyncEventStatus",
+        FailedOperation.ASYNC_EVENT_STATUS,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from sandbox.store.database import upsert, write_transaction
+from sandbox.store.database import reading, upsert, writing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -27,16 +27,16 @@ class CollectionStore(Generic[M]):
     def load_all(self) -> dict[str, M]:
         """Every record by its name."""
         query = sa.select(self._table.c.name, self._table.c.data)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query)
             return {name: self._model.model_validate_json(data) for name, data in rows}
 
     def save(self, name: str, record: M) -> None:
         """Insert or replace; it is on disk when this returns."""
-        with write_transaction(self._engine, durable=True) as connection:
+        with writing(self._engine, durable=True) as connection:
             connection.execute(self._upsert, {"name": name, "data": record.model_dump_json()})
 
     def delete(self, name: str) -> None:
         """Forget a record. Nothing happens if there is none."""
-        with write_transaction(self._engine, durable=True) as connection:
+        with writing(self._engine, durable=True) as connection:
             connection.execute(sa.delete(self._table).where(self._table.c.name == name))

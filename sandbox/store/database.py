@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from sandbox.errors import PlatformError
+from sandbox.store.failures import database_error
 from sandbox.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -102,6 +104,28 @@ def write_transaction(engine: sa.Engine, *, durable: bool = False) -> Iterator[s
                 _pragma(connection, "PRAGMA synchronous=NORMAL")
 
 
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for queries. Errors of the database are ``PlatformError``."""
+    with _translated(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine, *, durable: bool = False) -> Iterator[sa.Connection]:
+    """A ``write_transaction``. Errors of the database are ``PlatformError``."""
+    with _translated(engine), write_transaction(engine, durable=durable) as connection:
+        yield connection
+
+
+@contextmanager
+def _translated(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:  # a PRAGMA's error comes bare
+        raise database_error(engine.url, error) from error
+
+
 def _pragma(connection: sa.Connection, statement: str) -> None:
     # On the bare connection: SQLAlchemy would open a transaction, in which this has no effect.
     cursor = connection.connection.cursor()
@@ -139,10 +163,7 @@ def migrate(engine: sa.Engine) -> None:
         elif revision != HEAD:
             _upgrade(engine)
     except sa.exc.DBAPIError as error:
-        raise PlatformError(
-            f"the database {engine.url.render_as_string()} cannot be used ({error.orig}): "
-            "see that it is writable and not damaged, or set SCF_DATABASE_URL to another"
-        ) from error
+        raise database_error(engine.url, error) from error
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sandbox.events.model import DeadLetter
-from sandbox.store.database import write_transaction
+from sandbox.store.database import reading, writing
 from sandbox.store.tables import dead_letters
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LetterRepository:
             .limit(limit)
         )
         count = sa.select(sa.func.count()).select_from(dead_letters).where(*where)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(count) or 0, [
                 DeadLetter(*row) for row in connection.execute(page)
             ]
@@ -55,12 +55,12 @@ class LetterRepository:
     def get(self, request_id: str) -> DeadLetter | None:
         """The letter of one event, or None when there is none."""
         query = sa.select(dead_letters).where(dead_letters.c.request_id == request_id)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else DeadLetter(*row)
 
     def delete(self, request_id: str) -> bool:
         """False if there was none."""
         statement = sa.delete(dead_letters).where(dead_letters.c.request_id == request_id)
-        with write_transaction(self._engine, durable=True) as connection:
+        with writing(self._engine, durable=True) as connection:
             return connection.execute(statement).rowcount > 0

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sandbox.errors import PlatformError
 from sandbox.events.model import QueuedEvent, TracedEvent
 from sandbox.store.bulk import BulkUpsert
-from sandbox.store.database import write_transaction
+from sandbox.store.database import reading, writing
 from sandbox.store.tables import dead_letters, event_states, events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sandbox.events.model import Change, Deferral, TraceQuery
     from sandbox.store.rows import Row
@@ -40,7 +38,7 @@ class EventRepository:
         accepted = [_event_row(change.accept) for change in changes if change.accept]
         deferred = [_deferral(change.defer) for change in changes if change.defer]
         settled = [change.settle for change in changes if change.settle is not None]
-        with _translated(), write_transaction(self._engine, durable=bool(accepted)) as connection:
+        with writing(self._engine, durable=bool(accepted)) as connection:
             self._events.run(connection, accepted)
             self._states.run(connection, [tuple(c.trace) for c in changes if c.trace])
             self._letters.run(connection, [tuple(c.letter) for c in changes if c.letter])
@@ -53,13 +51,13 @@ class EventRepository:
     def load(self) -> list[QueuedEvent]:
         """Every event that is not over, in the order of acceptance, without its body."""
         query = sa.select(*(events.c[name] for name in _HEAD)).order_by(events.c.seq)
-        with _translated(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [QueuedEvent(**row._mapping) for row in connection.execute(query)]
 
     def bodies(self, seqs: Sequence[int]) -> dict[int, bytes]:
         """The events themselves, by ``seq``."""
         query = sa.select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs))
-        with _translated(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return {seq: bytes(body) for seq, body in connection.execute(query)}
 
     def prune(self, ended_before: float) -> int:
@@ -68,13 +66,13 @@ class EventRepository:
         c, d = event_states.c, dead_letters.c
         old = sa.delete(event_states).where(c.ended_at > 0, c.ended_at < ended_before)
         dropped = sa.delete(dead_letters).where(d.dropped, d.died_at < ended_before)
-        with _translated(), write_transaction(self._engine) as connection:
+        with writing(self._engine) as connection:
             return connection.execute(old).rowcount + connection.execute(dropped).rowcount
 
     def state(self, request_id: str) -> TracedEvent | None:
         """The state of one traced event."""
         query = sa.select(event_states).where(event_states.c.request_id == request_id)
-        with _translated(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else TracedEvent(*row)
 
@@ -101,7 +99,7 @@ class EventRepository:
             .limit(query.limit)
         )
         count = sa.select(sa.func.count()).select_from(event_states).where(*where)
-        with _translated(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(count) or 0, [
                 TracedEvent(*row) for row in connection.execute(page)
             ]
@@ -136,14 +134,3 @@ def _deferral(deferral: Deferral) -> dict[str, Any]:
 
 def _event_row(event: QueuedEvent) -> Row:
     return tuple(getattr(event, column.name) for column in events.columns)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        raise PlatformError(
-            f"the event queue cannot use the database ({error}): see that it is writable and the"
-            " disk is not full"
-        ) from error

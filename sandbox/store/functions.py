@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sandbox.functions.model import Function
-from sandbox.store.database import upsert, write_transaction
+from sandbox.store.database import reading, upsert, writing
 from sandbox.store.tables import functions
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class FunctionRepository:
     def load_all(self) -> list[Function]:
         """All functions, ordered by namespace and name."""
         query = sa.select(functions.c.data).order_by(functions.c.namespace, functions.c.name)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [Function.model_validate_json(data) for data in connection.scalars(query)]
 
     def save(self, function: Function) -> None:
@@ -36,7 +36,7 @@ class FunctionRepository:
             "modified_at": function.latest.modified_at,
             "data": function.model_dump_json(),
         }
-        with write_transaction(self._engine, durable=True) as connection:
+        with writing(self._engine, durable=True) as connection:
             connection.execute(self._upsert, row)
 
     def delete(self, namespace: str, name: str) -> None:
@@ -44,5 +44,5 @@ class FunctionRepository:
         statement = sa.delete(functions).where(
             functions.c.namespace == namespace, functions.c.name == name
         )
-        with write_transaction(self._engine, durable=True) as connection:
+        with writing(self._engine, durable=True) as connection:
             connection.execute(statement)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sandbox.records.query import ResultFilter
 from sandbox.status import StatusCode
 from sandbox.store.bulk import BulkUpsert
-from sandbox.store.database import write_transaction
+from sandbox.store.database import reading, write_transaction, writing
 from sandbox.store.rows import chunk_row, lines_of, record_of, record_row
 from sandbox.store.tables import events, invocations, log_chunks
 
@@ -76,7 +76,7 @@ class RecordRepository:
         self.insert_rows([record_row(item) for item in records], [chunk_row(c) for c in chunks])
 
     def insert_rows(self, record_rows: Sequence[Row], chunk_rows: Sequence[Row]) -> None:
-        """``insert`` for what is in the form of rows already."""
+        """``insert`` for what is in the form of rows already. Errors are SQLAlchemy's own."""
         with write_transaction(self._engine) as connection:
             self._invocations.run(connection, record_rows)
             self._log_chunks.run(connection, chunk_rows)
@@ -84,7 +84,7 @@ class RecordRepository:
     def get(self, request_id: str) -> InvocationRecord | None:
         """The record of one request, or None when there is none."""
         query = sa.select(invocations).where(invocations.c.request_id == request_id)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else record_of(row)
 
@@ -100,7 +100,7 @@ class RecordRepository:
             .limit(query.limit)
         )
         count = sa.select(sa.func.count()).select_from(invocations).where(*where)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             total = connection.scalar(count) or 0
             rows = connection.execute(page).all() if total > query.offset else []
         return total, [record_of(row) for row in rows]
@@ -117,7 +117,7 @@ class RecordRepository:
             query = query.where(c.instance_id == instance_id).order_by(c.seq)
         else:
             query = query.order_by(c.first_ts, c.instance_id, c.seq)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             chunks = connection.scalars(query).all()
         return [line for chunk in chunks for line in lines_of(chunk)]
 
@@ -126,7 +126,7 @@ class RecordRepository:
         c = log_chunks.c
         found: dict[str, list[tuple[float, str]]] = {key: [] for key in request_ids}
         keys = list(found)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             for start in range(0, len(keys), _ASKED_AT_ONCE):
                 query = (
                     sa.select(c.request_id, c.lines)
@@ -153,7 +153,7 @@ class RecordRepository:
         statement = sa.delete(column.table).where(sa.tuple_(*keys).in_(old))
         deleted = 0
         while True:
-            with write_transaction(self._engine) as connection:
+            with writing(self._engine) as connection:
                 part = connection.execute(statement).rowcount
             deleted += part
             if part < _PRUNED_AT_ONCE:
@@ -172,12 +172,12 @@ class RecordRepository:
             .where(c.request_id.not_in(sa.select(events.c.request_id)))
             .values(status_code=StatusCode.INTERNAL_ERROR, ret_msg=message, ended_at=c.started_at)
         )
-        with write_transaction(self._engine) as connection:
+        with writing(self._engine) as connection:
             return connection.execute(statement).rowcount
 
     def counts(self) -> StoreCounts:
         """How many invocations and log chunks are kept now."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return StoreCounts(
                 *(
                     connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0

@@ -45,7 +45,7 @@ class Retention:
             try:
                 gone = await asyncio.to_thread(self._records.prune, self._clock.now() - self._age_s)
             except Exception as error:  # a task's boundary: the next attempt may succeed
-                log.warning("records_not_pruned", error=repr(error))
+                log.warning("records_not_pruned", error=str(error))
             else:
                 if gone:
                     log.info("records_pruned", rows=gone)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
+from sandbox.store.failures import reason_of
 from sandbox.store.journal import CHUNK, RECORD
 from sandbox.store.rows import record_row
 
@@ -40,7 +41,7 @@ class ItemSink:
             self._repository.insert_rows(records, chunks)
         except _ROW_ERRORS as error:
             if len(items) == 1:
-                log.error("record_refused", key=items[0].row[:3], error=str(error))
+                log.error("record_refused", key=items[0].row[:3], error=reason_of(error))
                 return 0
             middle = len(items) // 2
             return self.insert(items[:middle]) + self.insert(items[middle:])

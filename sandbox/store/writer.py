@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sandbox.errors import PlatformError
+from sandbox.store.failures import reason_of
 from sandbox.store.journal import CHUNK, RECORD, Item, Journal, encode, read_segment
 from sandbox.store.rows import chunk_row, printable
 from sandbox.store.sink import ItemSink
@@ -198,7 +199,7 @@ class RecordWriter:
                 path.unlink()
             except (OSError, SQLAlchemyError) as error:
                 raise PlatformError(
-                    f"the journal {path} cannot be brought into the database ({error}): "
+                    f"the journal {path} cannot be brought into the database ({reason_of(error)}): "
                     "see that both are writable and the disk is not full"
                 ) from error
         if recovered:
@@ -277,7 +278,7 @@ class RecordWriter:
             try:
                 written = self._sink.insert(items)
             except Exception as error:  # boundary of the thread: whatever it is, keep and retry
-                log.error("records_write_failed", error=str(error), pending=self.pending)
+                log.error("records_write_failed", error=reason_of(error), pending=self.pending)
                 self._tell_drops()
                 if not self._pause(retry_s):
                     return False

@@ -170,5 +170,11 @@ class QueueBench:
         await self.heart.time.advance(seconds)
         await self.settled()
 
+    async def state(self, request_id: str) -> tuple[str, int]:
+        """The traced state of an event, and its status code."""
+        found = await self.traces.get(request_id)
+        assert found is not None
+        return found.status, found.status_code
+
     async def dead(self, dropped: bool | None = None) -> list[DeadLetter]:
         return (await self.letters.find(dropped=dropped, limit=1000))[1]

@@ -29,8 +29,12 @@ NOBODY: frozenset[str] = frozenset()
 
 
 async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
-    """So many instances, each at work on an event: one is stopped, then the next."""
-    events = [heart.submit(HELLO) for _ in range(count)]
+    """So many instances, each at work on an event: one is stopped, then the next.
+
+    Pauses are long, so that the real time that passes as well does not count.
+    """
+    slow = function(timeout_s=900)
+    events = [heart.submit(slow) for _ in range(count)]
     for number in range(count):
         (await heart.runtime(number)).ready().poll()
     for event in events:
@@ -42,21 +46,21 @@ async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
 async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 1.0)
-    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 1000.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 100.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 100_000.0)
     heart = Heart()
-    await stop_one_by_one(heart, 3, 0.75)
+    await stop_one_by_one(heart, 3, 75)
     assert len(heart.engine.alive) == 3
-    await heart.time.advance(0.75)
+    await heart.time.advance(75)
     assert heart.engine.alive == []
     await heart.close()
 
 
 async def test_removal_does_not_wait_for_calm_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 1.0)
-    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 1.7)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 100.0)
+    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 170.0)
     heart = Heart()
-    await stop_one_by_one(heart, 5, 0.5)
+    await stop_one_by_one(heart, 5, 50)
     assert len(heart.engine.alive) < 5
     await heart.close()
 

@@ -289,7 +289,8 @@ async def test_an_invocation_is_told_from_its_begin_to_its_end() -> None:
         echoing(heart.engine.containers[0])
 
     heart.engine.on_release = greet
-    invoker = Invoker(FakeFunctions(hello), heart.pool, heart.time, heart.loop, heart.recorder)
+    functions = FakeFunctions(hello)
+    invoker = Invoker(functions, heart.pool, heart.time, heart.loop, heart.recorder)
     await invoker.invoke("hello", b'{"key": "secret-event"}', InvokeOptions("id"))
     await heart.close()
     told = [view(fact) for _, fact in listener.read().facts]
@@ -340,7 +341,7 @@ async def test_an_instance_that_could_not_be_started_is_told_to_be_gone() -> Non
 
 @pytest.mark.parametrize("name", FACTS)
 def test_every_fact_is_in_the_documents(name: str) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "en" / "feed.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "en" / "feed.md").read_text()
     [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` ")]
     shown = view(ended()) if name == "invocation_ended" else FACTS[name]._fields
     for field in set(shown) - {"type", "time", "namespace", "function", "version"}:

@@ -1,0 +1,75 @@
+"""Errors of the database in words that say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from sandbox.errors import PlatformError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_LOCKED = "another process has it locked; end that one, or try again"
+_DAMAGED = "it is damaged; move it away, or set SCF_DATABASE_URL to another"
+#: What to do about SQLite's errors, by their primary result code (https://sqlite.org/rescode.html).
+_SQLITE_ADVICE = {
+    sqlite3.SQLITE_FULL: "free some space on its disk",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: "make the file and its directory writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "make its directory, writable for this user, or set SCF_DATABASE_URL",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+#: The same for a server's, by the beginning of SQLSTATE (PostgreSQL's manual, appendix A).
+_SERVER_ADVICE = {
+    "08": "see that its server runs, and that SCF_DATABASE_URL names it",
+    "57P": "see that its server runs, and that SCF_DATABASE_URL names it",
+    "28": "give SCF_DATABASE_URL a user and a password that the server takes",
+    "25006": "the server is read-only; set SCF_DATABASE_URL to one that is not",
+    "40": _LOCKED,
+    "55P03": _LOCKED,
+    "53100": "free some space on the server's disk",
+    "53": "the server has no connection or memory left; try again",
+}
+_OTHER_ADVICE = "see that it is writable and not damaged, or set SCF_DATABASE_URL to another"
+
+
+def database_error(url: URL, error: Exception) -> PlatformError:
+    """What a failed database is to a caller: the database, the cause, what to do.
+
+    The message holds neither the statement, whose parameters may be secret, nor the password.
+    """
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        advice = _SQLITE_ADVICE.get(code, _OTHER_ADVICE)
+    else:
+        state = _sqlstate(error, cause)
+        found = (text for start, text in _SERVER_ADVICE.items() if state.startswith(start))
+        advice = next(found, _OTHER_ADVICE)
+    return PlatformError(
+        f"the database {url.render_as_string()} cannot be used ({reason_of(error)}): {advice}"
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """What the database's driver said, without the statement and its parameters."""
+    cause = _cause(error)
+    return str(cause).strip() or type(cause).__name__
+
+
+def _sqlstate(error: Exception, cause: BaseException) -> str:
+    for name in ("sqlstate", "pgcode"):  # psycopg and asyncpg, psycopg2
+        if state := getattr(cause, name, None):
+            return str(state)
+    # A driver that does not reach its server has no state to tell.
+    return "08" if isinstance(error, OperationalError | InterfaceError) else ""
+
+
+def _cause(error: Exception) -> BaseException:
+    """The driver's own error, which SQLAlchemy's wraps."""
+    return getattr(error, "orig", None) or error
