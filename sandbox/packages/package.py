@@ -272,11 +272,13 @@ def _not_below(covering: set[str], paths: Iterable[str]) -> Iterator[str]:
 def _ref(
     digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
 ) -> CodeRef:
+    bootstrap, instead = bootstrap_of(preflight.inspect(ZipContents(archive, entries)))
     return CodeRef(
         digest=digest,
         zip_bytes=zip_bytes,
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
-        bootstrap=bootstrap_of(preflight.inspect(ZipContents(archive, entries))),
+        bootstrap=bootstrap,
+        instead=instead,
     )
 
 
