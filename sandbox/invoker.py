@@ -16,7 +16,7 @@ from sandbox.errors import (
     PlatformError,
     RequestError,
 )
-from sandbox.invocation import Invocation, Outcome, TakingRecorder
+from sandbox.invocation import Invocation, Outcome, Tail, TakingRecorder
 from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
+    from sandbox.packages.model import CodeRef
     from sandbox.pool.pool import Pool
 
 #: A tail waits until the log has been quiet this long, and no longer than the second figure: what
@@ -47,6 +48,10 @@ class InvocationRecorder(TakingRecorder, Protocol):
 
     def began(self, invocation: Invocation) -> None:
         """It was accepted, and goes to the pool."""
+        ...
+
+    def noted(self, invocation: Invocation, line: tuple[float, str]) -> None:
+        """The platform's own line in the log of one that reaches no instance."""
         ...
 
     def ended(self, record: InvocationRecord) -> None:
@@ -161,7 +166,7 @@ class Invoker:
         self._recorder.began(invocation)
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
-            invocation.end(self._reload_failure(invocation, version.code.bootstrap))
+            invocation.end(self._reload_failure(invocation, version.code))
         elif self._quotas is not None and (refusal := self._quotas.refusal(function, version)):
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
         else:
@@ -237,18 +242,27 @@ class Invoker:
             seen = outcome.tail.count
             await asyncio.sleep(TAIL_QUIET_S)
 
-    def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
-        """The bootstrap cannot be started: no instance, no log, nothing billed (contract 1.4)."""
-        finding = bootstrap.finding
-        assert finding is not None
+    def _reload_failure(self, invocation: Invocation, code: CodeRef) -> Outcome:
+        """The bootstrap cannot be started: no instance, nothing billed (contract 1.4).
+
+        As witnessed there is no log, but where the package has what was meant to be the bootstrap.
+        """
+        (finding,) = code.findings
         text = RELOAD_FAILURES[finding.code]
         body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
-        return Outcome(
+        outcome = Outcome(
             invocation.request_id,
             int(StatusCode.USER_CODE_ERROR),
             body,
             memory_mb=invocation.version.config.memory_mb,
         )
+        if code.instead:
+            line = (self._clock.now(), f"[PLATFORM] {finding.message}")
+            self._recorder.noted(invocation, line)
+            if invocation.tail:
+                outcome.tail = Tail()
+                outcome.tail.add(line)
+        return outcome
 
 
 def check_event(event: bytes, limit: int) -> None:

@@ -78,7 +78,7 @@ def render_log(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> 
     """A request's whole log as the log query returns it, each line ended by a line feed.
 
     ``lines`` are the function's own, with their times. A request that never reached an instance
-    (a bootstrap that is not executable) has no log at all.
+    (a bootstrap that is not executable) has no lines of that kind.
     """
     return "".join(f"{line}\n" for line in _log_lines(record, lines, ""))
 
@@ -97,6 +97,7 @@ def _log_lines(
     record: InvocationRecord, lines: Iterable[tuple[float, str]], blank: str
 ) -> Iterable[str]:
     if not record.instance_id:
+        yield from (line for _, line in lines)
         return
     panel = bool(blank)
     yield f"START RequestId:{blank}{record.request_id}"
