@@ -132,6 +132,16 @@ class PackageStore:
             raise _unreadable(digest) from error
         return Package(path, ref, entries)
 
+    @contextmanager
+    def viewed(self, digest: str) -> Iterator[ZipContents]:
+        """A package that was saved, as the preflight check sees it within the block.
+
+        ``PlatformError`` when it is missing or damaged, also from within.
+        """
+        package = self.open(digest)
+        with package.opened() as archive:
+            yield ZipContents(archive, package.entries)
+
     def write_merged(
         self, digests: Iterable[str], target: BinaryIO, *, uid: int = 0, gid: int = 0
     ) -> None:
