@@ -16,7 +16,7 @@ from sandbox.errors import (
     PlatformError,
     RequestError,
 )
-from sandbox.invocation import Invocation, Outcome, TakingRecorder
+from sandbox.invocation import Invocation, Outcome, Tail, TakingRecorder
 from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
+    from sandbox.packages.model import CodeRef
     from sandbox.pool.pool import Pool
 
 #: Output and results arrive on different connections, so the last lines may come after the result.
@@ -47,6 +48,10 @@ class InvocationRecorder(TakingRecorder, Protocol):
 
     def began(self, invocation: Invocation) -> None:
         """The invocation is accepted and goes to the pool."""
+        ...
+
+    def noted(self, invocation: Invocation, line: tuple[float, str]) -> None:
+        """The invocation reaches no instance, and its log has this line of the platform."""
         ...
 
     def ended(self, record: InvocationRecord) -> None:
@@ -161,7 +166,7 @@ class Invoker:
         self._recorder.began(invocation)
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
-            invocation.end(self._reload_failure(invocation, version.code.bootstrap))
+            invocation.end(self._reload_failure(invocation, version.code))
         elif self._quotas is not None and (refusal := self._quotas.refusal(function, version)):
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
         else:
@@ -236,21 +241,28 @@ class Invoker:
             seen = outcome.tail.count
             await asyncio.sleep(TAIL_QUIET_S)
 
-    def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
+    def _reload_failure(self, invocation: Invocation, code: CodeRef) -> Outcome:
         """The outcome of a bootstrap that cannot start (contract 1.4).
 
-        It has no instance, no log and no bill.
+        It has no instance and no bill. It has a log only where the package holds a file that was
+        meant to be the bootstrap.
         """
-        finding = bootstrap.finding
-        assert finding is not None
+        (finding,) = code.findings
         text = RELOAD_FAILURES[finding.code]
         body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
-        return Outcome(
+        outcome = Outcome(
             invocation.request_id,
             int(StatusCode.USER_CODE_ERROR),
             body,
             memory_mb=invocation.version.config.memory_mb,
         )
+        if code.instead:
+            line = (self._clock.now(), f"[PLATFORM] {finding.message}")
+            self._recorder.noted(invocation, line)
+            if invocation.tail:
+                outcome.tail = Tail()
+                outcome.tail.add(line)
+        return outcome
 
 
 def check_event(event: bytes, limit: int) -> None:

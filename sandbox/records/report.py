@@ -77,8 +77,8 @@ def report(record: InvocationRecord, blank: str = "") -> str:
 def render_log(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
     """A request's whole log as the log query returns it. Each line ends with a line feed.
 
-    ``lines`` are the function's own, with their times (s since the epoch). A request that reached
-    no instance, as with a bootstrap that is not executable, has no log.
+    ``lines`` are the function's own, with their times. A request that never reached an instance
+    (a bootstrap that is not executable) has no lines of that kind.
     """
     return "".join(f"{line}\n" for line in _log_lines(record, lines, ""))
 
@@ -97,6 +97,7 @@ def _log_lines(
     record: InvocationRecord, lines: Iterable[tuple[float, str]], blank: str
 ) -> Iterable[str]:
     if not record.instance_id:
+        yield from (line for _, line in lines)
         return
     panel = bool(blank)
     yield f"START RequestId:{blank}{record.request_id}"
