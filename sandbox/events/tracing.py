@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Traces:
     """Queries the states of events without blocking the loop.
 
-    A state is shown for three days from the event's end (contract 5), even if it is deleted later.
-    Errors of the database are ``PlatformError``.
+    States of events that ended more than three days ago (contract 5) are not shown, whether they
+    are deleted already or not. Errors of the database are ``PlatformError``.
     """
 
     def __init__(self, repository: EventRepository, clock: Clock) -> None:

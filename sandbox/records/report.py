@@ -121,8 +121,10 @@ def opening(request_id: str) -> str:
 
 
 def closing(record: InvocationRecord) -> Iterable[str]:
-    """The last lines of a log in that dialect, for a reader who has the others: with the report of
-    a cold start, none for a request that never reached an instance."""
+    """The last lines of a log in that dialect, with the report of a cold start if there was one.
+
+    A request that reached no instance has none.
+    """
     if not record.instance_id:
         return
     if record.cold_start and "ready" in record.timeline:
