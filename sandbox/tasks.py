@@ -1,4 +1,4 @@
-"""Tasks with an owner: none is forgotten, none outlives the one who started it."""
+"""Every task has an owner, which ends it before it ends itself."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class TaskOwner:
-    """Keeps the tasks of one object until they have ended."""
+    """Keeps the tasks of one object until they have ended. The object cancels or drains them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``work`` in the background. It handles its errors; others are logged."""
+        """Run ``work`` in the background. An error that it does not handle is logged."""
         task = self._own(work)
         task.add_done_callback(_log_failure)
         return task
@@ -40,7 +40,7 @@ class TaskOwner:
             raise
 
     async def drain(self) -> None:
-        """Wait until every task has ended, those included that are started meanwhile."""
+        """Wait until every task has ended, including tasks that start meanwhile."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 

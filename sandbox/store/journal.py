@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: The kind says how the row is laid out. A change of the columns takes new kinds, and a reader for
-#: these: a journal may be read by a newer version than the one that wrote it.
+#: The kind says which columns the row has. New columns need a new kind, and this version must still
+#: read the old kinds: an older version may have written the journal.
 RECORD = "r1"
 CHUNK = "l1"
 
@@ -34,7 +34,7 @@ _WIDTHS = {RECORD: len(invocations.columns), CHUNK: len(log_chunks.columns)}
 
 
 class Item(NamedTuple):
-    """A row on its way to the database. ``size`` is what it takes in the journal, in bytes."""
+    """A row on its way to the database. ``size`` is its length in the journal, in bytes."""
 
     kind: str
     row: Row
@@ -42,12 +42,12 @@ class Item(NamedTuple):
 
 
 def encode(kind: str, row: Row) -> bytes:
-    """One line of the journal. Raises ``ValueError`` for text that is not valid Unicode."""
+    """One line of the journal. ``ValueError`` if a text is not valid Unicode."""
     return to_json((kind, *row)) + b"\n"
 
 
 def decode(line: bytes) -> Item | None:
-    """The item in a line, or None if the line is torn or of a kind unknown here."""
+    """The item in a line, or None if the line is torn or its kind is unknown."""
     try:
         value: Any = from_json(line)
     except ValueError:
@@ -59,10 +59,7 @@ def decode(line: bytes) -> Item | None:
 
 
 def read_segment(path: Path) -> Iterator[Item]:
-    """The items in a segment, in the order in which they were put; torn lines are left out.
-
-    Raises ``OSError``.
-    """
+    """The items of a segment in the order of writing, without torn lines. May raise ``OSError``."""
     torn = 0
     with path.open("rb") as lines:
         for line in lines:
@@ -88,29 +85,29 @@ class Segment:
         self.torn = False
 
     def append(self, line: bytes) -> None:
-        """Write one line. After an ``OSError`` ``decode`` takes what there is of it for torn."""
+        """Write one line. After an ``OSError`` it is torn: ``decode`` skips it."""
         data = b"\n" + line if self.torn else line
-        # Set first and cleared last: whatever happens between, the next line starts afresh.
+        # Set before the write and cleared after it: after an error the next line starts anew.
         self.torn = True
         while data:
             data = data[os.write(self._fd, data) :]
         self.torn = False
 
     def close(self) -> None:
-        """Write no more; the file stays for the next ``recover``."""
+        """Stop writing. The file stays for the next ``recover``."""
         os.close(self._fd)
 
     def discard(self) -> None:
-        """Close and delete: everything in it is in the database."""
+        """Close and delete a segment whose items are all in the database."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 class Journal:
-    """The segments under one path. Not thread-safe: its owner, ``RecordWriter``, sees to that."""
+    """The segments under one path. Not thread-safe: its owner, ``RecordWriter``, holds a lock."""
 
     def __init__(self, path: Path) -> None:
-        """Opens a new segment after those left behind. Raises ``OSError`` if it cannot."""
+        """Open a new segment after those of earlier processes. ``OSError`` if it cannot be made."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._left_behind = _segments(path)
@@ -121,7 +118,7 @@ class Journal:
         return Segment(self._path.with_name(f"{self._path.name}.{self._number}"))
 
     def next_segment(self) -> Segment:
-        """A new, empty segment to put in the place of ``active``. Raises ``OSError``."""
+        """A new, empty segment to replace ``active``. ``OSError`` if it cannot be made."""
         self._number += 1
         return self._open()
 
