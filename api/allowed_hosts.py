@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Domains whose names are taken: the resolver keeps the first to this machine, and the others are
-#: the platform's, which clients call when they are led here.
+#: Names below these domains are allowed. The first always leads to this machine. The others are the
+#: platform's: clients call them when they are made to come here.
 OWN_DOMAINS = (".localhost", ".tencentcloudapi.com", ".myqcloud.com")
 
-#: So many decisions are remembered, and no longer header is looked at (a name has 253 characters).
+#: How many decisions are remembered. A ``Host`` longer than the second figure is refused unread: a
+#: name has 253 characters at most.
 KNOWN_AT_MOST = 1024
 LONGEST_HEADER = 300
 

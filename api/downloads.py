@@ -30,8 +30,8 @@ VALID_S = 600
 class Downloads:
     """Makes links to packages, and answers them.
 
-    A link is signed with a key of this process, so it ends with it, and no other package can be
-    had with it.
+    A link is signed with a key of this process. So it works until the process ends, and for one
+    package only.
     """
 
     def __init__(self, packages: PackageStore, clock: Clock, valid_s: int = VALID_S) -> None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Paths that need no key: they tell nothing of the functions.
+#: Paths that need no key: they show nothing of the functions.
 OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
-#: The first tells nothing, the second is asked for with a signature of its own.
+#: The same by their beginning. A download's link carries a signature of its own.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
 #: ``Sec-Fetch-Site`` of what our own pages ask for, and of what no page does: the user typed it, it

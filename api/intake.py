@@ -44,8 +44,8 @@ class Intake:
     def __init__(self, limits: IntakeLimits) -> None:
         self.stage = Stage.BETWEEN
         self._limits = limits
-        #: Bytes of a part that has not ended, as far as they came in pieces of their own; at least
-        #: 1 when there are others.
+        #: Bytes of the head or body under way that came after the piece it began in. At 1 it stands
+        #: for that first piece, of which this part's share is not known.
         self._loose = 0
         self._moved = False
         self._until = 0.0

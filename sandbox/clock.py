@@ -1,4 +1,4 @@
-"""Time and identity, passed in so that tests can hold them still."""
+"""The clock and new ids. The clock is passed in, so that tests can stop it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import time
 from typing import Protocol
 
-#: Ids must be unique, not secret; the system's random numbers cost ten times as much.
+#: Ids must be unique, not secret. The system's random numbers take ten times as long.
 _bits = random.Random().getrandbits
 
 
@@ -30,10 +30,10 @@ class SystemClock:
 
 
 def new_request_id() -> str:
-    """A request id in the platform's form: a lower-case UUID (version 7: it begins with the time).
+    """A request id in the platform's form: a lower-case UUID.
 
-    So records that are made one after the other lie one after the other in the database, which
-    makes storing them three times as cheap as with random ones.
+    It is of version 7, which begins with the time. Records that are made one after the other then
+    lie one after the other in the database. Storing them takes a third of the time of random ids.
     """
     at, more = f"{int(time.time() * 1000):012x}", f"{_bits(72):018x}"
     return f"{at[:8]}-{at[8:]}-7{more[:3]}-a{more[3:6]}-{more[6:]}"

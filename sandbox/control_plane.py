@@ -1,7 +1,7 @@
-"""Every long-lived part of the sandbox, made and closed in one place.
+"""Makes and closes every long-lived part of the sandbox.
 
-This is the one module that chooses implementations: the engine, the database, the clock. Everything
-else is given what it needs.
+This is the one module that chooses implementations: the engine, the database, the clock. It hands
+every other module what that needs.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: The share of the machine's memory that instances may have, unless a setting says otherwise.
+#: The share of the engine's memory that instances may use without SCF_MEMORY_BUDGET_MB.
 DEFAULT_MEMORY_SHARE = 0.75
 
-#: What the record of an invocation says that was running when the control plane ended. Events of
-#: the queue are run again, and their records replaced.
+#: The result in the record of an invocation that was running when the control plane ended. Queued
+#: events are run again, which replaces their records.
 INTERRUPTED = "the sandbox was stopped while this was running"
 
 
@@ -63,7 +63,7 @@ class RuntimePort(Protocol):
     """The runtime API, as the control plane opens and closes it."""
 
     async def listen(self, address: str) -> asyncio.AbstractServer:
-        """Listen on one more address of this machine. ``OSError`` when that cannot be done."""
+        """Listen on one more address of this machine. ``OSError`` if it cannot be bound."""
         ...
 
     async def close(self) -> None:
@@ -74,9 +74,9 @@ class RuntimePort(Protocol):
 class ControlPlane:
     """Owns every long-lived part of one sandbox: store, engine, pool, functions, events, records.
 
-    An async context manager: its parts are there within the block. ``open`` brings them to life;
-    leaving the block closes them in the reverse order of their making, each one even when another
-    fails to close. The server and the tests start from here.
+    An async context manager: its parts exist within the block. ``open`` starts them. Leaving the
+    block closes them in the reverse order of their making. Each one is closed even if another fails
+    to close. The server and the tests start from here.
     """
 
     engine: Engine
@@ -97,12 +97,12 @@ class ControlPlane:
     def __init__(
         self, settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None
     ) -> None:
-        """``engine`` and ``clock`` take the place of the chosen ones; tests hand in fakes."""
+        """``engine`` and ``clock`` replace the chosen ones. Tests pass fakes."""
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         #: True from the end of ``open`` until the block is left.
         self.ready = False
-        #: What happens here; its listeners are ended when the block is left, or before.
+        #: Publishes what happens. Its listeners end when the block is left, or earlier.
         self.feed = Feed(self.clock)
         self._given_engine = engine
         self._parts = AsyncExitStack()
@@ -129,10 +129,10 @@ class ControlPlane:
         log.info("sandbox_stopped")
 
     async def open(self, runtime: RuntimePort) -> None:
-        """Recover what an earlier run wrote, sweep what it left, start.
+        """Recover what an earlier run wrote, remove what it left, start.
 
-        ``runtime`` is closed when the block is left, after the engine: until then instances may
-        call. Errors are ``SandboxError``.
+        Leaving the block closes ``runtime`` after the engine, because instances may call it until
+        then. Errors are ``SandboxError``.
         """
         await asyncio.to_thread(self.writer.recover)
         await asyncio.to_thread(self._records.end_interrupted, self.clock.now(), INTERRUPTED)
@@ -153,7 +153,7 @@ class ControlPlane:
             log.warning("os_parity_missing", note=info.note)
 
     def _make(self, parts: AsyncExitStack) -> None:
-        """Make every part, those first that others are closed before."""
+        """Make every part. A part that is made earlier is closed later."""
         settings, loop = self.settings, asyncio.get_running_loop()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         parts.callback(self.feed.close)

@@ -1,8 +1,8 @@
 """The platform's timer expressions (contract 7.3).
 
-Seven fields: second, minute, hour, day, month, weekday, year; the older form has five, without
-second and year. Where both a day and a weekday are given, either is enough. Weekday 0 is Sunday.
-Which time zone they are in is not documented; here it is UTC.
+An expression has seven fields: second, minute, hour, day, month, weekday, year. The older form has
+five, without second and year. If both day and weekday are given, a match of either is enough.
+Weekday 0 is Sunday. The platform does not document the time zone; here it is UTC.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from sandbox.errors import RequestError
+from sandbox.errors import InvalidParameterValue, RequestError
 
 FIELDS, OLD_FIELDS = 7, 5
-#: From the first to the last year that an expression may name, 1970 to 2099.
+#: How many years an expression may name: 1970 to 2099.
 YEARS = 130
-#: What croniter knows beyond the platform's operators is refused.
+#: Croniter knows more operators than the platform. They are refused.
 _FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
 _NAMES = re.compile(r"[A-Za-z]+")
 _MONTHS = frozenset(
@@ -25,7 +25,7 @@ _DAYS = frozenset(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"])
 
 
 class Cron:
-    """One expression. ``InvalidParameterValue.TriggerCronConfig`` unless it is a valid one."""
+    """One expression. ``InvalidParameterValue.TriggerCronConfig`` if it is not valid."""
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
@@ -44,17 +44,17 @@ class Cron:
             raise _invalid(expression, str(error)) from error
 
     def next_after(self, moment: float) -> float | None:
-        """The first time after ``moment`` that it names; None when there is none any more.
+        """The first time after ``moment`` that the expression names, or None if there is none.
 
         Both are seconds since the epoch.
         """
         try:
             return self._next_after(moment)
-        except ValueError:  # its years are over
+        except ValueError:  # every year that it names is past
             return None
 
     def _next_after(self, moment: float) -> float:
-        from croniter import croniter  # with what it brings 2 MB, for who has timers
+        from croniter import croniter  # imported lazily: 2 MB that only timers need
 
         start = datetime.fromtimestamp(moment, UTC)
         found: float = croniter(
@@ -67,5 +67,5 @@ def _invalid(expression: str, why: str) -> RequestError:
     return RequestError(
         f"TriggerCronConfig {expression[:80]!r} is not valid ({why}): send seven fields, second"
         " minute hour day month weekday year, for example '0 */5 * * * * *'",
-        "InvalidParameterValue.TriggerCronConfig",
+        InvalidParameterValue.TRIGGER_CRON_CONFIG,
     )

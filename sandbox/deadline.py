@@ -1,4 +1,4 @@
-"""A deadline that is set anew for every event, and hardly ever reached."""
+"""A deadline that is set for every event and seldom reached."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-#: The event loop's timers count in milliseconds from a time that may be as old as one: so much is
-#: added that nothing ends too early. Seconds.
+#: The event loop's timers count whole milliseconds, from a time that may be one millisecond old.
+#: Adding one millisecond keeps every deadline from firing early. Seconds.
 GRAIN_S = 0.001
 
 
 class Deadline:
-    """Calls an action at a time, unless it is lifted before.
+    """Calls an action at a set time, unless it is lifted before.
 
-    Making and cancelling a timer of the event loop costs more than most events do otherwise. So
-    its timer is left running when the deadline is lifted or put off: when it fires, it looks at
-    what the deadline is by then, and is started again for the rest.
+    Making and cancelling a timer of the event loop takes longer than the rest of most events. So
+    the timer keeps running when the deadline is lifted or put off. When it fires, it compares the
+    time with the present deadline, and starts again for what is left.
     """
 
     __slots__ = ("_action", "_at", "_loop", "_timer", "_timer_at")
@@ -31,7 +31,7 @@ class Deadline:
         self._timer_at = 0.0
 
     def set(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call ``action`` in so many seconds, instead of what was to be called before."""
+        """Call ``action`` after ``seconds``. This replaces an action that was set before."""
         self._action = action
         self._at = self._loop.time() + seconds + GRAIN_S
         if self._timer is not None:
@@ -41,11 +41,11 @@ class Deadline:
         self._start()
 
     def lift(self) -> None:
-        """Nothing is called any more."""
+        """Call nothing; the timer may go on."""
         self._action = None
 
     def close(self) -> None:
-        """The same for good: no timer is left running."""
+        """Call nothing, and stop the timer."""
         self._action = None
         if self._timer is not None:
             self._timer.cancel()

@@ -5,17 +5,17 @@ A function that fails is not an error here: it is an ``Outcome``. The classes::
     SandboxError                  the one root
     +-- RequestError              the caller's request is wrong
     +-- AuthError                 the signature is wrong
-    +-- NotFoundError             what it names does not exist
-    +-- ConflictError             it cannot be done in the present state
-    +-- LimitError                it goes over a limit of the platform
+    +-- NotFoundError             the request names something that does not exist
+    +-- ConflictError             the present state does not allow the request
+    +-- LimitError                the request exceeds a limit of the platform
     +-- UnsupportedError          the platform can do it, the sandbox cannot
-    +-- DryRunDone                it was a dry run, and would succeed
+    +-- DryRunDone                the request was a dry run, and would succeed
     +-- PlatformError             our own fault, never the user's
         +-- EngineError           the container engine refused, or did not answer
-        +-- IllegalTransitionError    a bug: an event in a state where it has no meaning
+        +-- IllegalTransitionError    a bug: the state has no transition for the event
 
-A class says whose fault it is, and gives plain REST its HTTP status (the cloud API always answers
-200). A code is the platform's name for the error; its family is the part before the dot::
+A class says whose fault the error is, and has the HTTP status of plain REST (the cloud API always
+answers 200). A code is the platform's name for the error. Its family is the part before the dot::
 
     family                 class              HTTP
     AuthFailure            AuthError          401
@@ -43,7 +43,7 @@ from enum import Enum, StrEnum
 
 
 class Code(StrEnum):
-    """An error code of the platform. ``GENERAL`` is a family's name without more."""
+    """An error code of the platform. ``GENERAL`` is the name of the family alone."""
 
 
 class AuthFailure(Code):
@@ -53,13 +53,13 @@ class AuthFailure(Code):
 
 
 class DryRunOperation(Code):
-    """Nothing was done, as it was asked for."""
+    """The request was a dry run: nothing was changed."""
 
     GENERAL = "DryRunOperation"
 
 
 class FailedOperation(Code):
-    """The state of things does not allow it."""
+    """The present state does not allow the request."""
 
     GENERAL = "FailedOperation"
     ASYNC_EVENT_STATUS = "FailedOperation.AsyncEventStatus"
@@ -86,14 +86,14 @@ class InternalError(Code):
 
 
 class InvalidParameter(Code):
-    """A parameter that the platform checks before its value."""
+    """A parameter that the platform refuses before it looks at the value."""
 
     REQUEST_TOO_LARGE = "InvalidParameter.RequestTooLarge"
     ROUTING_CONFIG = "InvalidParameter.RoutingConfig"
 
 
 class InvalidParameterValue(Code):
-    """A value that the platform does not take."""
+    """A value that the platform does not accept."""
 
     GENERAL = "InvalidParameterValue"
     ADDITIONAL_VERSION_WEIGHTS = "InvalidParameterValue.AdditionalVersionWeights"
@@ -154,13 +154,13 @@ class LimitExceeded(Code):
 
 
 class MissingParameter(Code):
-    """A parameter that must be given."""
+    """A required parameter is missing."""
 
     RUNTIME = "MissingParameter.Runtime"
 
 
 class ResourceInUse(Code):
-    """Something exists already, or is needed by something else."""
+    """Something exists already, or something else needs it."""
 
     ALIAS = "ResourceInUse.Alias"
     FUNCTION_NAME = "ResourceInUse.FunctionName"
@@ -191,17 +191,17 @@ class UnsupportedOperation(Code):
 
 
 class SandboxError(Exception):
-    """An error the caller sees.
+    """An error that a caller sees.
 
-    ``code`` is the platform's error code (``ResourceNotFound.FunctionName``), ``message`` says what
-    to do next, ``http_status`` is what plain REST answers.
+    ``code`` is the platform's error code (``ResourceNotFound.FunctionName``). ``message`` says what
+    to do next. ``http_status`` is the status of plain REST.
     """
 
     default_code: str = InternalError.GENERAL
     http_status = 500
 
     def __init__(self, message: str, code: str | None = None) -> None:
-        """Without a ``code`` it is that of the class."""
+        """``code`` is that of the class unless given."""
         super().__init__(message)
         self.code = str(code or self.default_code)  # never a ``Code``: it is shown and compared
         self.message = message
@@ -226,21 +226,21 @@ class AuthError(SandboxError):
 
 
 class NotFoundError(SandboxError):
-    """What the request names does not exist."""
+    """The request names something that does not exist."""
 
     default_code = ResourceNotFound.GENERAL
     http_status = 404
 
 
 class ConflictError(SandboxError):
-    """The request cannot be done in the present state."""
+    """The present state does not allow the request."""
 
     default_code = FailedOperation.GENERAL
     http_status = 409
 
 
 class LimitError(SandboxError):
-    """The request goes over one of the platform's limits."""
+    """The request exceeds one of the platform's limits."""
 
     default_code = LimitExceeded.GENERAL
     http_status = 400
@@ -254,35 +254,35 @@ class UnsupportedError(SandboxError):
 
 
 class PlatformError(SandboxError):
-    """Our own fault, or the engine's: never the user's."""
+    """The fault of the sandbox or its engine, never the user's."""
 
     default_code = InternalError.SYSTEM
     http_status = 500
 
 
 class EngineErrorKind(Enum):
-    """What went wrong in an engine, for code that decides by it. The message is for people."""
+    """Why an engine failed. Code decides by the kind; the message is for people."""
 
-    #: Nothing answers, or the answer did not come in time.
+    #: The engine does not answer, or not in time.
     UNREACHABLE = "unreachable"
-    #: The image of the instances is not on the engine.
+    #: The engine does not have the image of the instances.
     NO_IMAGE = "no image"
-    #: What the call names does not exist (any more).
+    #: The call names something that does not exist (any more).
     GONE = "gone"
-    #: What is to be removed is still used.
+    #: The call removes something that is still used.
     IN_USE = "in use"
     #: The name is taken, or the present state does not allow the call.
     CONFLICT = "conflict"
     #: The addresses belong to another network.
     OVERLAP = "overlap"
-    #: It is being removed already.
+    #: The removal is under way already.
     REMOVING = "removing"
     #: Everything else.
     REFUSED = "refused"
 
 
 class EngineError(PlatformError):
-    """The engine refused or did not answer. ``kind`` says which; no caller reads the message."""
+    """The engine refused or did not answer. ``kind`` says why; no code reads the message."""
 
     def __init__(self, message: str, kind: EngineErrorKind = EngineErrorKind.REFUSED) -> None:
         super().__init__(message)
@@ -290,21 +290,21 @@ class EngineError(PlatformError):
 
 
 class DryRunDone(SandboxError):
-    """The request was a dry run: everything was checked, it would succeed, nothing was changed."""
+    """The request was a dry run: it passed every check and changed nothing."""
 
     default_code = DryRunOperation.GENERAL
     http_status = 412
 
     def __init__(self) -> None:
-        """The message is always the same."""
+        """Every dry run has the same message."""
         super().__init__("this was a dry run: the request would succeed without DryRun")
 
 
 class IllegalTransitionError(PlatformError):
-    """An event arrived in a state where it has no meaning: a bug of ours."""
+    """A bug of ours: the state has no transition for the event that arrived."""
 
     def __init__(self, state: object, event: object) -> None:
-        """``event`` arrived while ``state``."""
+        """``event`` arrived in ``state``."""
         super().__init__(f"illegal transition: {event} while {state}")
         self.state = state
         self.event = event

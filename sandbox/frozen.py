@@ -1,4 +1,4 @@
-"""The base of every record that is kept on disk as JSON."""
+"""The base of every record that the disk holds as JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenRecord(BaseModel):
-    """A record that never changes: a change makes a new one.
+    """A record that never changes: a change makes a new record.
 
-    Fields that it does not know are ignored, so that data of a newer version opens.
+    Unknown fields are ignored, so that data of a newer version opens.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

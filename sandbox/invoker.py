@@ -1,4 +1,4 @@
-"""The path of an invocation: resolve, check, hand to the pool (or the queue), report."""
+"""The path of an invocation: resolve, check, hand to the pool or the queue, record."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic_core import from_json
 
 from sandbox import limits
-from sandbox.errors import LimitError, PlatformError, RequestError
-from sandbox.invocation import Invocation, Outcome, TakingRecorder
+from sandbox.errors import (
+    InvalidParameter,
+    InvalidParameterValue,
+    LimitError,
+    PlatformError,
+    RequestError,
+)
+from sandbox.invocation import Invocation, Outcome, Tail, TakingRecorder
 from sandbox.packages.model import Bootstrap
 from sandbox.records.record import InvocationRecord
 from sandbox.records.report import render_tail
@@ -24,40 +30,45 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.functions.ports import FunctionLookup
     from sandbox.invocation import Cause, InvokeOptions
+    from sandbox.packages.model import CodeRef
     from sandbox.pool.pool import Pool
 
-#: A tail waits until the log has been quiet this long, and no longer than the second figure: what
-#: the function wrote before its result may still be on its way from the container. Seconds.
+#: Output and results arrive on different connections, so the last lines may come after the result.
+#: A tail is taken once no line has come for the first time, or after the second one. Seconds.
 TAIL_QUIET_S = 0.01
 TAIL_MAX_S = 0.1
 
 
-#: Result bytes kept with the record; the caller always gets all of them.
+#: The most bytes of a result that a record holds. The caller gets the whole result.
 RECORD_RESULT_BYTES = 64 * 1024
 
 
 class InvocationRecorder(TakingRecorder, Protocol):
-    """Who writes down what becomes of invocations. Nothing of it waits or fails."""
+    """Records how invocations go. No method waits or fails."""
 
     def began(self, invocation: Invocation) -> None:
-        """It was accepted, and goes to the pool."""
+        """The invocation is accepted and goes to the pool."""
+        ...
+
+    def noted(self, invocation: Invocation, line: tuple[float, str]) -> None:
+        """The invocation reaches no instance, and its log has this line of the platform."""
         ...
 
     def ended(self, record: InvocationRecord) -> None:
-        """It has ended. The record is safe when this returns; then comes the answer."""
+        """The invocation has ended. The record is safe when this returns; the answer follows."""
         ...
 
 
 class Admission(Protocol):
-    """Who says whether an event may begin now."""
+    """Says whether an event may begin now: the quotas."""
 
     def refusal(self, function: Function, version: FunctionVersion) -> str | None:
-        """The message that it is refused with, or None."""
+        """Why the event is refused, or None if it may begin."""
         ...
 
 
 class EventSink(Protocol):
-    """Where events go that nobody waits for."""
+    """Takes events whose callers do not wait for the result: the queue."""
 
     async def accept(
         self, function: Function, version: FunctionVersion, event: bytes, options: InvokeOptions
@@ -67,7 +78,7 @@ class EventSink(Protocol):
 
 
 class Invoker:
-    """Takes events from the APIs, gives back outcomes, and leaves a record of each."""
+    """Takes events from the APIs, returns their outcomes, and records each invocation."""
 
     def __init__(
         self,
@@ -89,9 +100,9 @@ class Invoker:
         self._queue = queue
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
-        """Run one event to its end; with asynchronous execution only accept it (status 202).
+        """Run one event to its end. With asynchronous execution only accept it (status 202).
 
-        A function that fails is an outcome; errors are for requests that never reach one:
+        A function that fails is an outcome. Errors are for requests that reach no function:
         ``ResourceNotFound.*``, ``InvalidParameterValue.Param`` (not JSON),
         ``InvalidParameter.RequestTooLarge``, ``FailedOperation.FunctionStatusError``.
         """
@@ -106,9 +117,9 @@ class Invoker:
         return await self.outcome(self.begin(function, version, event, options))
 
     async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
-        """Accept an event to be run later; it is on disk when this returns.
+        """Accept an event and run it later. The event is on disk when this returns.
 
-        The same errors as ``invoke``, and ``LimitExceeded.Quota`` when the queue is full.
+        Errors are those of ``invoke``, and ``LimitExceeded.Quota`` if the queue is full.
         """
         function, version = self._functions.resolve(
             options.namespace, name, options.qualifier, options.routing_key
@@ -119,13 +130,13 @@ class Invoker:
 
     def _queue_or_fail(self) -> EventSink:
         if self._queue is None:
-            raise PlatformError("this sandbox was put together without a queue for events")
+            raise PlatformError("this sandbox was made without a queue: invoke synchronously")
         return self._queue
 
     # ------------------------------------------------------------------ one event's run
 
     def can_begin(self, function: Function, version: FunctionVersion) -> bool:
-        """Whether an event would not have to wait for another one to end."""
+        """Whether an event can begin without waiting for another one to end."""
         assert version.code is not None
         return version.code.bootstrap is not Bootstrap.OK or self._pool.has_room(function, version)
 
@@ -137,7 +148,7 @@ class Invoker:
         options: InvokeOptions,
         patience_s: float = limits.SYNC_WAIT_S,
     ) -> Invocation:
-        """Hand an event to the pool; it waits there ``patience_s`` seconds at most."""
+        """Hand an event to the pool, where it waits at most ``patience_s`` seconds."""
         invocation = Invocation(
             function,
             version,
@@ -155,7 +166,7 @@ class Invoker:
         self._recorder.began(invocation)
         assert version.code is not None
         if version.code.bootstrap is not Bootstrap.OK:
-            invocation.end(self._reload_failure(invocation, version.code.bootstrap))
+            invocation.end(self._reload_failure(invocation, version.code))
         elif self._quotas is not None and (refusal := self._quotas.refusal(function, version)):
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
         else:
@@ -163,7 +174,7 @@ class Invoker:
         return invocation
 
     async def outcome(self, invocation: Invocation) -> Outcome:
-        """Wait for the end of what was begun, and leave a record of it."""
+        """Wait for the end of an invocation, and record it."""
         outcome = await invocation.future
         record = record_of(invocation, outcome)
         if outcome.tail is not None:
@@ -175,11 +186,10 @@ class Invoker:
     def start(
         self, name: str, event: bytes, options: InvokeOptions, answer: Callable[[Outcome], None]
     ) -> bool:
-        """``invoke`` without a task: ``answer`` is called within the end of the event, when its
-        record is safe.
+        """``invoke`` without a task: the end of the event calls ``answer`` once its record is safe.
 
-        False, and nothing is begun, where there is more to do than to pass the outcome on: a tail
-        of the log, asynchronous execution. The same errors as ``invoke``.
+        Returns False and begins nothing if the caller wants a tail of the log, or the function
+        executes asynchronously: these need a task. Errors are those of ``invoke``.
         """
         function, version = self._functions.resolve(
             options.namespace, name, options.qualifier, options.routing_key
@@ -192,7 +202,7 @@ class Invoker:
 
         def ended() -> None:
             outcome = invocation.outcome
-            assert outcome is not None  # there is no future that could have been given up
+            assert outcome is not None  # no future was made, so no caller can have cancelled it
             self._recorder.ended(record_of(invocation, outcome))
             answer(outcome)
 
@@ -203,7 +213,7 @@ class Invoker:
         return True
 
     def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
-        """End it as canceled, and with it the instance that works on it."""
+        """End an invocation as canceled, and the instance that works on it."""
         instance = invocation.instance
         if instance is not None and instance.works_on(invocation):
             instance.cancel(cause, message)
@@ -212,9 +222,9 @@ class Invoker:
             invocation.cancel(cause, message)
 
     async def signal(self, invocation: Invocation) -> bool:
-        """Send SIGTERM to the bootstrap that works on it; False when there is none.
+        """Send SIGTERM to the bootstrap that works on an invocation; False if none does.
 
-        Whether it was received is in the event's log.
+        The event's log says whether the bootstrap received it.
         """
         instance = invocation.instance
         if instance is None or not instance.works_on(invocation):
@@ -223,7 +233,7 @@ class Invoker:
         return True
 
     async def _settle(self, outcome: Outcome) -> None:
-        """Wait for log lines still on their way."""
+        """Wait for log lines that arrive after the result."""
         assert outcome.tail is not None
         deadline = self._loop.time() + TAIL_MAX_S
         seen = -1
@@ -231,27 +241,37 @@ class Invoker:
             seen = outcome.tail.count
             await asyncio.sleep(TAIL_QUIET_S)
 
-    def _reload_failure(self, invocation: Invocation, bootstrap: Bootstrap) -> Outcome:
-        """The bootstrap cannot be started: no instance, no log, nothing billed (contract 1.4)."""
-        finding = bootstrap.finding
-        assert finding is not None
+    def _reload_failure(self, invocation: Invocation, code: CodeRef) -> Outcome:
+        """The outcome of a bootstrap that cannot start (contract 1.4).
+
+        It has no instance and no bill. It has a log only where the package holds a file that was
+        meant to be the bootstrap.
+        """
+        (finding,) = code.findings
         text = RELOAD_FAILURES[finding.code]
         body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
-        return Outcome(
+        outcome = Outcome(
             invocation.request_id,
             int(StatusCode.USER_CODE_ERROR),
             body,
             memory_mb=invocation.version.config.memory_mb,
         )
+        if code.instead:
+            line = (self._clock.now(), f"[PLATFORM] {finding.message}")
+            self._recorder.noted(invocation, line)
+            if invocation.tail:
+                outcome.tail = Tail()
+                outcome.tail.add(line)
+        return outcome
 
 
 def check_event(event: bytes, limit: int) -> None:
-    """An event must be within the limit (contract 4.1: 406) and be JSON (400)."""
+    """Refuse an event above ``limit`` bytes, or one that is not JSON (contract 4.1: 406, 400)."""
     if len(event) > limit:
         raise LimitError(
             f"the event is {len(event)} bytes; the limit is {limit}: send less, or put the data"
             " in object storage and send its key",
-            "InvalidParameter.RequestTooLarge",
+            InvalidParameter.REQUEST_TOO_LARGE,
         )
     try:
         from_json(event, allow_inf_nan=False)
@@ -259,16 +279,16 @@ def check_event(event: bytes, limit: int) -> None:
         raise RequestError(
             f"the event is not standard JSON ({error}): send a JSON text, for example"
             ' {"key":"value"}',
-            "InvalidParameterValue.Param",
+            InvalidParameterValue.PARAM,
         ) from error
 
 
 def record_of(invocation: Invocation, outcome: Outcome) -> InvocationRecord:
-    """What is kept of it, with the first ``RECORD_RESULT_BYTES`` of its result."""
+    """The record of an invocation, with the first ``RECORD_RESULT_BYTES`` of its result."""
     times = dict(invocation.times)
     received = times["received"]
     function = invocation.function
-    return InvocationRecord(  # in the order of its fields: by name takes twice as long
+    return InvocationRecord(  # by position: passing fields by name takes twice as long
         outcome.request_id,
         function.namespace,
         function.name,

@@ -1,4 +1,4 @@
-"""All settings, read once at start from ``SCF_*`` environment variables."""
+"""All settings: ``SCF_*`` environment variables, read once at start."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sandbox import limits
 from sandbox.errors import RequestError
 
-#: The engines of this project, in the order in which ``auto`` tries them.
+#: Our own engines, in the order in which ``auto`` tries them.
 BUILT_IN_ENGINES = ("docker", "process")
 AUTO = "auto"
-#: Entry points of this group are the engines of other packages, by name.
+#: Engines of other packages are entry points of this group.
 ENGINE_GROUP = "scf_sandbox.engines"
 
 
 def known_engines() -> list[str]:
-    """Every name that ``SCF_ENGINE`` takes, ``auto`` and the built-in ones first."""
+    """Every name that ``SCF_ENGINE`` accepts; ``auto`` and our own engines come first."""
     ours = (AUTO, *BUILT_IN_ENGINES)
     return [*ours, *sorted({point.name for point in entry_points(group=ENGINE_GROUP)} - {*ours})]
 
 
-#: A name that the control API may be called by, or all names below one.
+#: A host name of the control API, or ``*.`` and a name for every name below it.
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 class Settings(BaseSettings):
-    """The one settings object. Frozen; passed in, never read again from the environment.
+    """All settings. Frozen; passed to each part, which never reads the environment.
 
-    Every field is an environment variable: ``port`` is ``SCF_PORT``. Durations in seconds.
+    Each field is an environment variable: ``port`` is ``SCF_PORT``. Durations are seconds.
     """
 
     model_config = SettingsConfigDict(env_prefix="SCF_", frozen=True, env_ignore_empty=True)
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     @field_validator("engine")
     @classmethod
     def _check_engine(cls, value: str) -> str:
-        # Looking through all installed packages takes some milliseconds: not for our own engines.
+        # Reading the entry points of all packages takes milliseconds: our own names skip it.
         if value not in (AUTO, *BUILT_IN_ENGINES) and value not in known_engines():
             raise ValueError(f"there is no such engine, only {', '.join(known_engines())}")
         return value
@@ -123,12 +123,15 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        """The database's SQLAlchemy URL: as set, else a SQLite file in the data directory."""
+        """The database's SQLAlchemy URL: ``database_url``, or a SQLite file in ``data_dir``."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'scf.db'}"
 
 
 def read_settings() -> Settings:
-    """From the environment. ``RequestError`` names what is wrong; it repeats no value (a key)."""
+    """The settings in the environment.
+
+    ``RequestError`` names each wrong variable, and no value: a value may be a key.
+    """
     try:
         return Settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Function status codes (contract 4.1) and the error object a failed invocation returns (4.2)."""
+"""Function status codes (contract 4.1) and the error object of a failed invocation (4.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class StatusCode(IntEnum):
-    """What became of an invocation, as the platform numbers it."""
+    """How an invocation ended, as the platform numbers it (contract 4.1)."""
 
     SUCCESS = 200
     RUNNING = 202
@@ -30,7 +30,7 @@ class StatusCode(IntEnum):
 
 
 def error_object(status: int, message: str, request_id: str, error_code: int = -1) -> bytes:
-    """The JSON that stands in place of a result when an invocation failed."""
+    """The JSON that a failed invocation returns in place of a result (contract 4.2)."""
     return json.dumps(
         {
             "errorCode": error_code,

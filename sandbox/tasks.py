@@ -1,4 +1,4 @@
-"""Tasks with an owner: none is forgotten, none outlives the one who started it."""
+"""Every task has an owner, which ends it before it ends itself."""
 
 from __future__ import annotations
 
@@ -16,23 +16,31 @@ T = TypeVar("T")
 
 
 class TaskOwner:
-    """Keeps the tasks of one object until they have ended."""
+    """Keeps the tasks of one object until they have ended. The object cancels or drains them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``work`` in the background. It handles its errors; others are logged."""
+        """Run ``work`` in the background. An error that it does not handle is logged."""
         task = self._own(work)
         task.add_done_callback(_log_failure)
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` to its end even if the caller is cancelled while it waits for it."""
-        return await asyncio.shield(self._own(work))
+        """Run ``work`` to its end even if the caller is cancelled while it waits for it.
+
+        Its errors are the caller's. After the caller has left they are logged.
+        """
+        task = self._own(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)
+            raise
 
     async def drain(self) -> None:
-        """Wait until every task has ended, those included that are started meanwhile."""
+        """Wait until every task has ended, including tasks that start meanwhile."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -50,6 +58,6 @@ class TaskOwner:
         return task
 
 
-def _log_failure(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("background_task_failed", exc_info=error)

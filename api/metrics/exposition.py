@@ -28,7 +28,7 @@ async def scrape(metrics: Metrics) -> bytes:
 
 
 def render(metrics: Metrics, present: Present) -> bytes:
-    """All of ``metrics`` and of what the gauges said, and the process's own figures, as text."""
+    """All counters, the gauges and the figures of the process, as Prometheus reads them."""
     registry = CollectorRegistry()
     registry.register(_Families(lambda: families(metrics, present)))
     ProcessCollector(registry=registry)

@@ -1,1 +1,1 @@
-"""Asynchronous invocations: a durable queue, retries, dead letters, the states of events."""
+"""Asynchronous invocations: the durable queue, retries, dead letters, the states of events."""

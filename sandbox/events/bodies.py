@@ -1,4 +1,4 @@
-"""The events themselves: in memory as long as they are few and small, else read when needed."""
+"""The bodies of queued events: in memory up to a limit, otherwise read when needed."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Bodies of waiting events that stay in memory, bytes together.
+#: The most bytes of bodies in memory, of all waiting events together.
 KEPT_BYTES = 64 * 1024 * 1024
-#: What is read at once for one lane, at most.
+#: The most that one read takes for one lane.
 READ_EVENTS = 64
 READ_BYTES = 8 * 1024 * 1024
-#: How long to wait after a read that failed, seconds.
+#: The time between a read that failed and the next attempt, seconds.
 READ_AGAIN_S = 1.0
 
 
 class Bodies:
-    """Sees to ``body`` of all queued events, so that a full queue does not fill the memory."""
+    """Fills and empties ``body`` of queued events: a full queue must not fill the memory."""
 
     def __init__(self, repository: EventRepository) -> None:
         self._repository = repository
         self._kept = 0
 
     def keep(self, event: QueuedEvent) -> None:
-        """Count the body that a newly accepted event has; over the limit it is let go at once."""
+        """Count the body of a newly accepted event. Above the limit, drop it at once."""
         self._kept += event.size
         if self._kept > KEPT_BYTES:
             self.let_go(event)
 
     def let_go(self, event: QueuedEvent) -> None:
-        """Drop a body from memory; the disk still has it until the event is over."""
+        """Drop a body from memory. The disk has it until the event is over."""
         if event.body is not None:
             self._kept -= event.size
             event.body = None
 
     async def read(self, events: Iterable[QueuedEvent]) -> list[QueuedEvent]:
-        """Read the bodies of the first of some events, one at least. Errors are tried again.
+        """Read the bodies of the first of ``events``, at least one. Errors lead to another attempt.
 
-        Returns the events whose body is not on disk any more: they cannot be run.
+        Returns the events whose body is missing on the disk: they cannot run.
         """
         wanted: list[QueuedEvent] = []
         size = 0
@@ -72,7 +72,7 @@ class Bodies:
         return missing
 
     async def of(self, event: QueuedEvent) -> bytes:
-        """One body, from wherever it is; empty, and the log says so, when it is nowhere."""
+        """One body, from memory or the disk. If it is missing: empty, and an error in the log."""
         if event.body is not None:
             return event.body
         body = (await self._read([event.seq])).get(event.seq)

@@ -1,4 +1,4 @@
-"""What is left of events that were given up: the message for the dead letter queue, and the box."""
+"""Dead letters: the messages of events that were given up, and their store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic_core import from_json
 
 from sandbox.clock import new_request_id
-from sandbox.errors import NotFoundError, RequestError
+from sandbox.errors import NotFoundError, RequestError, ResourceNotFound
 from sandbox.events.model import DeadLetter
 from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
@@ -21,21 +21,24 @@ if TYPE_CHECKING:
     from sandbox.functions.model import FunctionConfig
     from sandbox.settings import Settings
 
-#: The longest error text that a message carries.
+#: The longest error text in a message.
 ERROR_CHARACTERS = 16 * 1024
 BEIJING = timezone(timedelta(hours=8))
 
 
 class Accepting(Protocol):
-    """The invoker, as redriving needs it."""
+    """The invoker, as a redrive needs it."""
 
     async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
-        """``Invoker.invoke_async``: the event is on disk when this returns."""
+        """Accept an event. It is on disk when this returns; see ``Invoker.invoke_async``."""
         ...
 
 
 class DeadLetters:
-    """The box that stands for every dead letter queue. Used by plain REST."""
+    """One local store for all dead letter queues. Plain REST uses it.
+
+    Errors of the database are ``PlatformError``.
+    """
 
     def __init__(self, repository: LetterRepository) -> None:
         self._repository = repository
@@ -55,23 +58,23 @@ class DeadLetters:
         )
 
     async def delete(self, request_id: str) -> None:
-        """Take a letter away; ``ResourceNotFound`` when there is none."""
+        """Delete a letter. ``ResourceNotFound`` if there is none."""
         if not await asyncio.to_thread(self._repository.delete, request_id):
             raise _no_letter(request_id)
 
     async def redrive(self, request_id: str, invoker: Accepting) -> str:
-        """Invoke the function again with the event of a letter; returns the new request id.
+        """Invoke the function again with the event of a letter. Returns the new request id.
 
-        The letter goes once the event is accepted: a crash in between leaves both. Errors:
-        ``ResourceNotFound``; ``InvalidParameterValue`` for a dropped event; those of Invoke.
+        The letter is deleted once the event is accepted; a crash in between leaves both. Errors:
+        ``ResourceNotFound``, ``InvalidParameterValue`` for a dropped event, those of Invoke.
         """
         letter = await asyncio.to_thread(self._repository.get, request_id)
         if letter is None:
             raise _no_letter(request_id)
         if letter.dropped:
             raise RequestError(
-                f"the event {request_id} was dropped, so it was not kept: give the function a"
-                " DeadLetterConfig to keep events that fail"
+                f"the event {request_id} was dropped and its body was not kept: give the function"
+                " a DeadLetterConfig, which keeps events that fail"
             )
         body = from_json(letter.message)["Body"]
         options = InvokeOptions(
@@ -94,10 +97,11 @@ def dead_letter(
     now: float,
     settings: Settings,
 ) -> DeadLetter:
-    """The letter for an event that is given up.
+    """The letter of an event that is given up (contract 5).
 
-    ``config`` is that of the version it was for, None when there is no such function any more; it
-    says whether there is a queue. ``event.error`` is the last try's error object.
+    ``config`` is the version's, or None if the function is gone. It says whether there is a dead
+    letter queue. ``event.error`` is the error object of the last try. ``ttl_s`` is the MsgTTL in
+    seconds, ``now`` seconds since the epoch.
     """
     queue = config.dead_letter if config else DeadLetterQueue()
     dropped = not queue.exists
@@ -139,7 +143,7 @@ def dead_letter(
 
 
 def error_of(error: bytes, status: int) -> tuple[int, str]:
-    """``ErrorCode`` and ``ErrorMessage`` out of an error object; of anything else, its text."""
+    """``ErrorCode`` and ``ErrorMessage`` of an error object. For other bytes: -1 and their text."""
     try:
         told: Any = from_json(error)
         return int(told["errorCode"]), str(told["errorMessage"])[:ERROR_CHARACTERS]
@@ -155,6 +159,6 @@ def _beijing(moment: float) -> str:
 
 def _no_letter(request_id: str) -> NotFoundError:
     return NotFoundError(
-        f"there is no dead letter {request_id}: GET /dead-letters lists those there are",
-        "ResourceNotFound",
+        f"there is no dead letter {request_id}: GET /dead-letters lists all",
+        ResourceNotFound.GENERAL,
     )

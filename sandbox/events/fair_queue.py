@@ -1,4 +1,4 @@
-"""The order in which waiting events are served. Pure, and only in memory."""
+"""The order in which waiting events run. Pure; in memory only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Lane:
-    """The events of one function and qualifier that are due, first come first.
+    """The due events of one function and qualifier, in the order of arrival.
 
-    ``loading`` is True while bodies of its events are being read from the disk.
+    ``loading`` is True while the bodies of its events are being read from the disk.
     """
 
     __slots__ = ("events", "key", "loading")
@@ -27,7 +27,7 @@ class Lane:
 
 
 class FairQueue:
-    """All waiting events. FairQueue take turns, so that a long one does not hold up the others."""
+    """All waiting events. Lanes take turns, so that a long lane does not hold up the others."""
 
     def __init__(self) -> None:
         self._lanes: dict[tuple[str, str, str], Lane] = {}
@@ -35,16 +35,16 @@ class FairQueue:
         self._delayed: list[tuple[float, int, QueuedEvent]] = []
 
     def __len__(self) -> int:
-        """How many lanes have events that are due."""
+        """The number of lanes with due events."""
         return len(self._turns)
 
     @property
     def next_due(self) -> float | None:
-        """When the next delayed event is due, seconds since the epoch."""
+        """When the next delayed event is due (s since the epoch), or None if there is none."""
         return self._delayed[0][0] if self._delayed else None
 
     def add(self, event: QueuedEvent, now: float) -> None:
-        """An event begins to wait: at the end of its lane, or until it is due."""
+        """Put an event at the end of its lane, or aside until it is due."""
         if event.due_at > now:
             heapq.heappush(self._delayed, (event.due_at, event.seq, event))
             return
@@ -55,20 +55,20 @@ class FairQueue:
         lane.events.append(event)
 
     def release(self, now: float) -> None:
-        """What has become due joins its lane."""
+        """Move delayed events that are due to their lanes."""
         while self._delayed and self._delayed[0][0] <= now:
             self.add(heapq.heappop(self._delayed)[2], now)
 
     def turn(self) -> Lane:
-        """The lane whose turn it is; the next call gives the next one."""
+        """The lane whose turn it is. The next call returns the next lane."""
         lane = self._turns[0]
         self._turns.rotate(-1)
         return lane
 
     def head(self, lane: Lane) -> QueuedEvent | None:
-        """The first event of a lane; None, and the lane is gone, when there is none any more.
+        """The first waiting event of a lane. If there is none: None, and the lane is removed.
 
-        Events that have been ended while they waited are left out.
+        Events that ended while they waited are skipped.
         """
         while lane.events:
             if lane.events[0].phase is Phase.WAITING:

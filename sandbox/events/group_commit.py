@@ -1,4 +1,4 @@
-"""Many small changes, each durable before its caller goes on, in few transactions."""
+"""Group commit: many small changes in few transactions, each durable for its caller."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Changes in one transaction, at most: it holds the database's write lock, and bodies are large.
+#: The most changes in one transaction, which holds the database's write lock. Bodies are large.
 BATCH = 500
 
 
 class GroupCommit:
-    """Writes what has gathered while the last transaction was under way, in one thread.
+    """Writes the changes that gather while a transaction is under way in the next one.
 
-    ``write`` makes all changes of a batch durable, or none of them, and then raises.
+    One thread writes. ``write`` makes all changes of a batch durable, or raises and makes none.
     """
 
     def __init__(self, write: Callable[[Sequence[Change]], None]) -> None:
@@ -36,7 +36,7 @@ class GroupCommit:
         self._draining = False
 
     async def commit(self, change: Change) -> None:
-        """Wait until the change is on disk. Raises what the write raises (``PlatformError``)."""
+        """Wait until ``change`` is on disk. ``PlatformError`` if it cannot be written."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((change, future))
         if not self._draining:
@@ -45,7 +45,7 @@ class GroupCommit:
         await future
 
     async def close(self) -> None:
-        """Wait for what was given to it."""
+        """Wait until every change is written, then end the thread."""
         await self._tasks.drain()
         self._thread.shutdown()
 
@@ -65,14 +65,14 @@ class GroupCommit:
             self._draining = False
 
     async def _try(self, batch: list[tuple[Change, asyncio.Future[None]]]) -> SandboxError | None:
-        """Write a batch; what went wrong."""
+        """Write a batch. Returns the error, if any."""
         changes = [change for change, _ in batch]
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._write, changes)
         except SandboxError as refused:
             return refused
-        except Exception as broken:  # a task's boundary: those who wait must be told
+        except Exception as broken:  # the task's boundary: the callers must not wait for ever
             log.exception("events_not_stored", changes=len(changes))
             return PlatformError(f"events could not be stored: {broken!r}")
         return None

@@ -1,4 +1,4 @@
-"""An accepted event while it is not over, and what is kept of it after."""
+"""An accepted event until it is over, and what the disk keeps of it afterwards."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class EventStatus(StrEnum):
 class Phase(StrEnum):
     """Where an event is in this process.
 
-    ``WAITING`` for its turn or its due time; ``RUNNING`` from the pool's taking it until the
-    outcome of the try is on disk; ``ENDING`` without a try, its end not on disk yet; ``OVER``.
+    ``WAITING``: until its turn or its due time. ``RUNNING``: from the hand-over to the pool until
+    the outcome of the try is on disk. ``ENDING``: it ends without a try, which is not on disk yet.
+    ``OVER``: its end is on disk.
     """
 
     WAITING = "waiting"
@@ -35,19 +36,19 @@ class Phase(StrEnum):
 
 
 class Step(StrEnum):
-    """What happens to an event: what moves it from one phase to the next."""
+    """What moves an event from one phase to the next."""
 
     BEGUN = "begun"
-    #: It ends while it waits: it is terminated, too old, or its function is gone.
+    #: It ends while it waits: it is terminated, too old, or without a function.
     ENDED = "ended"
-    #: It is to be tried again, and that is on disk.
+    #: The disk says that it is to be tried again.
     DEFERRED = "deferred"
-    #: Its end is on disk.
+    #: The disk says that it has ended.
     SETTLED = "settled"
 
 
-#: Every phase change there is. An event that is to end unrun may be deferred after all: its
-#: function's MsgTTL was raised at the last moment.
+#: All phase changes. An event that ends unrun may be deferred after all, if its function's MsgTTL
+#: is raised meanwhile.
 TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
     (Phase.WAITING, Step.BEGUN): Phase.RUNNING,
     (Phase.WAITING, Step.ENDED): Phase.ENDING,
@@ -60,12 +61,13 @@ TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
 
 @dataclass(slots=True, eq=False)
 class QueuedEvent:
-    """One event that is not over. The fields up to ``size`` are on disk under the same names.
+    """One event that is not over. The fields up to ``body`` are on disk under the same names.
 
     Times are seconds since the epoch. ``seq`` is the order of acceptance. ``version`` is what
-    ``qualifier`` led to then; each try looks again. ``retry_num`` is the number of the next or
-    present try, ``delays`` counts the tries that the sandbox itself failed, ``error`` is the last
-    try's error object. ``body`` is the event, or None while only the disk has it.
+    ``qualifier`` resolved to at acceptance; each try resolves it anew. ``retry_num`` is the number
+    of the present or next try. ``delays`` counts the tries that failed by our own fault. ``error``
+    is the error object of the last try. ``size`` is the length of the body in bytes. ``body`` is
+    None while only the disk has it.
     """
 
     seq: int
@@ -87,12 +89,12 @@ class QueuedEvent:
     size: int = 0
     body: bytes | None = None
     phase: Phase = Phase.WAITING
-    #: Its termination was asked for: a try that fails is its end.
+    #: A caller terminated it: if the present try fails, there is no other.
     terminated: bool = False
     invocation: Invocation | None = field(default=None, repr=False)
 
     def step(self, step: Step) -> None:
-        """Change the phase, the only way there is; ``IllegalTransitionError`` off the table."""
+        """Change the phase. ``IllegalTransitionError`` if the table has no such change."""
         try:
             self.phase = TRANSITIONS[self.phase, step]
         except KeyError:
@@ -100,12 +102,15 @@ class QueuedEvent:
 
     @property
     def lane(self) -> tuple[str, str, str]:
-        """Events of one function and qualifier are served in their order."""
+        """Namespace, function, qualifier. Events of one lane run in their order."""
         return (self.namespace, self.function_name, self.qualifier)
 
 
 class TracedEvent(NamedTuple):
-    """The state of an event of a function with ``TraceEnable``; ``ended_at`` is 0 until it ends."""
+    """The state of an event of a function with ``TraceEnable``.
+
+    Times are seconds since the epoch. ``ended_at`` is 0 until the event ends.
+    """
 
     request_id: str
     namespace: str
@@ -120,7 +125,10 @@ class TracedEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TraceQuery:
-    """Which events of one function are asked for. Times are half-open, in seconds."""
+    """Which traced events of one function to find.
+
+    ``started`` and ``ended`` are half-open ranges of times (s since the epoch).
+    """
 
     version: str | None = None
     request_id: str | None = None
@@ -137,8 +145,8 @@ class TraceQuery:
 class DeadLetter(NamedTuple):
     """An event that was given up.
 
-    ``dropped`` ones belong to functions without a dead letter queue: of these the event itself is
-    not kept. ``message`` is the JSON that the queue would be sent (contract 5).
+    ``dropped``: its function has no dead letter queue, so the letter has no body. ``message`` is
+    the JSON that the platform would send to the queue (contract 5).
     """
 
     request_id: str
@@ -154,7 +162,7 @@ class DeadLetter(NamedTuple):
 
 
 class Deferral(NamedTuple):
-    """What changes on disk when an event is to be tried again."""
+    """What the disk learns of an event that is to be tried again. Fields as in ``QueuedEvent``."""
 
     seq: int
     retry_num: int
@@ -164,7 +172,7 @@ class Deferral(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One step of one event, to be made as a whole or not at all.
+    """One step of one event: made on disk as a whole or not at all.
 
     ``settle`` is the ``seq`` of an event that is over.
     """
@@ -179,7 +187,7 @@ class Change(NamedTuple):
 def trace_of(
     event: QueuedEvent, status: EventStatus, code: int, ended_at: float = 0.0
 ) -> TracedEvent | None:
-    """The event's state, if it is to be kept at all."""
+    """The state of an event, or None if its function has no ``TraceEnable``."""
     if not event.traced:
         return None
     return TracedEvent(

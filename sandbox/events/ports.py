@@ -1,4 +1,4 @@
-"""What the queue asks of whoever runs events, and of whoever stores them."""
+"""The invoker, the store and the recorder, as the queue needs them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class EventRecorder(Protocol):
-    """Who writes down what becomes of events. Nothing of it waits or fails."""
+    """Records what becomes of events. No method waits or fails."""
 
     def event_queued(self, event: QueuedEvent) -> None:
-        """It is accepted, and on disk."""
+        """The event is accepted and on disk."""
         ...
 
     def event_retried(self, event: QueuedEvent, status: int, retry_num: int, due_at: float) -> None:
@@ -25,19 +25,19 @@ class EventRecorder(Protocol):
         ...
 
     def event_given_up(self, event: QueuedEvent, status: int, fate: str) -> None:
-        """It ended without success: ``fate`` is dead_lettered, dropped or terminated."""
+        """The event ended without success: ``fate`` is dead_lettered, dropped or terminated."""
         ...
 
     def ended_unrun(self, record: InvocationRecord) -> None:
-        """It ended while it waited. The record is safe when this returns."""
+        """An event ended while it waited. The record is safe when this returns."""
         ...
 
 
 class Runner(Protocol):
-    """The invoker, as the queue sees it. Only ``outcome`` and ``signal`` wait."""
+    """The invoker, as the queue needs it. Only ``outcome`` and ``signal`` wait."""
 
     def can_begin(self, function: Function, version: FunctionVersion) -> bool:
-        """Whether an event would not have to wait for another one to end."""
+        """Whether an event can begin without waiting for another one to end."""
         ...
 
     def begin(
@@ -48,19 +48,19 @@ class Runner(Protocol):
         options: InvokeOptions,
         patience_s: float,
     ) -> Invocation:
-        """Hand an event to the pool; it waits there ``patience_s`` seconds at most."""
+        """Hand an event to the pool, where it waits at most ``patience_s`` seconds."""
         ...
 
     async def outcome(self, invocation: Invocation) -> Outcome:
-        """Wait for the end, and leave a record of it."""
+        """Wait for the end of an invocation, and record it."""
         ...
 
     def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None:
-        """End it as canceled, and with it the instance that works on it."""
+        """End an invocation as canceled, and the instance that works on it."""
         ...
 
     async def signal(self, invocation: Invocation) -> bool:
-        """Send SIGTERM to the bootstrap that works on it; False when there is none."""
+        """Send SIGTERM to the bootstrap that works on an invocation. False if none does."""
         ...
 
 
@@ -68,7 +68,7 @@ class EventRepository(Protocol):
     """Events on disk. All methods block: call them from a thread. Errors are ``PlatformError``."""
 
     def apply(self, changes: Sequence[Change], /) -> None:
-        """Make all changes in one transaction. Accepted events survive the loss of power."""
+        """Make all changes in one transaction. Accepted events then survive the loss of power."""
         ...
 
     def load(self) -> list[QueuedEvent]:
@@ -76,16 +76,18 @@ class EventRepository(Protocol):
         ...
 
     def bodies(self, seqs: Sequence[int], /) -> dict[int, bytes]:
-        """The events themselves, by ``seq``; those that are missing are left out."""
+        """The bodies of events by ``seq``, without those that are missing."""
         ...
 
     def prune(self, ended_before: float, /) -> int:
-        """Delete the states of traced events that ended before a time (s since the epoch), and
-        what is known of dropped ones; how many rows that were."""
+        """Delete states and dropped letters of events that ended before a time; how many rows.
+
+        ``ended_before`` is seconds since the epoch.
+        """
         ...
 
     def state(self, request_id: str, /) -> TracedEvent | None:
-        """The state of one traced event."""
+        """The state of one traced event, or None if there is none."""
         ...
 
     def states(
@@ -93,13 +95,16 @@ class EventRepository(Protocol):
     ) -> tuple[int, list[TracedEvent]]:
         """How many traced events match, and a page of them.
 
-        Those count that have not ended, or not before ``ended_since`` (s since the epoch).
+        Events that ended before ``ended_since`` (s since the epoch) do not match.
         """
         ...
 
 
 class LetterRepository(Protocol):
-    """Dead letters on disk. Blocking."""
+    """Dead letters on disk. All methods block: call them from a thread.
+
+    Errors are ``PlatformError``.
+    """
 
     def find(
         self,
@@ -114,9 +119,9 @@ class LetterRepository(Protocol):
         ...
 
     def get(self, request_id: str, /) -> DeadLetter | None:
-        """The letter of one event, or None when there is none."""
+        """The letter of one event, or None if there is none."""
         ...
 
     def delete(self, request_id: str, /) -> bool:
-        """False if there was none."""
+        """Delete a letter. False if there was none."""
         ...

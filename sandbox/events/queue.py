@@ -1,9 +1,8 @@
 """The queue of asynchronous invocations: from acceptance to the last try.
 
-An event is on disk before it counts as accepted, and stays there until what became of it is on
-disk too. So whenever this process dies, the next one runs what was not over: at least once, under
-the same request id. One control plane owns the database, so which event is being worked on is
-known in memory only.
+An event is on disk before it is accepted, and stays there until its end is on disk. If this process
+dies, the next one runs the events that were not over: at least once, under the same request id. One
+control plane owns the database, so only the memory knows which events run.
 """
 
 from __future__ import annotations
@@ -15,7 +14,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandbox import limits
-from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformError
+from sandbox.errors import (
+    ConflictError,
+    FailedOperation,
+    LimitError,
+    LimitExceeded,
+    NotFoundError,
+    PlatformError,
+    ResourceNotFound,
+)
 from sandbox.events.bodies import Bodies
 from sandbox.events.fair_queue import FairQueue
 from sandbox.events.group_commit import GroupCommit
@@ -37,17 +44,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: How often events whose turn does not come are looked at for their age, seconds.
+#: The time between two checks for waiting events that are too old, seconds.
 AGE_EVERY_S = 5.0
-#: How often what is older than three days is deleted, seconds.
+#: The time between two deletions of old states, seconds.
 PRUNE_EVERY_S = 3600.0
 
 
 class EventQueue:
-    """Accepts events, runs them in turn as the pool has room, and tries again what failed.
+    """Accepts events, runs them in turn while the pool has room, and tries failed ones again.
 
-    ``open`` before anything else; ``close`` before the pool is closed. ``wake`` is for the pool.
-    All on one event loop; SQL happens in threads.
+    Call ``open`` first, and ``close`` before the pool's. The pool calls ``wake``. Everything runs
+    on one event loop, except SQL, which runs in threads.
     """
 
     def __init__(
@@ -82,11 +89,11 @@ class EventQueue:
 
     @property
     def depth(self) -> int:
-        """Accepted events that are not over."""
+        """The number of accepted events that are not over."""
         return len(self._events)
 
     async def open(self, runner: Runner) -> None:
-        """Take up what is left of earlier runs, in the order of acceptance."""
+        """Take up the events of earlier processes in the order of acceptance, and start."""
         events = await asyncio.to_thread(self._repository.load)
         now = self._clock.now()
         for event in events:
@@ -100,7 +107,7 @@ class EventQueue:
         self._schedule()
 
     async def close(self) -> None:
-        """Accept and begin nothing any more. What runs is left to be run again."""
+        """Accept and begin nothing more. The next process runs again what is running now."""
         self._runner = None
         if self._alarm is not None:
             self._alarm.cancel()
@@ -115,13 +122,13 @@ class EventQueue:
     async def accept(
         self, function: Function, version: FunctionVersion, event: bytes, options: InvokeOptions
     ) -> None:
-        """Take an event; it is on disk when this returns.
+        """Take an event. It is on disk when this returns, even if the caller is cancelled.
 
-        Above the queue's limit it goes to the function's dead letter queue; without one it is
-        refused with ``LimitExceeded.Quota``. It is completed even if the caller goes away.
+        Above the queue's limit the event goes to the function's dead letter queue. Without one it
+        is refused with ``LimitExceeded.Quota``.
         """
         if self._runner is None:
-            raise PlatformError("the sandbox is starting or stopping: try again")
+            raise PlatformError("the sandbox is starting or stopping: try again later")
         self._last_seq += 1
         queued = QueuedEvent(
             seq=self._last_seq,
@@ -162,7 +169,7 @@ class EventQueue:
         if not version.config.dead_letter.exists:
             raise LimitError(
                 f"{message}: send fewer, or give the function a DeadLetterConfig",
-                "LimitExceeded.Quota",
+                LimitExceeded.QUOTA,
             )
         status = StatusCode.RESOURCE_LIMIT_REACHED
         event.error = error_object(status, message, event.request_id)
@@ -171,7 +178,7 @@ class EventQueue:
     # ------------------------------------------------------------------ running
 
     def wake(self) -> None:
-        """The pool may have room again."""
+        """Look for events to run: the pool may have room again."""
         if self._lanes:
             self._schedule()
 
@@ -181,7 +188,7 @@ class EventQueue:
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Begin what can begin: a lane after the other, until all are empty or have no room."""
+        """Begin events, one lane after the other, until every lane is empty or has no room."""
         self._pumping = False
         if self._runner is None:
             return
@@ -193,7 +200,7 @@ class EventQueue:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        """Look again when a delayed event is due, or when one that has no room may be too old."""
+        """Look again when a delayed event is due, or a waiting one may be too old."""
         if self._alarm is not None:
             self._alarm.cancel()
         due = self._lanes.next_due
@@ -202,7 +209,7 @@ class EventQueue:
         self._alarm = self._loop.call_later(min(delays), self._schedule) if delays else None
 
     def _advance(self, runner: Runner, lane: Lane, now: float) -> bool:
-        """Take the first event of a lane from it, one way or the other; False when it must wait."""
+        """Run or end the first event of a lane. False if it must wait."""
         event = self._lanes.head(lane)
         if event is None:
             return True
@@ -252,7 +259,7 @@ class EventQueue:
         try:
             outcome = await runner.outcome(invocation)
             status, body, cause = outcome.status_code, bytes(outcome.body), outcome.cause
-        except Exception as error:  # a task's boundary: the event must not be forgotten
+        except Exception as error:  # the task's boundary: the event must not be lost
             log.exception("event_not_run", request_id=event.request_id)
             status = int(StatusCode.INTERNAL_ERROR)
             body = error_object(status, f"internal error: {error!r}", event.request_id)
@@ -264,7 +271,7 @@ class EventQueue:
         try:
             for event in await self._bodies.read(lane.events.copy()):
                 self._end_unrun(event, *self._settlement.lost(event), final=True)
-        finally:  # a bug must not hold up the lane until a restart: the alarm looks at it again
+        finally:  # even after a bug the alarm must look at the lane again
             lane.loading = False
         self._schedule()
 
@@ -279,12 +286,12 @@ class EventQueue:
     async def _conclude(
         self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
     ) -> None:
-        """Write what became of an event, then forget it or let it wait again."""
+        """Write the outcome of an event to disk, then forget the event or let it wait again."""
         try:
             over = await self._settlement.conclude(event, status, error, final=final)
-        except Exception:  # a task's boundary: who waits for the end must not wait for ever
+        except Exception:  # the task's boundary: callers must not wait for ever
             log.exception("event_not_concluded", request_id=event.request_id)
-            over = True  # for this process; what is still on disk is run by the next one
+            over = True  # in this process; the next one runs it again
         self._bodies.let_go(event)
         event.invocation = None
         if over:
@@ -331,7 +338,7 @@ class EventQueue:
         await self._next_phase(event)
 
     async def _next_phase(self, event: QueuedEvent) -> Phase:
-        """Wait until what becomes of an event is on disk; its phase then."""
+        """Wait until the next outcome of an event is on disk. Returns its phase then."""
         watcher = self._watched.setdefault(event.seq, self._loop.create_future())
         await asyncio.shield(watcher)
         return event.phase
@@ -343,16 +350,16 @@ class EventQueue:
         raise NotFoundError(
             f"function {name} has no asynchronous event {request_id} that waits or runs: check the"
             " id that Invoke returned",
-            "ResourceNotFound.AsyncEvent",
+            ResourceNotFound.ASYNC_EVENT,
         )
 
     async def _prune(self) -> None:
-        """Delete what is too old to be shown, again and again."""
+        """Delete old states again and again."""
         while True:
             before = self._clock.now() - limits.EVENT_STATES_KEPT_S
             try:
                 await asyncio.to_thread(self._repository.prune, before)
-            except Exception as error:  # a task's boundary: the next attempt may succeed
+            except Exception as error:  # the task's boundary: the next attempt may succeed
                 log.error("event_states_not_pruned", reason=str(error))
             await asyncio.sleep(PRUNE_EVERY_S)
 
@@ -360,5 +367,5 @@ class EventQueue:
 def _ended(request_id: str) -> ConflictError:
     return ConflictError(
         f"the event {request_id} has ended: there is nothing to terminate",
-        "FailedOperation.AsyncEventStatus",
+        FailedOperation.ASYNC_EVENT_STATUS,
     )

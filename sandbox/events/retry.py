@@ -1,4 +1,4 @@
-"""Whether and when a failed event is tried again (contract 5). Pure."""
+"""Decides whether and when a failed event is tried again (contract 5). Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from sandbox.events.model import QueuedEvent
     from sandbox.functions.model import EventInvokeConfig
 
-#: The back-off after errors of the sandbox's own: it begins with this share of the retry interval
-#: (1 s of 60), doubles, and stops growing at this multiple of it (5 min).
+#: The back-off after errors of the sandbox itself, in retry intervals. It begins with the first
+#: figure (1 s of 60 s), doubles, and ends at the second (5 min).
 FIRST_DELAY = 1 / 60
 LAST_DELAY = 5
-#: 2 to this power is above every ratio of the last delay to the first.
+#: 2 to this power is above LAST_DELAY / FIRST_DELAY.
 _DOUBLINGS = 9
 
 
@@ -48,7 +48,7 @@ _REQUEST = frozenset(
 
 
 def fault_of(status: int) -> Fault:
-    """The class of a status code other than 200."""
+    """The fault behind a status code other than 200."""
     if status in _QUOTA:
         return Fault.QUOTA
     if status in _REQUEST:
@@ -57,7 +57,7 @@ def fault_of(status: int) -> Fault:
 
 
 def expiry(event: QueuedEvent, config: EventInvokeConfig) -> float:
-    """When the event is given up at the latest, seconds since the epoch."""
+    """When the event is too old to be tried, seconds since the epoch."""
     return event.accepted_at + config.msg_ttl_s
 
 
@@ -68,10 +68,10 @@ def next_try(
     now: float,
     interval_s: float,
 ) -> float | None:
-    """When the event is due again (seconds since the epoch), or None when it is given up.
+    """When the event is due again (seconds since the epoch), or None if it is given up.
 
-    Run errors: ``config.retry_num`` times, one interval apart. Over quota: every interval. System
-    errors: after a growing delay. A try that would come after the expiry is none.
+    A run error is tried again ``config.retry_num`` times, one interval apart; an event over quota
+    every interval; a system error after a growing delay. There is no try after the expiry.
     """
     if fault is Fault.REQUEST or (fault is Fault.RUN and event.retry_num >= config.retry_num):
         return None

@@ -1,4 +1,4 @@
-"""What becomes of an event after a try: over, tried again, or given up. All of it on disk."""
+"""Decides whether an event is over, tried again or given up after a try, and stores that."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: The most of a try's error object that is kept for the next one, bytes.
+#: The most of a try's error object that the event keeps, bytes.
 ERROR_BYTES = 64 * 1024
-#: A settlement that cannot be stored is tried again after this, then ever later, seconds.
+#: The time between attempts to store a settlement; it doubles up to the last. Seconds.
 FIRST_DELAY_S = 0.1
 LAST_DELAY_S = 5.0
 
 
 class Target(NamedTuple):
-    """What an event is for now. ``status`` is not 0 when it cannot be run, ``message`` says why."""
+    """What an event would run now. If it cannot, ``status`` is not 0 and ``message`` says why."""
 
     function: Function | None
     version: FunctionVersion | None
@@ -45,14 +45,14 @@ class Target(NamedTuple):
 
     @property
     def config(self) -> FunctionConfig | None:
-        """Of the version, or of ``$LATEST`` when the version is gone."""
+        """The configuration of the version, or of ``$LATEST`` if the version is gone."""
         if self.version is not None:
             return self.version.config
         return self.function.latest.config if self.function else None
 
 
 class Settlement:
-    """Decides by the function's present configuration, and writes what was decided."""
+    """Decides by the function's present configuration, and writes each decision to disk."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class Settlement:
         self._recorder = recorder
 
     def target(self, event: QueuedEvent) -> Target:
-        """The function and version to run, looked up anew for each try.
+        """The function and version to run, resolved anew for each try.
 
-        A function that was deleted, be there a new one of that name or not, has no events left.
+        Events of a deleted function do not run in a new function of the same name.
         """
         function: Function | None = None
         version: FunctionVersion | None = None
@@ -105,7 +105,7 @@ class Settlement:
         return int(status), error_object(status, message, event.request_id)
 
     def lost(self, event: QueuedEvent) -> tuple[int, bytes]:
-        """Status and error object of an event whose body is gone from the disk."""
+        """Status and error object of an event whose body is missing on the disk."""
         status = StatusCode.INTERNAL_ERROR
         message = "the body of the event is missing in the sandbox's database: send it again"
         return int(status), error_object(status, message, event.request_id)
@@ -113,9 +113,9 @@ class Settlement:
     async def conclude(
         self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
     ) -> bool:
-        """Write what a try led to. True when the event is over; False when it is to wait again.
+        """Write the outcome of a try. True if the event is over, False if it is to wait again.
 
-        ``final``: another try cannot go better.
+        ``final``: there is no other try, because it would fail as well.
         """
         if event.terminated and status != StatusCode.SUCCESS:
             await self._end(event, EventStatus.ABORTED, int(StatusCode.CANCELED))
@@ -135,7 +135,7 @@ class Settlement:
         return False
 
     async def bury(self, event: QueuedEvent, config: FunctionConfig, status: int) -> None:
-        """Make a dead letter of an event that was never accepted, for want of room."""
+        """Make a dead letter of an event that was not accepted: the queue is full."""
         letter = dead_letter(
             event, event.body or b"", config, status, 0, self._clock.now(), self._settings
         )
@@ -199,7 +199,7 @@ class Settlement:
             self._recorder.ended_unrun(_unrun_record(event, status, now))
 
     async def _commit(self, change: Change) -> None:
-        """However long it takes: what has become of an event must not be forgotten."""
+        """Try until the change is on disk: the outcome of an event must not be lost."""
         delay = FIRST_DELAY_S
         while True:
             try:
@@ -226,7 +226,7 @@ def _status_of(error: bytes) -> int:
 
 
 def _unrun_record(event: QueuedEvent, status: int, now: float) -> InvocationRecord:
-    """For the log query: an event that ended while it waited."""
+    """The record of an event that ended while it waited, for the log query."""
     return InvocationRecord(
         request_id=event.request_id,
         namespace=event.namespace,

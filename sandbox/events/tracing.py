@@ -1,4 +1,4 @@
-"""What became of asynchronous events, for functions that have their states traced."""
+"""The states of asynchronous events, for functions with ``TraceEnable``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Traces:
-    """Asks for the states of events without blocking the loop.
+    """Queries the states of events without blocking the loop.
 
-    They are kept for three days from an event's end (contract 5); what is older is not shown, be
-    it deleted already or not.
+    States of events that ended more than three days ago (contract 5) are not shown, whether they
+    are deleted already or not. Errors of the database are ``PlatformError``.
     """
 
     def __init__(self, repository: EventRepository, clock: Clock) -> None:
@@ -29,7 +29,7 @@ class Traces:
         return self._clock.now() - limits.EVENT_STATES_KEPT_S
 
     async def get(self, request_id: str) -> TracedEvent | None:
-        """The state of one event, or None when none is kept."""
+        """The state of one event, or None if there is none (any more)."""
         found = await asyncio.to_thread(self._repository.state, request_id)
         if found is None or 0 < found.ended_at < self._since:
             return None

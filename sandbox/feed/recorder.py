@@ -20,7 +20,7 @@ from sandbox.feed.facts import (
     InvocationEnded,
     LinesWritten,
 )
-from sandbox.records.record import InvocationRecord
+from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function
     from sandbox.invocation import Invocation
     from sandbox.records.ports import RecordSink
-    from sandbox.records.record import LogChunk
 
 
 class Recorder:
@@ -61,6 +60,20 @@ class Recorder:
                 invocation.qualifier,
                 invocation.invocation_type,
                 invocation.retry_num,
+            )
+        )
+
+    def noted(self, invocation: Invocation, line: tuple[float, str]) -> None:
+        """The platform says something in the log of one that reaches no instance."""
+        chunk = LogChunk(invocation.request_id, "", 0, [line])
+        self._sink.put_log(chunk)
+        self.feed.publish(
+            LinesWritten(
+                line[0],
+                invocation.function.namespace,
+                invocation.function.name,
+                invocation.version.version,
+                *chunk,
             )
         )
 

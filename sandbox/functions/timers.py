@@ -32,8 +32,6 @@ log = structlog.get_logger()
 #: Our own limit: the platform does not document its own.
 TIMERS_MAX = 10
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
-#: The clock is read at least this often, seconds: it may be set meanwhile.
-LOOK_EVERY_S = 60.0
 
 cron_of = lru_cache(256)(Cron)
 

@@ -13,42 +13,31 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from sandbox import limits
-from sandbox.errors import InvalidParameterValue, LimitError, RequestError
+from sandbox.packages.central import MAX_EXTRA_BYTES, extra_sizes
+from sandbox.packages.entries import Entry, Kind, Steps, in_order, refusal, shown, too_large
+from sandbox.packages.links import Links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from sandbox.errors import LimitError
 
 MAX_ENTRIES = 100_000
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4000
 MAX_TARGET_BYTES = 1024
-#: Linux follows this many links before it gives up.
-MAX_HOPS = 40
-
-#: The one place outside the package where a link may lead: layers are unpacked there.
-LAYERS_ROOT = "/opt"
-#: Where the package itself is unpacked.
-CODE_ROOT = "/var/user"
+#: Deeper than any package of a language's own tools, and what can still be removed by one.
+MAX_DEPTH = 256
 
 #: Makers of zips whose entries carry Unix modes: Unix, and macOS as some tools number it.
 _UNIX_MAKERS = frozenset({3, 19})
 _SUPPORTED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
-
-_END_SIGNATURE = b"PK\5\6"
-_ENTRY_SIGNATURE = b"PK\1\2"
-_LOCATOR_SIGNATURE = b"PK\6\7"
-_LOCATOR_BYTES = 20
-_END_BYTES = 22
-_COMMENT_BYTES = 65_535
 
 #: What the zip and deflate readers raise on damaged data.
 _DAMAGE = (
@@ -66,42 +55,6 @@ _DAMAGE = (
 )
 
 
-class Kind(Enum):
-    """What an entry is."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    LINK = "link"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file, directory or link.
-
-    ``path`` is relative, without ``.`` and ``..``. ``mode`` has the permission bits. ``size`` is in
-    bytes, ``mtime`` in seconds since the epoch. ``info`` is None for a directory that only the
-    paths below it imply.
-    """
-
-    path: str
-    kind: Kind
-    mode: int
-    size: int = 0
-    mtime: int = 0
-    target: str = ""
-    info: zipfile.ZipInfo | None = None
-
-
-def refusal(message: str) -> RequestError:
-    """The platform's error for a zip that it does not take."""
-    return RequestError(f"ZipFile: {message}", InvalidParameterValue.ZIP_FILE)
-
-
-def too_large(message: str) -> LimitError:
-    """The platform's error for a parameter that is longer than allowed."""
-    return LimitError(f"ZipFile: {message}", InvalidParameterValue.LIMIT_EXCEEDED)
-
-
 @contextmanager
 def damage_refused(what: str) -> Iterator[None]:
     """Turn everything that the zip reader raises on damaged data into a ``refusal``."""
@@ -114,77 +67,46 @@ def damage_refused(what: str) -> Iterator[None]:
 
 
 def check_entry_count(data: bytes) -> None:
-    """Refuse a zip with too many entries, before the reader makes an object of each.
+    """Refuse a zip with too many entries, or with endless ones, before the reader makes an object
+    of each."""
+    for count, extra in enumerate(extra_sizes(data), 1):
+        if count > MAX_ENTRIES:
+            raise _too_many()
+        if extra > MAX_EXTRA_BYTES:
+            raise refusal(
+                f"an entry has extra fields of {extra} bytes; the limit is {MAX_EXTRA_BYTES}: make"
+                " the zip with another tool"
+            )
 
-    The end record (APPNOTE 4.3.16) says where the central directory is, and how many entries it
-    has. The number is not believed: the signatures in the directory (4.3.12) are counted.
+
+def read_entries(archive: zipfile.ZipFile, zip_bytes: int) -> dict[str, Entry]:
+    """Every entry by its path, and the directories that paths imply, parents first.
+
+    ``zip_bytes`` is the size of the zip.
     """
-    end = data.rfind(_END_SIGNATURE, max(0, len(data) - _END_BYTES - _COMMENT_BYTES))
-    if end < 0 or end + _END_BYTES > len(data):
-        raise refusal("this is not a zip: send a zip archive in base64, not another format")
-    (size,) = struct.unpack_from("<L", data, end + 12)
-    is_zip64 = data.startswith(_LOCATOR_SIGNATURE, max(0, end - _LOCATOR_BYTES))
-    start = end - size if size < end and not is_zip64 else 0
-    if data.count(_ENTRY_SIGNATURE, start, end) > MAX_ENTRIES:
-        raise _too_many()
-
-
-def read_entries(archive: zipfile.ZipFile) -> dict[str, Entry]:
-    """Every entry by its path, and the directories that paths imply, parents first."""
+    infos = archive.infolist()
+    if sum(info.compress_size for info in infos) > zip_bytes:
+        raise refusal("entries share their data: make the zip anew, with one copy for each")
     entries: dict[str, Entry] = {}
-    for info in archive.infolist():
+    steps = Steps()
+    for info in infos:
         entry = _entry(archive, info)
         if entry is None:
             continue
+        steps.take(entry.path)
         known = entries.get(entry.path)
         if known is not None and {known.kind, entry.kind} != {Kind.DIRECTORY}:
-            raise refusal(f"{entry.path!r} is there twice: keep one of them")
+            raise refusal(f"{shown(entry.path)} is there twice: keep one of them")
         entries[entry.path] = entry
     if not entries:
         raise refusal("it is empty: put bootstrap and what it needs at its root")
-    _imply_directories(entries)
-    entries = dict(sorted(entries.items(), key=lambda item: item[0].split("/")))
+    _imply_directories(entries, steps)
+    entries = {path: entries[path] for path in sorted(entries, key=in_order)}
+    links = Links(entries, steps)
     for entry in entries.values():
         if entry.kind is Kind.LINK:
-            follow(entries, entry.path)
+            links.follow(entry.path)
     return entries
-
-
-def follow(entries: Mapping[str, Entry], path: str) -> str | None:
-    """The path that ``path`` leads to when all links are followed; None when it is in a layer.
-
-    It need not exist. A ``refusal`` for links that lead out of the package, or in a circle.
-    """
-    place: list[str] = []
-    steps = deque(path.split("/"))
-    hops = 0
-    while steps:
-        step = steps.popleft()
-        if step in ("", "."):
-            continue
-        if step == "..":
-            if not place:
-                raise _escape(path)
-            place.pop()
-            continue
-        place.append(step)
-        entry = entries.get("/".join(place))
-        if entry is None or entry.kind is not Kind.LINK:
-            continue
-        hops += 1
-        if hops > MAX_HOPS:
-            raise refusal(f"link {path!r} leads in a circle: remove it")
-        place.pop()
-        target = entry.target
-        if target.startswith("/"):
-            if _is_in_layers(target):
-                return None
-            if not _is_below(target, CODE_ROOT):
-                raise _escape(path)
-            place = []
-            target = target.removeprefix(CODE_ROOT)
-        steps.extendleft(reversed(target.split("/")))
-    return "/".join(place)
 
 
 def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | None:
@@ -192,10 +114,10 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | None:
     name = _decoded_name(info)
     path = _checked_path(name, info.create_system in _UNIX_MAKERS)
     if info.flag_bits & _ENCRYPTED:
-        raise refusal(f"{name!r} is encrypted: make the zip without a password")
+        raise refusal(f"{shown(name)} is encrypted: make the zip without a password")
     if info.compress_type not in _SUPPORTED:
         raise refusal(
-            f"{name!r} is compressed by method {info.compress_type}: use deflate, or store it"
+            f"{shown(name)} is compressed by method {info.compress_type}: use deflate, or store it"
         )
     kind, mode = _kind_and_mode(info, name)
     if not path:
@@ -225,22 +147,28 @@ def _decoded_name(info: zipfile.ZipInfo) -> str:
 def _checked_path(name: str, made_on_unix: bool) -> str:
     """``name`` without empty and ``.`` parts; empty for the root itself."""
     if "\0" in name:
-        raise refusal(f"the name {name!r} holds a NUL: rename that file")
+        raise refusal(f"the name {shown(name)} holds a NUL: rename that file")
     if not made_on_unix and "\\" in name:
         raise refusal(
-            f"{name!r} has backslashes between its parts: make the zip with a tool that writes"
+            f"{shown(name)} has backslashes between its parts: make the zip with a tool that writes"
             " forward slashes, as the format demands"
         )
     drive = len(name) > 1 and name[1] == ":" and not made_on_unix
     if name.startswith("/") or drive:
-        raise refusal(f"{name!r} is an absolute path: put files in by paths relative to the root")
+        raise refusal(
+            f"{shown(name)} is an absolute path: put files in by paths relative to the root"
+        )
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise refusal(f"{name!r} leads out of the package: put files in by paths without ..")
+        raise refusal(f"{shown(name)} leads out of the package: put files in by paths without ..")
     path = "/".join(parts)
     longest = max((len(part.encode()) for part in parts), default=0)
     if longest > MAX_NAME_BYTES or len(path.encode()) > MAX_PATH_BYTES:
-        raise refusal(f"the path {name[:80]!r}... is too long for the file system: shorten it")
+        raise refusal(f"the path {shown(name)} is too long for the file system: shorten it")
+    if len(parts) > MAX_DEPTH:
+        raise refusal(
+            f"{shown(name)} lies {len(parts)} levels deep; the limit is {MAX_DEPTH}: put it higher"
+        )
     return path
 
 
@@ -263,33 +191,42 @@ def _kind_and_mode(info: zipfile.ZipInfo, name: str) -> tuple[Kind, int]:
         case stat.S_IFREG | 0:
             return (Kind.DIRECTORY if ends_as_directory else Kind.FILE), mode
         case _:
-            raise refusal(f"{name!r} is a special file: keep files, directories and links only")
+            raise refusal(
+                f"{shown(name)} is a special file: keep files, directories and links only"
+            )
 
 
 def _read_target(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> str:
     if not 0 < info.file_size <= MAX_TARGET_BYTES:
-        raise refusal(f"link {name!r} has a target of {info.file_size} bytes: make it anew")
-    with damage_refused(f"link {name!r} is damaged"), archive.open(info) as source:
-        target = source.read().decode()
+        raise refusal(f"link {shown(name)} has a target of {info.file_size} bytes: make it anew")
+    with damage_refused(f"link {shown(name)} is damaged"), archive.open(info) as source:
+        # Not without a limit: the data may hold more than its header says.
+        target = source.read(info.file_size).decode()
     if "\0" in target:
-        raise refusal(f"link {name!r} has a NUL in its target: make it anew")
+        raise refusal(f"link {shown(name)} has a NUL in its target: make it anew")
     return target
 
 
-def _imply_directories(entries: dict[str, Entry]) -> None:
-    """Add the directories that paths imply; refuse paths that go on below a file or a link."""
+def _imply_directories(entries: dict[str, Entry], steps: Steps) -> None:
+    """Add the directories that paths imply; refuse paths that go on below a file or a link.
+
+    Each directory is looked at once, however much lies below it.
+    """
+    seen: set[str] = set()
     for path in list(entries):
         parent = path.rpartition("/")[0]
-        while parent:
+        while parent and parent not in seen:
+            seen.add(parent)
+            steps.take(parent)
             known = entries.get(parent)
             if known is None:
                 entries[parent] = Entry(parent, Kind.DIRECTORY, 0o755)
                 if len(entries) > MAX_ENTRIES:
                     raise _too_many()
             elif known.kind is not Kind.DIRECTORY:
-                raise refusal(f"{path!r} lies below {parent!r}, a {known.kind.value}: rename one")
-            elif known.info is None:
-                break  # its parents were added together with it
+                raise refusal(
+                    f"{shown(path)} lies below {shown(parent)}, a {known.kind.value}: rename one"
+                )
             parent = parent.rpartition("/")[0]
 
 
@@ -300,23 +237,8 @@ def _mtime(info: zipfile.ZipInfo) -> int:
         return 0
 
 
-def _is_in_layers(target: str) -> bool:
-    return _is_below(target, LAYERS_ROOT) and ".." not in target.split("/")
-
-
-def _is_below(target: str, root: str) -> bool:
-    return target == root or target.startswith(root + "/")
-
-
 def _too_many() -> LimitError:
     return too_large(f"more than {MAX_ENTRIES} entries: leave out what is not needed")
-
-
-def _escape(path: str) -> RequestError:
-    return refusal(
-        f"link {path!r} leads out of the package: let links lead to files within it, or below"
-        f" {LAYERS_ROOT}"
-    )
 
 
 def check_sizes(zip_bytes: int, unpacked_bytes: int) -> None:

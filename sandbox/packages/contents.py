@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.packages.archive import Kind, follow
+from sandbox.errors import RequestError
+from sandbox.packages.entries import Kind
+from sandbox.packages.links import Links
 from scf_sandbox.preflight import FileKind, FileStat
 
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterable, Mapping
 
-    from sandbox.packages.archive import Entry
+    from sandbox.packages.entries import Entry
 
 
 class ZipContents:
@@ -21,6 +23,7 @@ class ZipContents:
         """``entries`` are those of ``archive`` by path, as ``read_entries`` gives them."""
         self._archive = archive
         self._entries = entries
+        self._links = Links(entries)
 
     def names(self) -> Iterable[str]:
         """See ``PackageView``."""
@@ -28,9 +31,7 @@ class ZipContents:
 
     def stat(self, path: str) -> FileStat | None:
         """See ``PackageView``."""
-        if path not in self._entries:
-            return None
-        place = follow(self._entries, path)
+        place = self._place(path)
         if place is None:
             return FileStat(FileKind.LAYER, 0)
         entry = self._entries.get(place)
@@ -41,9 +42,23 @@ class ZipContents:
 
     def head(self, path: str, limit: int) -> bytes:
         """See ``PackageView``."""
-        place = follow(self._entries, path)
+        return self.part(path, 0, limit)
+
+    def part(self, path: str, offset: int, size: int) -> bytes:
+        """See ``PackageView``."""
+        place = self._place(path)
         entry = self._entries.get(place) if place else None
         if entry is None or entry.info is None or entry.kind is not Kind.FILE:
             return b""
+        if offset >= entry.size:
+            return b""
         with self._archive.open(entry.info) as source:
-            return source.read(limit)
+            source.seek(offset)
+            return source.read(size)
+
+    def _place(self, path: str) -> str | None:
+        """Where ``path`` leads; None for a layer. A place of no entry where it leads out."""
+        try:
+            return self._links.follow(path)
+        except RequestError:
+            return ""

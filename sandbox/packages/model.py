@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandbox.frozen import FrozenRecord
-from scf_sandbox.preflight.bootstrap import MISSING, NOT_EXECUTABLE
+from scf_sandbox.preflight.bootstrap import MISSING, NOT_EXECUTABLE, missing_instead
 
 if TYPE_CHECKING:
     from scf_sandbox.preflight import Finding
@@ -31,21 +31,30 @@ _FINDINGS = {Bootstrap.MISSING: MISSING, Bootstrap.NOT_EXECUTABLE: NOT_EXECUTABL
 class CodeRef(FrozenRecord):
     """A package that was checked and saved.
 
-    ``digest`` is the SHA-256 of the zip, in hex. Sizes are in bytes.
+    ``digest`` is the SHA-256 of the zip, in hex. Sizes are in bytes. ``instead`` is the path that
+    was probably meant to be the missing ``bootstrap``, or empty.
     """
 
     digest: str
     zip_bytes: int
     unpacked_bytes: int
     bootstrap: Bootstrap
+    instead: str = ""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Why invocations are bound to fail, if they are."""
+        if self.bootstrap is Bootstrap.MISSING:
+            return (missing_instead(self.instead),)
         finding = self.bootstrap.finding
         return (finding,) if finding else ()
 
 
-def bootstrap_of(findings: list[Finding]) -> Bootstrap:
-    """The state of ``bootstrap`` that these findings tell of."""
-    return next((state for state, told in _FINDINGS.items() if told in findings), Bootstrap.OK)
+def bootstrap_of(findings: list[Finding]) -> tuple[Bootstrap, str]:
+    """The state of ``bootstrap`` that these findings tell of, and what lies there instead."""
+    states = {finding.code: state for state, finding in _FINDINGS.items()}
+    for finding in findings:
+        if finding.code in states:
+            known = finding in _FINDINGS.values()
+            return states[finding.code], "" if known else finding.file
+    return Bootstrap.OK, ""

@@ -16,17 +16,14 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 from sandbox import limits
 from sandbox.errors import InvalidParameterValue, PlatformError, RequestError
 from sandbox.packages.archive import (
-    Entry,
-    Kind,
     check_entry_count,
     check_sizes,
     damage_refused,
-    follow,
     read_entries,
-    refusal,
-    too_large,
 )
 from sandbox.packages.contents import ZipContents
+from sandbox.packages.entries import Entry, Kind, in_order, refusal, shown, too_large
+from sandbox.packages.links import Links
 from sandbox.packages.model import CodeRef, bootstrap_of
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 from scf_sandbox import preflight
@@ -56,7 +53,7 @@ class Package:
 
     def read(self, path: str, limit: int) -> bytes | None:
         """The first ``limit`` bytes of a file, links followed; None when there is no such file."""
-        found = follow(self.entries, path)
+        found = Links(self.entries).follow(path)
         entry = self.entries.get(found) if found else None
         if entry is None or entry.kind is not Kind.FILE:
             return None
@@ -129,11 +126,21 @@ class PackageStore:
         try:
             zip_bytes = path.stat().st_size
             with damage_refused("unreadable"), _open_zip(path) as archive:
-                entries = read_entries(archive)
+                entries = read_entries(archive, zip_bytes)
                 ref = _ref(digest, zip_bytes, archive, entries)
         except (OSError, RequestError) as error:
             raise _unreadable(digest) from error
         return Package(path, ref, entries)
+
+    @contextmanager
+    def viewed(self, digest: str) -> Iterator[ZipContents]:
+        """A package that was saved, as the preflight check sees it within the block.
+
+        ``PlatformError`` when it is missing or damaged, also from within.
+        """
+        package = self.open(digest)
+        with package.opened() as archive:
+            yield ZipContents(archive, package.entries)
 
     def write_merged(
         self, digests: Iterable[str], target: BinaryIO, *, uid: int = 0, gid: int = 0
@@ -147,13 +154,19 @@ class PackageStore:
             for digest in digests:
                 package = self.open(digest)
                 archive = stack.enter_context(package.opened())
+                covering = {
+                    path
+                    for path, entry in package.entries.items()
+                    if entry.kind is not Kind.DIRECTORY
+                    and path in merged
+                    and merged[path][1].kind is Kind.DIRECTORY
+                }
+                if covering:
+                    merged = {path: merged[path] for path in _not_below(covering, merged)}
                 for path, entry in package.entries.items():
-                    was_directory = path in merged and merged[path][1].kind is Kind.DIRECTORY
-                    if was_directory and entry.kind is not Kind.DIRECTORY:
-                        merged = {p: m for p, m in merged.items() if not p.startswith(path + "/")}
                     merged[path] = (archive, entry)
             tar = stack.enter_context(_tar_stream(target))
-            for path in sorted(merged, key=lambda path: path.split("/")):
+            for path in sorted(merged, key=in_order):
                 add_to_tar(tar, *merged[path], uid=uid, gid=gid)
 
     def read(self, digest: str) -> bytes:
@@ -193,7 +206,7 @@ def inspect(data: bytes, digest: str = "") -> Package:
     check_sizes(len(data), 0)
     check_entry_count(data)
     with damage_refused("the zip cannot be read"), _open_zip(data) as archive:
-        entries = read_entries(archive)
+        entries = read_entries(archive, len(data))
         # The claims of the headers first: that check costs nothing.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
         _read_everything(archive, entries, len(data))
@@ -243,25 +256,39 @@ def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_by
         if entry.kind is not Kind.FILE or entry.info is None:
             continue
         before = total
-        with damage_refused(f"{entry.path!r} is damaged"), archive.open(entry.info) as source:
-            while chunk := source.read(CHUNK_BYTES):
+        with damage_refused(f"{shown(entry.path)} is damaged"), archive.open(entry.info) as source:
+            # No more at once than is announced: a thousand liars would be unpacked for nothing.
+            while chunk := source.read(min(CHUNK_BYTES, entry.size + 1)):
                 total += len(chunk)
                 check_sizes(zip_bytes, total)
         if total - before != entry.size:
             raise refusal(
-                f"{entry.path!r} has {total - before} bytes where {entry.size} are announced: make"
-                " the zip again"
+                f"{shown(entry.path)} has {total - before} bytes where {entry.size} are announced:"
+                " make the zip again"
             )
+
+
+def _not_below(covering: set[str], paths: Iterable[str]) -> Iterator[str]:
+    """Those of ``paths`` that do not lie below one of ``covering``, in one pass."""
+    cover = "/"  # no path begins with it
+    for path in sorted(paths, key=in_order):
+        if path.startswith(cover):
+            continue
+        if path in covering:
+            cover = f"{path}/"
+        yield path
 
 
 def _ref(
     digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
 ) -> CodeRef:
+    bootstrap, instead = bootstrap_of(preflight.inspect(ZipContents(archive, entries)))
     return CodeRef(
         digest=digest,
         zip_bytes=zip_bytes,
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
-        bootstrap=bootstrap_of(preflight.inspect(ZipContents(archive, entries))),
+        bootstrap=bootstrap,
+        instead=instead,
     )
 
 

@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.packages.archive import Kind
+from sandbox.packages.entries import Kind
 
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterable
 
-    from sandbox.packages.archive import Entry
+    from sandbox.packages.entries import Entry
 
 CHUNK_BYTES = 256 * 1024
 
@@ -64,12 +64,12 @@ def extract(archive: zipfile.ZipFile, entries: Iterable[Entry], directory: Path)
 def _write(archive: zipfile.ZipFile, entries: Iterable[Entry], root: Path) -> None:
     directories = []
     for entry in entries:
-        path = root / entry.path
+        path = f"{root}/{entry.path}"
         if entry.kind is Kind.DIRECTORY:
-            path.mkdir(mode=0o700)
+            os.mkdir(path, 0o700)
             directories.append((path, entry.mode))
         elif entry.kind is Kind.LINK:
-            path.symlink_to(entry.target)
+            os.symlink(entry.target, path)
         else:
             assert entry.info is not None
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -78,7 +78,7 @@ def _write(archive: zipfile.ZipFile, entries: Iterable[Entry], root: Path) -> No
                 shutil.copyfileobj(source, out, CHUNK_BYTES)
                 os.fchmod(out.fileno(), entry.mode)
     for path, mode in reversed(directories):  # children first: a parent's mode may forbid it
-        path.chmod(mode)
+        os.chmod(path, mode)
 
 
 def _remove_tree(root: Path) -> None:

@@ -1,1 +1,1 @@
-"""What is kept of invocations: records, log lines, and the reports made of them."""
+"""The history of invocations: records, log lines, and the logs rendered from them."""

@@ -1,4 +1,4 @@
-"""Past and running invocations, for whoever asks from the event loop."""
+"""Queries for past and running invocations, from the event loop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class History:
-    """Asks the records without blocking the loop, and never misses what was just written.
+    """Queries the records without blocking the loop. The APIs use it.
 
-    Used by the APIs. Every query first waits until the writer has stored what it was given.
+    Each query first waits until the writer has stored what it has, so that no new record is missed.
+    Errors of the database are ``PlatformError``.
     """
 
     def __init__(self, records: RecordRepository, writer: Flushing) -> None:
@@ -24,27 +25,27 @@ class History:
         self._writer = writer
 
     async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and the page of them that was asked for."""
+        """How many invocations match, and the page of them that ``query`` asks for."""
         await self._writer.flush()
         return await asyncio.to_thread(self._records.find, query)
 
     async def get(self, request_id: str) -> InvocationRecord | None:
-        """The record of one request, or None when there is none (any more)."""
+        """The record of one request, or None if there is none (any more)."""
         await self._writer.flush()
         return await asyncio.to_thread(self._records.get, request_id)
 
     async def lines(self, request_id: str) -> list[tuple[float, str]]:
-        """What the function itself wrote during a request: times (s since the epoch) and texts."""
+        """The function's own lines during a request: time (s since the epoch) and text."""
         await self._writer.flush()
         return await asyncio.to_thread(self._records.log_lines, request_id)
 
     async def log(self, request_id: str) -> str:
-        """A request's whole log in the log query's dialect; empty when there is no such request."""
+        """A request's whole log in the log query's dialect. Empty if there is no such request."""
         record = await self.get(request_id)
         return "" if record is None else (await self.logs([record]))[0]
 
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
-        """The logs of several requests, in the same order, asked for together."""
+        """The logs of several requests, in the order of ``records``, from one query."""
         if not records:
             return []
         return await asyncio.to_thread(self._render, records)

@@ -1,4 +1,4 @@
-"""What the records ask of whoever stores them."""
+"""The store, as the records need it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 
 class RecordRepository(Protocol):
-    """Invocations and their logs on disk. All methods block: call them from a thread."""
+    """Invocations and their logs on disk. All methods block: call them from a thread.
+
+    Errors of the database are ``PlatformError``.
+    """
 
     def find(self, query: RecordQuery, /) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and the page of them that was asked for."""
+        """How many invocations match, and the page of them that ``query`` asks for."""
         ...
 
     def get(self, request_id: str, /) -> InvocationRecord | None:
-        """The record of one request, or None when there is none."""
+        """The record of one request, or None if there is none."""
         ...
 
     def log_lines(self, request_id: str, /) -> list[tuple[float, str]]:
@@ -27,25 +30,25 @@ class RecordRepository(Protocol):
         ...
 
     def log_lines_of(self, request_ids: Sequence[str], /) -> dict[str, list[tuple[float, str]]]:
-        """``log_lines`` of many requests at once; those without any have an empty list."""
+        """``log_lines`` of many requests at once. A request without lines has an empty list."""
         ...
 
 
 class Flushing(Protocol):
-    """Writes records behind the callers' backs."""
+    """A writer of records that stores them later: the record writer."""
 
     async def flush(self) -> bool:
-        """Wait until all that was given to it so far is stored; False when that takes too long."""
+        """Wait until every record put so far is stored. False if that takes too long."""
         ...
 
 
 class RecordSink(Protocol):
-    """Where records and lines are safe at once: the record writer."""
+    """Takes records and log lines, which are safe at once: the record writer."""
 
     def put(self, record: InvocationRecord, /) -> None:
         """Take a record. Neither waits nor fails."""
         ...
 
     def put_log(self, chunk: LogChunk, /) -> None:
-        """Take some lines. Neither waits nor fails."""
+        """Take a chunk of log lines. Neither waits nor fails."""
         ...

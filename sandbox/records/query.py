@@ -1,4 +1,4 @@
-"""What can be asked of the records of invocations."""
+"""A query for records of invocations."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ OrderBy = Literal["function_name", "duration", "mem_usage", "start_time"]
 class ResultFilter(StrEnum):
     """The values of ``Filter.RetCode`` of the log query (contract 4.3).
 
-    Which status codes (contract 4.1) each of the three named kinds covers is not documented; the
-    store has ours. ``not0`` is documented as "only logs of errors", so a running invocation is in
-    none of them.
+    The platform does not document which status codes (contract 4.1) the three named kinds cover.
+    ``sandbox.store.records`` has our choice. ``not0`` is documented as "only logs of errors", so no
+    kind has running invocations.
     """
 
     SUCCEEDED = "is0"
@@ -26,11 +26,11 @@ class ResultFilter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Which invocations are asked for, in what order, and which page of them.
+    """Which invocations to find, in what order, and which page of them.
 
-    Without a ``function_name``: those of all functions. ``qualifier`` is a version, or the alias
-    an invocation was made with. ``start`` and ``end`` bound the time of the start, seconds since
-    the epoch, both included. Equal ones are ordered by start and request id.
+    None matches all. ``qualifier`` is a version, or the alias that the caller named. ``start`` and
+    ``end`` bound the start of the invocation, both included, in seconds since the epoch. Equal
+    invocations are ordered by start and request id.
     """
 
     namespace: str

@@ -1,4 +1,4 @@
-"""What is kept of an invocation once it has ended."""
+"""The record of an invocation, and chunks of its log."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class InvocationRecord(NamedTuple):
-    """One ended (or running) invocation, as stored and as the log queries return it.
+    """One ended or running invocation, as the store keeps it and the log queries return it.
 
-    A tuple, because it is stored as one: there is one for every event, and nothing is rearranged.
-    Times are seconds since the epoch (float), durations milliseconds (float), memory bytes.
+    It is a tuple in the order of its columns, so that storing it rearranges nothing. Times are
+    seconds since the epoch (float), durations milliseconds (float). ``mem_usage`` is bytes.
     ``status_code`` is the platform's function status code (contract 4.1); 202 while running.
     ``timeline`` maps a stage (``received``, ``prepared``, ``started``, ``released``, ``ready``,
     ``dispatched``, ``fetched``, ``finished``) to its time.
@@ -37,10 +37,10 @@ class InvocationRecord(NamedTuple):
 
 
 class LogChunk(NamedTuple):
-    """Consecutive log lines of one request (or, with an empty id, of an instance outside any).
+    """Consecutive log lines of one request. An empty ``request_id``: lines outside any request.
 
-    ``seq`` orders the chunks of one instance. ``lines`` are (seconds since the epoch, text without
-    its line end).
+    ``seq`` orders the chunks of one instance. ``lines`` are pairs of a time (s since the epoch) and
+    a text without its line end.
     """
 
     request_id: str

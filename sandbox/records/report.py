@@ -1,7 +1,7 @@
 """The platform's own log lines, and a request's log as text (contract 2.3).
 
-Two dialects: the log query writes ``RequestId:<id>``, the test panel (and the tail that Invoke
-returns) ``RequestId: <id>`` with a blank.
+The platform has two dialects. The log query writes ``RequestId:<id>``. The test panel, and the tail
+that Invoke returns, write ``RequestId: <id>`` with a blank.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _milliseconds(value: float) -> str:
 
 
 class ColdStart(NamedTuple):
-    """What a cold start took: pulling code, starting the container, initialising. Milliseconds."""
+    """How long a cold start pulled code, started the container, initialised. Milliseconds."""
 
     pull: float
     start: float
@@ -32,7 +32,7 @@ class ColdStart(NamedTuple):
 
     @classmethod
     def of(cls, began: float, prepared: float, started: float, init_ms: float) -> ColdStart:
-        """From points in time, in seconds; what was there before ``began`` took no time."""
+        """From times in seconds. A step that was done before ``began`` took no time."""
         pull = max(0.0, prepared - began)
         start = max(0.0, started - max(prepared, began))
         return cls(pull * 1000, start * 1000, init_ms)
@@ -58,7 +58,7 @@ def init_report(record: InvocationRecord, blank: str = " ") -> str:
 
 
 def provisioned_report(phases: ColdStart, memory_mb: int, mem_usage: int) -> str:
-    """The line of an initialisation ahead of any event; its id is no event's."""
+    """The line of an initialisation ahead of any event. Its request id is new: no event has it."""
     return (
         f"Provisioned Report RequestId: {new_request_id()} {phases}"
         f" Memory: {memory_mb}MB MemUsage: {mem_usage / MB:.2f}MB"
@@ -75,16 +75,16 @@ def report(record: InvocationRecord, blank: str = "") -> str:
 
 
 def render_log(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
-    """A request's whole log as the log query returns it, each line ended by a line feed.
+    """A request's whole log as the log query returns it. Each line ends with a line feed.
 
     ``lines`` are the function's own, with their times. A request that never reached an instance
-    (a bootstrap that is not executable) has no log at all.
+    (a bootstrap that is not executable) has no lines of that kind.
     """
     return "".join(f"{line}\n" for line in _log_lines(record, lines, ""))
 
 
 def render_tail(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
-    """The last 4 KB of a request's log in the test panel's dialect, cut at a line's start."""
+    """The last 4 KB of a request's log in the test panel's dialect, from the start of a line."""
     text = "".join(f"{line}\n" for line in _log_lines(record, lines, " "))
     data = text.encode()
     if len(data) <= limits.LOG_TAIL_BYTES:
@@ -97,6 +97,7 @@ def _log_lines(
     record: InvocationRecord, lines: Iterable[tuple[float, str]], blank: str
 ) -> Iterable[str]:
     if not record.instance_id:
+        yield from (line for _, line in lines)
         return
     panel = bool(blank)
     yield f"START RequestId:{blank}{record.request_id}"
@@ -120,8 +121,10 @@ def opening(request_id: str) -> str:
 
 
 def closing(record: InvocationRecord) -> Iterable[str]:
-    """The last lines of a log in that dialect, for a reader who has the others: with the report of
-    a cold start, none for a request that never reached an instance."""
+    """The last lines of a log in that dialect, with the report of a cold start if there was one.
+
+    A request that reached no instance has none.
+    """
     if not record.instance_id:
         return
     if record.cold_start and "ready" in record.timeline:

@@ -1,1 +1,1 @@
-"""What the sandbox remembers: functions, invocations, logs. Nothing else here knows SQL."""
+"""The database: functions, events, invocations, logs. No other room knows SQL."""

@@ -1,4 +1,4 @@
-"""Tables of whole records by name: layers, namespaces. All are loaded at start."""
+"""Tables of named records: layers, namespaces. The start loads all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class CollectionStore(Generic[M]):
-    """Saves and loads records of one model. Owned by a ``Collection``; blocking."""
+    """A ``CollectionTable``, see ``sandbox.functions.collection``: one table of one model.
+
+    Errors of the database are ``PlatformError``.
+    """
 
     def __init__(self, engine: Engine, table: Table, model: type[M]) -> None:
         self._engine = engine
@@ -25,18 +28,15 @@ class CollectionStore(Generic[M]):
         self._upsert = upsert(engine, table)
 
     def load_all(self) -> dict[str, M]:
-        """Every record by its name."""
         query = sa.select(self._table.c.name, self._table.c.data)
         with reading(self._engine) as connection:
             rows = connection.execute(query)
             return {name: self._model.model_validate_json(data) for name, data in rows}
 
     def save(self, name: str, record: M) -> None:
-        """Insert or replace; it is on disk when this returns."""
         with writing(self._engine, durable=True) as connection:
             connection.execute(self._upsert, {"name": name, "data": record.model_dump_json()})
 
     def delete(self, name: str) -> None:
-        """Forget a record. Nothing happens if there is none."""
         with writing(self._engine, durable=True) as connection:
             connection.execute(sa.delete(self._table).where(self._table.c.name == name))

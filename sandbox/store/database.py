@@ -1,4 +1,4 @@
-"""Opening the database, its transactions, and bringing its tables up to date."""
+"""Opens the database, brings its tables up to date, and runs its transactions."""
 
 from __future__ import annotations
 
@@ -20,29 +20,28 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-#: The newest revision in ``migrations/versions``. Known here so that starting on an up-to-date
-#: database needs no Alembic, whose import alone costs more than all the rest of the opening.
+#: The newest revision in ``migrations/versions``. With it here, opening an up-to-date database does
+#: not import Alembic, which would take longer than the rest of the opening.
 HEAD = "0003"
 
 BUSY_TIMEOUT_MS = 5_000
 
-#: Request ids are random, so a batch of records touches about as many pages as it has rows. Keeping
-#: more of them in memory and writing them back less often takes a third less time than SQLite's
-#: defaults, measured at 60,000 invocations. KiB for each connection; pages of 4 KiB in the log.
+#: More pages in memory (KiB by connection) and fewer checkpoints (after so many 4 KiB pages) take
+#: a third less time than SQLite's defaults, measured at 60,000 invocations.
 _CACHE_KIB = 8_000
 _CHECKPOINT_PAGES = 8_000
 _WAL_KEPT_BYTES = 64 * 1024 * 1024
 
 
-#: An open database, as the control plane hands it to the repositories.
+#: An open database. The control plane hands it to the repositories.
 Database: TypeAlias = sa.Engine
 
 
 def open_database(url: str) -> sa.Engine:
-    """The database at an SQLAlchemy ``url``; for SQLite, its file's directory is made.
+    """The database at an SQLAlchemy ``url``. Makes the directory of a SQLite file.
 
-    Raises ``PlatformError`` if the directory cannot be made, or for a URL that is none, or whose
-    driver is not installed. Nothing is read or written yet.
+    It reads and writes nothing yet. ``PlatformError`` if the directory cannot be made, the URL is
+    not valid, or its driver is not installed.
     """
     try:
         parsed = sa.make_url(url)
@@ -66,7 +65,7 @@ def open_database(url: str) -> sa.Engine:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions by itself: it would leave DDL and reads outside them.
+    # Transactions that the driver opens by itself leave out DDL and reads.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
@@ -86,11 +85,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def write_transaction(engine: sa.Engine, *, durable: bool = False) -> Iterator[sa.Connection]:
-    """A transaction that will write: committed at the end of the block, undone by an exception.
+    """A transaction that writes. The end of the block commits it, an exception undoes it.
 
-    It takes SQLite's write lock at once: one that first reads and then writes would fail, without
-    waiting, whenever another writer came between. What is committed survives the death of the
-    process; with ``durable`` it survives the loss of power too, for a few milliseconds more.
+    It takes SQLite's write lock at once. Otherwise a transaction that reads first would fail at its
+    first write if another writer came between. Committed data survives the death of the process.
+    With ``durable`` it also survives the loss of power, which takes a few milliseconds more. Errors
+    are SQLAlchemy's own; see ``writing``.
     """
     with engine.connect() as connection:
         fsync = durable and engine.dialect.name == "sqlite"
@@ -127,7 +127,7 @@ def _translated(engine: sa.Engine) -> Iterator[None]:
 
 
 def _pragma(connection: sa.Connection, statement: str) -> None:
-    # On the bare connection: SQLAlchemy would open a transaction, in which this has no effect.
+    # On the driver's connection: SQLAlchemy would open a transaction, where a PRAGMA has no effect.
     cursor = connection.connection.cursor()
     cursor.execute(statement)
     cursor.close()
@@ -138,7 +138,9 @@ def upsert(engine: sa.Engine, table: sa.Table) -> sa.Insert:
     keys = [column.name for column in table.primary_key]
     others = [column.name for column in table.columns if not column.primary_key]
     if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # 2 MB that SQLite has no use for
+        from sqlalchemy.dialects import (
+            postgresql,
+        )  # imported lazily: 2 MB that SQLite does not need
 
         pg = postgresql.insert(table)
         return pg.on_conflict_do_update(
@@ -151,9 +153,9 @@ def upsert(engine: sa.Engine, table: sa.Table) -> sa.Insert:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the tables to ``HEAD``, in one transaction; a no-op of a millisecond when they are.
+    """Bring the tables to ``HEAD`` in one transaction. Takes a millisecond if they are there.
 
-    Raises ``PlatformError`` if the database cannot be opened or was made by a newer version.
+    ``PlatformError`` if the database cannot be used, or a newer version made it.
     """
     try:
         with engine.connect() as connection:
@@ -169,7 +171,7 @@ def migrate(engine: sa.Engine) -> None:
 def _revision(connection: sa.Connection) -> str | None:
     try:
         found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    except (sa.exc.OperationalError, sa.exc.ProgrammingError):  # there is no such table
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError):  # the table does not exist
         return None
     return found
 
@@ -182,7 +184,7 @@ def _empty(engine: sa.Engine) -> bool:
 
 
 def _create(engine: sa.Engine) -> None:
-    """All at once what the migrations make step by step; Alembic itself takes 11 MB and 0.2 s."""
+    """Make the newest tables at once, without the 11 MB and 0.2 s of Alembic."""
     number = sa.Column("version_num", sa.String(32), primary_key=True)
     version = sa.Table("alembic_version", sa.MetaData(), number)
     with write_transaction(engine) as connection:

@@ -1,4 +1,4 @@
-"""Dead letters on disk."""
+"""Dead letters in the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LetterRepository:
-    """Reads and deletes dead letters; the event repository writes them. Blocking."""
+    """A ``LetterRepository``, see ``sandbox.events.ports``. Only ``EventRepository`` writes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -28,7 +28,6 @@ class LetterRepository:
         offset: int,
         limit: int,
     ) -> tuple[int, list[DeadLetter]]:
-        """How many letters match (None matches all), and a page of them, newest first."""
         c = dead_letters.c
         where = [
             column == value
@@ -53,14 +52,12 @@ class LetterRepository:
             ]
 
     def get(self, request_id: str) -> DeadLetter | None:
-        """The letter of one event, or None when there is none."""
         query = sa.select(dead_letters).where(dead_letters.c.request_id == request_id)
         with reading(self._engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else DeadLetter(*row)
 
     def delete(self, request_id: str) -> bool:
-        """False if there was none."""
         statement = sa.delete(dead_letters).where(dead_letters.c.request_id == request_id)
         with writing(self._engine, durable=True) as connection:
             return connection.execute(statement).rowcount > 0

@@ -1,4 +1,4 @@
-"""The queue of asynchronous events on disk, and the states of traced ones."""
+"""Asynchronous events in the database, and the states of traced ones."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ _HEAD = [column.name for column in events.columns if column.name != "body"]
 
 
 class EventRepository:
-    """Events that are not over. All methods block: call them from a thread.
-
-    Errors of the database are ``PlatformError``.
-    """
+    """An ``EventRepository``, see ``sandbox.events.ports``."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -34,7 +31,6 @@ class EventRepository:
         self._letters = BulkUpsert(engine, dead_letters)
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Make all changes in one transaction. Accepted events survive the loss of power."""
         accepted = [_event_row(change.accept) for change in changes if change.accept]
         deferred = [_deferral(change.defer) for change in changes if change.defer]
         settled = [change.settle for change in changes if change.settle is not None]
@@ -49,20 +45,16 @@ class EventRepository:
                 connection.execute(sa.delete(events).where(events.c.seq.in_(part)))
 
     def load(self) -> list[QueuedEvent]:
-        """Every event that is not over, in the order of acceptance, without its body."""
         query = sa.select(*(events.c[name] for name in _HEAD)).order_by(events.c.seq)
         with reading(self._engine) as connection:
             return [QueuedEvent(**row._mapping) for row in connection.execute(query)]
 
     def bodies(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        """The events themselves, by ``seq``."""
         query = sa.select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs))
         with reading(self._engine) as connection:
             return {seq: bytes(body) for seq, body in connection.execute(query)}
 
     def prune(self, ended_before: float) -> int:
-        """Delete the states of traced events that ended before a time, and what is known of
-        dropped ones; how many rows that were."""
         c, d = event_states.c, dead_letters.c
         old = sa.delete(event_states).where(c.ended_at > 0, c.ended_at < ended_before)
         dropped = sa.delete(dead_letters).where(d.dropped, d.died_at < ended_before)
@@ -70,7 +62,6 @@ class EventRepository:
             return connection.execute(old).rowcount + connection.execute(dropped).rowcount
 
     def state(self, request_id: str) -> TracedEvent | None:
-        """The state of one traced event."""
         query = sa.select(event_states).where(event_states.c.request_id == request_id)
         with reading(self._engine) as connection:
             row = connection.execute(query).first()
@@ -79,10 +70,6 @@ class EventRepository:
     def states(
         self, namespace: str, function_name: str, query: TraceQuery, ended_since: float
     ) -> tuple[int, list[TracedEvent]]:
-        """How many traced events match, and a page of them.
-
-        Those count that have not ended, or not before ``ended_since`` (s since the epoch).
-        """
         c = event_states.c
         where = [
             c.namespace == namespace,
@@ -123,7 +110,7 @@ def _conditions(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
     return where
 
 
-#: What it sets is what the parameters name, beside the key.
+#: Sets the columns that the parameters name. ``key`` is the event's ``seq``.
 _DEFER = sa.update(events).where(events.c.seq == sa.bindparam("key"))
 
 

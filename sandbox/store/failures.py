@@ -39,9 +39,9 @@ _OTHER_ADVICE = "see that it is writable and not damaged, or set SCF_DATABASE_UR
 
 
 def database_error(url: URL, error: Exception) -> PlatformError:
-    """What a failed database is to a caller: the database, the cause, what to do.
+    """The error of a database that failed: which database, why, and what to do.
 
-    The message holds neither the statement, whose parameters may be secret, nor the password.
+    The message leaves out the password, and the statement, whose parameters may be secret.
     """
     cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
@@ -57,7 +57,7 @@ def database_error(url: URL, error: Exception) -> PlatformError:
 
 
 def reason_of(error: Exception) -> str:
-    """What the database's driver said, without the statement and its parameters."""
+    """The driver's own message, without the statement and its parameters."""
     cause = _cause(error)
     return str(cause).strip() or type(cause).__name__
 
@@ -66,7 +66,7 @@ def _sqlstate(error: Exception, cause: BaseException) -> str:
     for name in ("sqlstate", "pgcode"):  # psycopg and asyncpg, psycopg2
         if state := getattr(cause, name, None):
             return str(state)
-    # A driver that does not reach its server has no state to tell.
+    # A driver that does not reach its server has no SQLSTATE.
     return "08" if isinstance(error, OperationalError | InterfaceError) else ""
 
 

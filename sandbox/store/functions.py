@@ -1,4 +1,4 @@
-"""Functions on disk. They are few and small: all are loaded at start, and each change is saved."""
+"""Functions in the database. The start loads all of them, and each change is saved."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 class FunctionRepository:
-    """Saves and loads whole ``Function`` records. Owned by the function registry; blocking."""
+    """A ``FunctionRepository``, see ``sandbox.functions.registry``.
+
+    Errors of the database are ``PlatformError``. Functions are ordered by namespace and name.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._upsert = upsert(engine, functions)
 
     def load_all(self) -> list[Function]:
-        """All functions, ordered by namespace and name."""
         query = sa.select(functions.c.data).order_by(functions.c.namespace, functions.c.name)
         with reading(self._engine) as connection:
             return [Function.model_validate_json(data) for data in connection.scalars(query)]
 
     def save(self, function: Function) -> None:
-        """Insert or replace ``function``; it is on disk when this returns."""
         row = {
             "namespace": function.namespace,
             "name": function.name,
@@ -40,7 +41,6 @@ class FunctionRepository:
             connection.execute(self._upsert, row)
 
     def delete(self, namespace: str, name: str) -> None:
-        """Forget a function; its invocations stay. Nothing happens if there is none."""
         statement = sa.delete(functions).where(
             functions.c.namespace == namespace, functions.c.name == name
         )

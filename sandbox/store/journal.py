@@ -1,16 +1,13 @@
-"""What was put but is not in the database yet, in files that outlive the process.
+"""Items that were put and are not in the database yet, in files that outlive the process.
 
-The journal is a row of segments, ``<path>.<number>``, of which the last is written to. A segment is
+The journal is a row of segments, ``<path>.<number>``. Only the last one is written to. A segment is
 deleted once everything in it is in the database. Each line is one JSON array: a kind, then a row.
-A segment is mapped into memory, and a line is copied there: no system call, in which other threads
-could take the interpreter, on the way of an invocation. What does not fit is written behind it.
-Nothing is synced: the death of the process loses nothing, the loss of power what the system had not
-written yet.
+Nothing is synced: the death of the process loses nothing; the loss of power loses what the system
+had not written yet.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,12 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Room for what is put between two writes to the database, at 7,000 invocations a second. To give
-#: it its place on the disk takes time, and four times as much of it showed in cold starts.
-MAPPED_BYTES = 1024 * 1024
-
-#: The kind says how the row is laid out. A change of the columns takes new kinds, and a reader for
-#: these: a journal may be read by a newer version than the one that wrote it.
+#: The kind says which columns the row has. New columns need a new kind, and this version must still
+#: read the old kinds: an older version may have written the journal.
 RECORD = "r1"
 CHUNK = "l1"
 
@@ -41,7 +34,7 @@ _WIDTHS = {RECORD: len(invocations.columns), CHUNK: len(log_chunks.columns)}
 
 
 class Item(NamedTuple):
-    """A row on its way to the database. ``size`` is what it takes in the journal, in bytes."""
+    """A row on its way to the database. ``size`` is its length in the journal, in bytes."""
 
     kind: str
     row: Row
@@ -49,12 +42,12 @@ class Item(NamedTuple):
 
 
 def encode(kind: str, row: Row) -> bytes:
-    """One line of the journal. Raises ``ValueError`` for text that is not valid Unicode."""
+    """One line of the journal. ``ValueError`` if a text is not valid Unicode."""
     return to_json((kind, *row)) + b"\n"
 
 
 def decode(line: bytes) -> Item | None:
-    """The item in a line, or None if the line is torn or of a kind unknown here."""
+    """The item in a line, or None if the line is torn or its kind is unknown."""
     try:
         value: Any = from_json(line)
     except ValueError:
@@ -66,14 +59,11 @@ def decode(line: bytes) -> Item | None:
 
 
 def read_segment(path: Path) -> Iterator[Item]:
-    """The items in a segment, in the order in which they were put; torn lines are left out.
-
-    Raises ``OSError``.
-    """
+    """The items of a segment in the order of writing, without torn lines. May raise ``OSError``."""
     torn = 0
     with path.open("rb") as lines:
         for line in lines:
-            line = line.lstrip(b"\0")  # what was left of the mapped part
+            line = line.lstrip(b"\0")  # earlier versions filled segments up with it
             item = decode(line)
             if item:
                 yield item
@@ -84,58 +74,40 @@ def read_segment(path: Path) -> Iterator[Item]:
 
 
 class Segment:
-    """One file of the journal, open for appending. Its first ``MAPPED_BYTES`` have their place on
-    the disk from the beginning, so that copying into them cannot fail."""
+    """One file of the journal, open for appending."""
 
     def __init__(self, path: Path) -> None:
-        """``OSError`` if it cannot be made, or its place on the disk cannot be had."""
+        """``OSError`` if the file cannot be made."""
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._fd = os.open(path, flags, 0o600)
-        try:
-            os.posix_fallocate(self._fd, 0, MAPPED_BYTES)
-            self._map = mmap.mmap(self._fd, MAPPED_BYTES)
-            self._mapped = MAPPED_BYTES
-        except BaseException:
-            self.discard()
-            raise
-        self._at = 0
-        #: Whether the last line could not be written, or not all of it.
+        #: Whether the last line is missing, or only its beginning is in the file.
         self.torn = False
 
     def append(self, line: bytes) -> None:
-        """Write a line, whole or not at all as far as ``decode`` is concerned; else ``OSError``."""
-        end = self._at + len(line)
-        if end <= self._mapped:
-            self._map[self._at : end] = line
-            self._at = end
-        else:
-            self._mapped = 0  # all that follows goes behind it, too: the order is kept
-            self._append_behind(line)
-
-    def _append_behind(self, line: bytes) -> None:
+        """Write one line. After an ``OSError`` it is torn: ``decode`` skips it."""
         data = b"\n" + line if self.torn else line
-        # Set first and cleared last: whatever happens between, the next line starts afresh.
+        # Set before the write and cleared after it: after an error the next line starts anew.
         self.torn = True
         while data:
             data = data[os.write(self._fd, data) :]
         self.torn = False
 
     def close(self) -> None:
-        """Write no more; the file stays for the next ``recover``."""
-        os.close(self._fd)  # the mapping goes with its object
+        """Stop writing. The file stays for the next ``recover``."""
+        os.close(self._fd)
 
     def discard(self) -> None:
-        """Close and delete: everything in it is in the database."""
+        """Close and delete a segment whose items are all in the database."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 class Journal:
-    """The segments under one path. Not thread-safe: its owner, ``RecordWriter``, sees to that."""
+    """The segments under one path. Not thread-safe: its owner, ``RecordWriter``, holds a lock."""
 
     def __init__(self, path: Path) -> None:
-        """Opens a new segment after those left behind. Raises ``OSError`` if it cannot."""
+        """Open a new segment after those of earlier processes. ``OSError`` if it cannot be made."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._left_behind = _segments(path)
@@ -146,7 +118,7 @@ class Journal:
         return Segment(self._path.with_name(f"{self._path.name}.{self._number}"))
 
     def next_segment(self) -> Segment:
-        """A new, empty segment to put in the place of ``active``. Raises ``OSError``."""
+        """A new, empty segment to replace ``active``. ``OSError`` if it cannot be made."""
         self._number += 1
         return self._open()
 

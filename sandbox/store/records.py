@@ -1,4 +1,4 @@
-"""Invocations and their logs: written in batches, found by the log queries."""
+"""Invocations and their logs in the database."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ _PRUNED_AT_ONCE = 5_000
 _ASKED_AT_ONCE = 500
 
 
-#: Status codes of the three named kinds. Time: the run or the initialisation took too long.
-#: Resource: memory, concurrency or the machine ran out. User code: it threw, ended its process or
-#: cannot be started. What is left (event or response too large, cancelled, our own failures) is
-#: found with ``not0`` only.
+#: The status codes of three kinds. Time: the run or the initialisation took too long. Resource: the
+#: memory, the concurrency or the machine ran out. User code: it threw, ended its process or cannot
+#: start. Only ``not0`` finds the others: event or response too large, cancelled, our own failures.
 _STATUSES: dict[ResultFilter, tuple[int, ...]] = {
     ResultFilter.TIME_LIMIT: (StatusCode.TIMEOUT, StatusCode.INIT_TIMEOUT),
     ResultFilter.RESOURCE_LIMIT: (
@@ -53,14 +52,17 @@ _STATUSES: dict[ResultFilter, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StoreCounts:
-    """How many rows are kept."""
+    """The number of rows of each table."""
 
     invocations: int
     log_chunks: int
 
 
 class RecordRepository:
-    """Invocations and log chunks in the database. All methods block: call them from a thread."""
+    """A ``RecordRepository``, see ``sandbox.records.ports``, that can also write.
+
+    All methods block: call them from a thread. Errors of the database are ``PlatformError``.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -68,15 +70,16 @@ class RecordRepository:
         self._log_chunks = BulkUpsert(engine, log_chunks)
 
     def insert(self, records: Iterable[InvocationRecord], chunks: Iterable[LogChunk]) -> None:
-        """Insert or replace, in one transaction; doing it again changes nothing.
+        """Insert or replace in one transaction. Doing it again changes nothing.
 
-        A record replaces the one with its ``request_id`` (a running one by the ended one), a chunk
-        the one with its ``request_id``, ``instance_id`` and ``seq``.
+        A record replaces the one with its ``request_id``, as an ended one replaces the running one.
+        A chunk replaces the one with its ``request_id``, ``instance_id`` and ``seq``. Errors are
+        SQLAlchemy's own.
         """
         self.insert_rows([record_row(item) for item in records], [chunk_row(c) for c in chunks])
 
     def insert_rows(self, record_rows: Sequence[Row], chunk_rows: Sequence[Row]) -> None:
-        """``insert`` for what is in the form of rows already. Errors are SQLAlchemy's own."""
+        """``insert`` for rows. Errors are SQLAlchemy's own: the writer tells bad rows by them."""
         with write_transaction(self._engine) as connection:
             self._invocations.run(connection, record_rows)
             self._log_chunks.run(connection, chunk_rows)
@@ -89,7 +92,7 @@ class RecordRepository:
         return None if row is None else record_of(row)
 
     def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and the page of them that was asked for."""
+        """How many invocations match, and the page of them that ``query`` asks for."""
         where = _conditions(query)
         order = [*_ORDER_COLUMNS[query.order_by], invocations.c.request_id]
         page = (
@@ -106,10 +109,10 @@ class RecordRepository:
         return total, [record_of(row) for row in rows]
 
     def log_lines(self, request_id: str, instance_id: str | None = None) -> list[tuple[float, str]]:
-        """The (time, text) lines of a request, in the order in which they were written.
+        """The lines of a request in the order of writing: time (s since the epoch) and text.
 
-        With an ``instance_id``: only those of that instance; an empty ``request_id`` then gives
-        what the instance wrote outside any request.
+        With ``instance_id`` only the lines of that instance. An empty ``request_id`` then finds the
+        lines outside any request.
         """
         c = log_chunks.c
         query = sa.select(c.lines).where(c.request_id == request_id)
@@ -122,7 +125,7 @@ class RecordRepository:
         return [line for chunk in chunks for line in lines_of(chunk)]
 
     def log_lines_of(self, request_ids: Sequence[str]) -> dict[str, list[tuple[float, str]]]:
-        """``log_lines`` of many requests at once; those without any have an empty list."""
+        """``log_lines`` of many requests at once. A request without lines has an empty list."""
         c = log_chunks.c
         found: dict[str, list[tuple[float, str]]] = {key: [] for key in request_ids}
         keys = list(found)
@@ -138,9 +141,9 @@ class RecordRepository:
         return found
 
     def prune(self, before: float) -> int:
-        """Delete what started before a time (seconds since the epoch); returns how many rows.
+        """Delete records and lines older than ``before`` (s since the epoch); how many rows.
 
-        In short transactions, so that other writers need not wait for a large clean-up.
+        Many short transactions let other writers in between.
         """
         return sum(
             self._delete_before(column, before)
@@ -160,10 +163,10 @@ class RecordRepository:
                 return deleted
 
     def end_interrupted(self, started_before: float, message: str) -> int:
-        """Mark as failed by us what was running when an earlier process died; returns how many.
+        """Mark invocations that an earlier process left running as failed by us; how many.
 
-        ``started_before`` (seconds since the epoch) is when this process started. Events that are
-        still in the queue go on: they are run again.
+        ``started_before`` (s since the epoch) is when this process started. Invocations of queued
+        events are left alone: the queue runs them again.
         """
         c = invocations.c
         statement = (
@@ -176,7 +179,7 @@ class RecordRepository:
             return connection.execute(statement).rowcount
 
     def counts(self) -> StoreCounts:
-        """How many invocations and log chunks are kept now."""
+        """The number of invocations and log chunks."""
         with reading(self._engine) as connection:
             return StoreCounts(
                 *(
@@ -192,8 +195,8 @@ def _conditions(query: RecordQuery) -> list[sa.ColumnElement[bool]]:
     if query.function_name is not None:
         where = [c.namespace == query.namespace, c.function_name == query.function_name]
     else:
-        # An expression, so that SQLite walks the index by time and does not, for the sake of
-        # an index by namespace, read and sort all that is in it.
+        # An expression keeps SQLite from the index by namespace, which it would have to sort. It
+        # walks the index by time.
         where = [c.namespace + "" == query.namespace]
     if query.qualifier is not None:
         where.append(sa.or_(c.version == query.qualifier, c.qualifier == query.qualifier))

@@ -1,4 +1,4 @@
-"""Old records and logs go: the platform keeps them for seven days (contract 2.3)."""
+"""Deletes old records and logs. The platform keeps them for seven days (contract 2.3)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: How often old records are looked for, seconds.
+#: The time between two deletions, seconds.
 EVERY_S = 3600.0
 DAY_S = 86_400
 
 
 class Retention:
-    """Drops what is older than ``days``, at start and then now and then."""
+    """Deletes records and logs that are older than ``days``: at the start, then every hour."""
 
     def __init__(
         self, records: RecordRepository, clock: Clock, days: float, every_s: float = EVERY_S
@@ -33,18 +33,18 @@ class Retention:
         self._tasks = TaskOwner()
 
     def open(self) -> None:
-        """Begin, on the running loop."""
+        """Start on the running loop."""
         self._tasks.start(self._run())
 
     async def close(self) -> None:
-        """Look no more. An attempt under way is waited for by its thread only."""
+        """Stop. A deletion under way goes on in its thread."""
         await self._tasks.cancel()
 
     async def _run(self) -> None:
         while True:
             try:
                 gone = await asyncio.to_thread(self._records.prune, self._clock.now() - self._age_s)
-            except Exception as error:  # a task's boundary: the next attempt may succeed
+            except Exception as error:  # the task's boundary: the next attempt may succeed
                 log.warning("records_not_pruned", error=str(error))
             else:
                 if gone:

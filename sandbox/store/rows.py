@@ -1,7 +1,6 @@
-"""Records as rows: plain immutable tuples, in the order of their table's columns.
+"""Records as rows: plain tuples in the order of their table's columns.
 
-A record is a tuple already; the row of a chunk is a snapshot: lines that are added to the chunk
-afterwards do not reach it.
+The row of a chunk is a snapshot. It does not get lines that are added to the chunk later.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Row = tuple[Any, ...]
 
 
 def record_row(record: Row) -> Row:
-    """The row of ``invocations`` for a record, or for what a journal holds of one."""
+    """The row of ``invocations`` for a record, or for the row of one in a journal."""
     *row, timeline = record
     return (*row, _json_text(timeline))
 
@@ -35,7 +34,7 @@ def record_of(row: Sequence[Any]) -> InvocationRecord:
 
 
 def chunk_row(chunk: LogChunk) -> Row:
-    """The row of ``log_chunks`` for a chunk; one without lines counts as of time 0."""
+    """The row of ``log_chunks`` for a chunk. A chunk without lines has the time 0."""
     request_id, instance_id, seq, lines = chunk
     first = lines[0][0] if lines else 0.0
     return (request_id, instance_id, seq, first, _json_text(lines))
@@ -47,7 +46,7 @@ def lines_of(text: str) -> list[tuple[float, str]]:
 
 
 def printable(row: Row) -> Row:
-    """The same with every text in it made valid Unicode: half of a surrogate pair becomes ``?``."""
+    """The row with valid Unicode: half of a surrogate pair becomes ``?``."""
     return tuple(_valid(value) if isinstance(value, str) else value for value in row)
 
 
@@ -58,5 +57,5 @@ def _valid(text: str) -> str:
 def _json_text(value: object) -> str:
     try:
         return to_json(value).decode()
-    except ValueError:  # a text in it is not valid Unicode: rare, so not looked for beforehand
+    except ValueError:  # not valid Unicode; too rare to look for beforehand
         return _valid(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

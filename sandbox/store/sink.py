@@ -1,4 +1,4 @@
-"""Where journalled items end: in the database, or refused by it one by one."""
+"""Brings items of the journal into the database."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Errors that lie in a row, and that trying again does not cure.
+#: Errors of a row. Another attempt fails as well.
 _ROW_ERRORS = (DataError, IntegrityError, ProgrammingError, ValueError, OverflowError)
 
 
 class ItemSink:
-    """Inserts items. One that the database refuses for what it is must not hold up the others."""
+    """Inserts items. One item that the database refuses does not hold up the others."""
 
     def __init__(self, repository: RecordRepository) -> None:
         self._repository = repository
 
     def insert(self, items: Sequence[Item]) -> int:
-        """Insert ``items``, in one transaction unless one of them is refused.
+        """Insert ``items`` in one transaction, or in several if one of them is refused.
 
-        Returns how many are in the database; each of the others has been logged. Raises
-        SQLAlchemy's errors when the database fails: some of the items may be in it by then.
+        Returns how many are in the database; each refused one is logged. If the database fails it
+        raises SQLAlchemy's errors, and some of the items may be in the database.
         """
         records = [record_row(item.row) for item in items if item.kind == RECORD]
         chunks = [item.row for item in items if item.kind == CHUNK]

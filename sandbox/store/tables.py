@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-#: ``data`` is the JSON of the whole ``Function`` record; the other columns only find and order it.
+#: ``data`` is the JSON of the whole ``Function``. The other columns find and order it.
 functions = Table(
     "functions",
     metadata,
@@ -28,7 +28,7 @@ functions = Table(
     Column("data", Text, nullable=False),
 )
 
-#: The fields of ``InvocationRecord``, under their names and in their order; ``timeline`` as JSON.
+#: The fields of ``InvocationRecord`` in their order. ``timeline`` is JSON.
 invocations = Table(
     "invocations",
     metadata,
@@ -51,7 +51,7 @@ invocations = Table(
     Column("retry_num", Integer, nullable=False),
     Column("instance_id", Text, nullable=False),
     Column("timeline", Text, nullable=False),
-    # A function's records by time without sorting, and counted without reading the rows.
+    # Finds a function's records by time without sorting, and counts them without reading rows.
     Index(
         "ix_invocations_function",
         "namespace",
@@ -60,12 +60,12 @@ invocations = Table(
         "request_id",
         "status_code",
     ),
-    # The latest records of all functions, and pruning by age.
+    # Finds the latest records of all functions, and the oldest ones to delete.
     Index("ix_invocations_started", "started_at", "request_id", "namespace"),
 )
 
-#: The key makes a replayed chunk replace itself, and finds the lines of a request; those outside
-#: any request (an empty ``request_id``) are found by instance. ``lines`` is [[time, text]...].
+#: By its key a replayed chunk replaces itself. The key also finds the lines of a request. Lines
+#: outside any request have an empty ``request_id``. ``lines`` is JSON: [[time, text]...].
 log_chunks = Table(
     "log_chunks",
     metadata,
@@ -85,8 +85,8 @@ meta = Table(
     Column("value", Text, nullable=False),
 )
 
-#: The fields of ``QueuedEvent``: events that are not over. The body is last, so that reading the
-#: others does not touch it.
+#: The fields of ``QueuedEvent``: events that are not over. The body is the last column, so that
+#: reading the others does not read it.
 events = Table(
     "events",
     metadata,

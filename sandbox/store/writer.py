@@ -1,4 +1,4 @@
-"""Records and log lines on their way to the database: off the hot path, and safe at once."""
+"""Writes records and log lines: to the journal at once, to the database in batches."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _LAST_RETRY_S = 5.0
 
 
 class _Waiter(NamedTuple):
-    """A caller of ``flush``: told once ``target`` items have been settled."""
+    """A caller of ``flush``, who waits until ``target`` items are settled."""
 
     target: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[None]
 
     def tell(self) -> None:
-        with suppress(RuntimeError):  # its loop has been closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
             self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
@@ -53,15 +53,14 @@ class _Waiter(NamedTuple):
 class RecordWriter:
     """Takes records and log chunks at once, and writes them to the database in batches.
 
-    Each item is appended to the journal, where it survives the death of this process, and queued;
-    a thread takes the queue after ``interval_s``, or when it holds ``batch`` items, and inserts it.
-    Seldom and much at once: while the thread waits for the interpreter, the event loop has to wake
-    it whenever it lets go of that, several times in an invocation. Queries need not wait, they
-    ``flush``. While the database fails, the thread tries again and the queue grows up to
-    ``max_bytes``; what comes then is dropped and counted.
+    Each item is appended to the journal, where it survives the death of this process, and queued. A
+    thread inserts the queue after ``interval_s``, or when it holds ``batch`` items. It writes
+    seldom: while it waits for the interpreter lock, each release of that by the event loop wakes
+    it, several times in an invocation. Queries call ``flush`` first. While the database fails, the
+    thread tries again and the queue grows to ``max_bytes``. Later items are dropped and counted.
 
-    Use: ``recover()``, any number of ``put``, ``close()``. ``put``, ``put_log`` and ``flush`` may
-    be called from any thread. Metrics: ``pending``, ``written``, ``dropped`` (items).
+    Use: ``recover()``, any number of ``put``, ``close()``. Any thread may call ``put``, ``put_log``
+    and ``flush``. Metrics, in items: ``pending``, ``written``, ``dropped``.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class RecordWriter:
         batch: int = 4000,
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        """Opens the journal and starts the thread. Raises ``PlatformError`` if it cannot."""
+        """Open the journal and start the thread. ``PlatformError`` if there can be no journal."""
         self._sink = ItemSink(repository)
         self._interval_s = interval_s
         self._batch = batch
@@ -89,9 +88,9 @@ class RecordWriter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
-        # All of these under the lock.
+        # The lock guards all of these.
         self._queue: list[Item] = []
-        self._bytes = 0  # of the queue and of what the thread has taken from it
+        self._bytes = 0  # of the queue, and of the items that the thread is inserting
         self._accepted = 0
         self._written = 0
         self._refused = 0
@@ -101,32 +100,32 @@ class RecordWriter:
         self._closing = False
         self._deadline = 0.0
 
-        self._dropped_told = 0  # the thread's own
+        self._dropped_told = 0  # only the thread uses it
         self._thread.start()
 
     @property
     def pending(self) -> int:
-        """Items that are accepted and not yet in the database."""
+        """Accepted items that are not in the database yet."""
         with self._lock:
             return self._accepted - self._written - self._refused
 
     @property
     def written(self) -> int:
-        """Items in the database, put there by this writer."""
+        """Items that this writer has put into the database."""
         return self._written
 
     @property
     def dropped(self) -> int:
-        """Items lost: there was no room left for them, or the database refused them for good."""
+        """Lost items: the queue was full, or the database refused them."""
         with self._lock:
             return self._dropped + self._refused
 
     def put(self, record: InvocationRecord) -> None:
-        """Take a record. Takes microseconds, never fails, does not wait."""
+        """Take a record in microseconds. Neither waits nor fails."""
         self._put(RECORD, record)
 
     def put_log(self, chunk: LogChunk) -> None:
-        """Take a chunk of log lines. Takes microseconds, never fails, does not wait."""
+        """Take a chunk of log lines in microseconds. Neither waits nor fails."""
         self._put(CHUNK, chunk_row(chunk))
 
     def _put(self, kind: str, row: Row) -> None:
@@ -153,20 +152,19 @@ class RecordWriter:
 
     def _drop(self) -> None:
         self._dropped += 1
-        if self._closing:  # else the thread tells, and not once for each
+        if self._closing:  # before that the thread logs many drops as one
             log.error("record_put_too_late", total=self._dropped)
 
     def _tell_journal_failure(self, error: OSError) -> None:
-        # The item is still in memory: it is lost only if this process dies before it is written.
+        # The item is still in memory. It is lost only if this process dies before the insertion.
         if not self._journal_failing:
             self._journal_failing = True
             log.error("journal_write_failed", error=str(error))
 
     async def flush(self, patience_s: float = 5.0) -> bool:
-        """Wait until all that has been put so far is in the database.
+        """Wait until every item put so far is in the database, at most ``patience_s`` seconds.
 
-        Returns False if it still is not after ``patience_s`` (the database fails): what is there
-        can be read nevertheless.
+        Returns False if that takes longer, as with a failing database. Queries still work.
         """
         loop = asyncio.get_running_loop()
         with self._lock:
@@ -186,10 +184,10 @@ class RecordWriter:
         return True
 
     def recover(self) -> int:
-        """Write what the journals of earlier processes hold; returns how many items that were.
+        """Insert the items in the journals of earlier processes; how many they were.
 
-        To be called before anything is put. Raises ``PlatformError`` if a journal cannot be read
-        or the database fails; the journals are then kept.
+        Call it before the first ``put``. ``PlatformError`` if a journal cannot be read or the
+        database fails; the journals then stay.
         """
         recovered = 0
         for path in self._journal.left_behind():
@@ -207,9 +205,9 @@ class RecordWriter:
         return recovered
 
     def close(self, patience_s: float = 10.0) -> None:
-        """Write all that is left, then stop. Blocks, at most ``patience_s`` plus one attempt.
+        """Insert what is left, then stop. Blocks at most ``patience_s`` plus one attempt.
 
-        What the database does not take by then stays in the journal for the next ``recover``.
+        Items that the database has not taken by then stay in the journal for the next ``recover``.
         """
         with self._lock:
             if self._closing:
@@ -251,13 +249,13 @@ class RecordWriter:
         try:
             return self._journal.next_segment()
         except OSError as error:
-            # The old one just goes on: replaying what is in the database already changes nothing.
+            # The old segment stays in use. Replaying items of the database changes nothing.
             with self._lock:
                 self._tell_journal_failure(error)
             return None
 
     def _replace_segment(self, fresh: Segment) -> Segment:
-        """Returns the segment that was active: it holds no item put after this."""
+        """Make ``fresh`` the active segment. Returns the old one, which gets no further item."""
         full, self._journal.active = self._journal.active, fresh
         self._journal_failing = full.torn
         return full
@@ -272,12 +270,12 @@ class RecordWriter:
             log.error("journal_delete_failed", path=str(segment.path), error=str(error))
 
     def _write(self, items: Sequence[Item]) -> bool:
-        """Write one part, however long it takes; False if closing cut that short."""
+        """Insert one part, however long it takes. False if ``close`` ended the attempts."""
         retry_s = _FIRST_RETRY_S
         while True:
             try:
                 written = self._sink.insert(items)
-            except Exception as error:  # boundary of the thread: whatever it is, keep and retry
+            except Exception as error:  # the thread's boundary: keep the items and try again
                 log.error("records_write_failed", error=reason_of(error), pending=self.pending)
                 self._tell_drops()
                 if not self._pause(retry_s):
@@ -289,7 +287,7 @@ class RecordWriter:
             return True
 
     def _pause(self, seconds: float) -> bool:
-        """Wait before another attempt; False if closing leaves no time for one."""
+        """Wait before the next attempt. False if ``close`` leaves no time for one."""
         with self._lock:
             if not self._closing:
                 self._changed.wait_for(lambda: self._closing, seconds)

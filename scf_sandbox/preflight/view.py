@@ -39,3 +39,10 @@ class PackageView(Protocol):
     def head(self, path: str, limit: int) -> bytes:
         """The first ``limit`` bytes of a file, links followed; empty when ``stat`` knows none."""
         ...
+
+    def part(self, path: str, offset: int, size: int) -> bytes:
+        """``size`` bytes of a file from ``offset`` on; fewer where it ends. Otherwise as ``head``.
+
+        It may take as long as reading everything before them.
+        """
+        ...

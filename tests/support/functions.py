@@ -25,11 +25,14 @@ def function(
     *,
     digest: str = "c0de",
     bootstrap: Bootstrap = Bootstrap.OK,
+    instead: str = "",
     epoch: int = 0,
     **config: Any,
 ) -> Function:
     """An active function with one version; ``config`` as in FunctionConfig."""
-    code = CodeRef(digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap)
+    code = CodeRef(
+        digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap, instead=instead
+    )
     version = FunctionVersion(
         config=FunctionConfig(**config), code=code, created_at=EPOCH, modified_at=EPOCH
     )

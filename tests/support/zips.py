@@ -28,6 +28,7 @@ class Item:
     system: int = UNIX
     method: int = zipfile.ZIP_DEFLATED
     date: tuple[int, int, int, int, int, int] = (2024, 5, 17, 10, 20, 30)
+    extra: bytes = b""
 
 
 def file(name: str, data: bytes = b"x", mode: int = 0o644) -> Item:
@@ -56,6 +57,7 @@ def make_zip(*items: Item) -> bytes:
             info.create_system = item.system
             info.external_attr = item.mode << 16
             info.compress_type = item.method
+            info.extra = item.extra
             archive.writestr(info, item.data)
     return buffer.getvalue()
 

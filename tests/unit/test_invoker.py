@@ -14,6 +14,7 @@ from sandbox.errors import ConflictError, LimitError, NotFoundError, PlatformErr
 from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
 from sandbox.packages.model import Bootstrap
+from sandbox.records.report import render_log
 from tests.support.engine import Runtime, echoing
 from tests.support.functions import FakeFunctions, function
 from tests.support.pool import Heart
@@ -142,6 +143,22 @@ async def test_a_bootstrap_that_cannot_be_started_is_a_443_without_an_instance(
     (record,) = desk.records
     assert record.ended_at == record.started_at
     assert desk.invoker.can_begin(desk.hello, desk.hello.latest)
+
+
+async def test_what_lies_there_instead_of_bootstrap_is_said_in_the_log(desk: Desk) -> None:
+    """The message stays in the platform's words."""
+    hello = function(bootstrap=Bootstrap.MISSING, instead="demo/bootstrap")
+    desk.functions.put(hello)
+    outcome = await desk.invoke(tail=True)
+    assert json.loads(outcome.body)["errorMessage"] == "ReloadFail: Bootstrap does not exist\n"
+    line = (
+        "[PLATFORM] there is no file named bootstrap at the root of the zip: invocations will fail"
+        " with 443; demo/bootstrap is there: zip what is in demo, not it"
+    )
+    assert outcome.log == f"{line}\n"
+    (chunk,) = desk.heart.kept.chunks
+    assert (chunk.request_id, [text for _, text in chunk.lines]) == ("id", [line])
+    assert render_log(desk.records[0], chunk.lines) == f"{line}\n"
 
 
 # ---------------------------------------------------------------- refusals

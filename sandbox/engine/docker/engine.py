@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -156,10 +157,11 @@ class DockerEngine:
         await self._code.sweep()
 
     async def close(self) -> None:
-        await self._tasks.cancel()
-        await self._sweep()
-        await self._networks.close()
-        self.client.close()
+        async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
+            parts.callback(self.client.close)
+            parts.push_async_callback(self._networks.close)
+            parts.push_async_callback(self._sweep)
+            await self._tasks.cancel()
 
 
 def _runtime_host(spec: InstanceSpec) -> str:

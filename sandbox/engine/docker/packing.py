@@ -20,8 +20,8 @@ AHEAD = 16
 class Packing:
     """What ``write`` writes, in pieces, from a thread that begins at once.
 
-    Use as a context: at its end nothing is written any more, and the block's error counts, or else
-    that of ``write``.
+    Use as a context. At its end the thread has stopped. The block's error is raised, or, if it has
+    none, that of ``write``.
     """
 
     def __init__(self, write: Callable[[BinaryIO], None]) -> None:

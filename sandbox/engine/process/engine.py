@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from sandbox import limits
@@ -170,9 +171,13 @@ class ProcessEngine:
     async def close(self) -> None:
         if self._sampler is not None:
             self._sampler.cancel()
-        await asyncio.gather(*(child.destroy() for child in self._children))
-        await self._directories.settled()
-        await asyncio.to_thread(remove_tree, self._root)
+        async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
+            parts.push_async_callback(asyncio.to_thread, remove_tree, self._root)
+            parts.push_async_callback(self._directories.settled)
+            ended = (child.destroy() for child in self._children)
+            failures = await asyncio.gather(*ended, return_exceptions=True)
+            for failure in filter(None, failures):
+                raise failure
 
     def _sample(self) -> None:
         """The memory of every running instance, again and again."""

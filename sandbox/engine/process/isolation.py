@@ -110,7 +110,7 @@ class Bubblewrap:
         self._system = [*_system_arguments(), *_account_arguments(accounts)]
 
     def trial(self) -> tuple[str, ...]:
-        """A command that succeeds where everything asked for is to be had."""
+        """A command that succeeds if bubblewrap supports every option we use."""
         return (self._program, *self._system, "--remount-ro", "/", "/bin/sh", "-c", "true")
 
     def command(self, handover_fd: int) -> tuple[str, ...]:

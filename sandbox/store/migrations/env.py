@@ -1,4 +1,4 @@
-"""Alembic's entry. The caller passes a connection, in the transaction to be used."""
+"""Alembic's entry point. The caller passes a connection with an open transaction."""
 
 from __future__ import annotations
 

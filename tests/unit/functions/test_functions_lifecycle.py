@@ -14,7 +14,7 @@ from sandbox.functions.model import FunctionConfig, FunctionStatus, instance_key
 from sandbox.packages.keeper import CodeKeeper
 from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, turns
 from tests.support.zips import package
 from tests.unit.functions.function_fakes import FunctionBench
 
@@ -194,6 +194,27 @@ async def test_an_unforeseen_error_in_the_background_is_logged() -> None:
         await owner.drain()
         await eventually(lambda: bool(logs))
     assert logs[0]["event"] == "background_task_failed"
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_failure_that_no_caller_hears_of_any_more_is_logged(leaves: bool) -> None:
+    gate = asyncio.Event()
+
+    async def fail() -> None:
+        await gate.wait()
+        raise ValueError("unforeseen")
+
+    owner = TaskOwner()
+    caller = asyncio.create_task(owner.finish(fail()))
+    await turns()
+    if leaves:
+        caller.cancel()
+    with capture_logs() as logs:
+        gate.set()
+        await owner.drain()
+        with pytest.raises(asyncio.CancelledError if leaves else ValueError):
+            await caller
+    assert [log["event"] for log in logs] == ["background_task_failed"] * leaves
 
 
 async def test_refused_code_is_dropped_again(bench: FunctionBench) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import limits
 from sandbox.errors import LimitError, RequestError
-from sandbox.packages.archive import Kind
+from sandbox.packages.entries import Kind
 from sandbox.packages.model import Bootstrap
 from sandbox.packages.package import Package, decode_base64, digest_of, inspect
 from tests.support.zips import BOOTSTRAP, WINDOWS, Item, file, folder, link, make_zip

@@ -34,6 +34,9 @@ class Listed:
     def head(self, path: str, limit: int) -> bytes:
         return b""
 
+    def part(self, path: str, offset: int, size: int) -> bytes:
+        return b""
+
 
 def codes(**files: FileStat) -> list[str]:
     return [finding.code for finding in preflight.inspect(Listed(files))]
@@ -99,6 +102,9 @@ def test_a_zip_shows_the_checks_its_names_modes_and_first_bytes() -> None:
         assert view.stat("bin/run") == FileStat(FileKind.FILE, 0o751)
         assert view.stat("bin/ru") is None
         assert view.head("bin/run", 9) == b"#!/bin/sh"
+        assert view.part("bin/run", 3, 3) == b"bin"
+        assert view.part("bin/run", 10, 99) == b"echo"
+        assert view.part("bin/run", 99, 99) == b""
         assert view.head("bin", 9) == b""
         assert view.head("bin/ru", 9) == b""
 

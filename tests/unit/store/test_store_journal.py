@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from sandbox.errors import PlatformError
 from sandbox.store.database import migrate, open_database
 from sandbox.store.functions import FunctionRepository
-from sandbox.store.journal import MAPPED_BYTES, RECORD, Segment, decode, encode, read_segment
+from sandbox.store.journal import RECORD, Segment, decode, encode, read_segment
 from sandbox.store.records import RecordRepository, StoreCounts
 from sandbox.store.rows import record_row
 from sandbox.store.writer import RecordWriter
@@ -155,37 +155,25 @@ def test_a_torn_line_is_left_out_and_told(torn: bytes, tmp_path: Path) -> None:
     assert (entry["event"], entry["lines"]) == ("journal_lines_skipped", 1)
 
 
-def test_what_was_not_written_to_is_no_line(tmp_path: Path) -> None:
+def test_a_segment_is_its_lines(tmp_path: Path) -> None:
     segment = Segment(tmp_path / "journal.1")
     segment.append(line_of(1))
     segment.append(line_of(2))
     segment.close()
-    text = segment.path.read_bytes()
-    assert text == (line_of(1) + line_of(2)).ljust(MAPPED_BYTES, b"\0")
+    assert segment.path.read_bytes() == line_of(1) + line_of(2)
     assert rows_of(segment) == ["request-1", "request-2"]
 
 
-def test_what_does_not_fit_into_the_mapped_part_is_written_behind_it(tmp_path: Path) -> None:
-    segment = Segment(tmp_path / "journal.1")
-    large = encode(RECORD, record_row(numbered_record(1, ret_msg="x" * (MAPPED_BYTES - 1000))))
-    segment.append(large)
-    for number in range(2, 30):
-        segment.append(line_of(number))
-    segment.close()
-    assert segment.path.stat().st_size > MAPPED_BYTES
-    assert rows_of(segment) == [f"request-{number}" for number in range(1, 30)]
-
-
-def test_a_segment_without_room_on_the_disk_is_not_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("behind", [b"", line_of(3)])
+def test_what_earlier_versions_filled_segments_up_with_is_no_line(
+    tmp_path: Path, behind: bytes
 ) -> None:
-    def full(_fd: int, _offset: int, _length: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(OSError, match="No space"):
-        Segment(tmp_path / "journal.1")
-    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "journal.1"
+    path.write_bytes(line_of(1) + line_of(2) + bytes(1000) + behind)
+    with capture_logs() as logs:
+        rows = [item.row[0] for item in read_segment(path)]
+    assert rows == ["request-1", "request-2", "request-3"][: 3 if behind else 2]
+    assert logs == []
 
 
 def rows_of(segment: Segment) -> list[str]:
@@ -195,13 +183,6 @@ def rows_of(segment: Segment) -> list[str]:
     return rows
 
 
-@pytest.fixture
-def _nothing_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments whose mapped part takes no line."""
-    monkeypatch.setattr("sandbox.store.journal.MAPPED_BYTES", 1)
-
-
-@pytest.mark.usefixtures("_nothing_mapped")
 def test_a_line_after_one_that_was_cut_short_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +206,6 @@ def test_a_line_after_one_that_was_cut_short_is_whole(
     assert rows == ["request-2", "request-3"]
 
 
-@pytest.mark.usefixtures("_nothing_mapped")
 def test_a_write_that_takes_only_part_is_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +214,7 @@ def test_a_write_that_takes_only_part_is_completed(
     segment = Segment(tmp_path / "journal.1")
     segment.append(line_of(1))
     segment.close()
-    assert segment.path.read_bytes() == b"\0" + line_of(1)
+    assert segment.path.read_bytes() == line_of(1)
 
 
 def test_an_encoded_row_is_decoded_exactly() -> None:

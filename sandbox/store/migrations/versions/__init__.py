@@ -1,1 +1,1 @@
-"""One module per revision. A released one is never edited."""
+"""One module for each revision. A released module never changes."""

@@ -1,4 +1,4 @@
-"""The first tables: functions, invocations, log chunks, facts of the installation."""
+"""The first tables: functions, invocations, log chunks, facts about the installation."""
 
 from __future__ import annotations
 

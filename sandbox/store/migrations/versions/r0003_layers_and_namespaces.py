@@ -1,4 +1,4 @@
-"""Layers and namespaces, each as a whole record under its name."""
+"""Layers and namespaces: one JSON record by name."""
 
 from __future__ import annotations
 
