@@ -50,7 +50,7 @@ EXAMPLE = (
 
 Name = Annotated[str | None, Query(description="only of this function")]
 Space = Annotated[str | None, Query(description="only of this namespace")]
-Request = Annotated[str | None, Query(description="only of this invocation")]
+RequestId = Annotated[str | None, Query(description="only of this invocation")]
 FactName = Annotated[str, Field(json_schema_extra={"enum": list(FACTS)})]
 Types = Annotated[
     list[FactName] | None,
@@ -72,7 +72,7 @@ def feed_routes(services: Services) -> APIRouter:
     async def events(
         namespace: Space = None,
         function: Name = None,
-        request_id: Request = None,
+        request_id: RequestId = None,
         types: Types = None,
         last_event_id: Annotated[
             str | None, Query(description="the same as the header, for clients that cannot set it")
