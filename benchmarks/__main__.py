@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks import machine, programs, report
-from benchmarks.bench import Bench
 from benchmarks.containers import EngineFailed
+from benchmarks.contest import Contest
 from benchmarks.measures import MEASURES
 from benchmarks.peers import rie
 
@@ -54,11 +54,13 @@ def main() -> int:
         chosen = [m for m in chosen if m.short or options.only]
     full = not options.short and options.only is None and rounds >= 5
     signal.signal(signal.SIGTERM, _terminated)
-    with bench_of(rounds, seconds, options.short) as bench:
+    with contest_of(rounds, seconds, options.short) as contest:
         results: dict[str, list[Row] | str] = {}
         for measure in chosen:
-            results[measure.title] = run(bench, measure)
-        facts = machine.facts({"AWS Lambda RIE, SAM": f"those of aws-sam-cli {bench.rie.version}"})
+            results[measure.title] = run(contest, measure)
+        facts = machine.facts(
+            {"AWS Lambda RIE, SAM": f"those of aws-sam-cli {contest.rie.version}"}
+        )
         how = f"{rounds} rounds, {seconds} s of load per round and contestant."
         page = report.page(facts, results, how)
     target = RESULTS if full else LOCAL / "RESULTS.md"
@@ -73,15 +75,15 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run(bench: Bench, measure: Measure) -> list[Row] | str:
+def run(contest: Contest, measure: Measure) -> list[Row] | str:
     """A measure's rows, or why there are none: others still have theirs."""
     print(f"{measure.title} ({measure.name}) ...", flush=True)
     machine.calm()
     began = time.monotonic()
-    bench.deadline = began + measure.budget_s
+    contest.deadline = began + measure.budget_s
     try:
         with alarm(measure.budget_s * GIVE_UP):
-            rows = measure.run(bench)
+            rows = measure.run(contest)
     except Exception as error:  # a task's boundary
         LOCAL.mkdir(parents=True, exist_ok=True)
         with (LOCAL / "errors.log").open("a") as log:
@@ -89,28 +91,28 @@ def run(bench: Bench, measure: Measure) -> list[Row] | str:
         print(f"  not measured: {error!r} (more in {LOCAL / 'errors.log'})")
         return f"{type(error).__name__}: {error}"
     finally:
-        bench.deadline = float("inf")
+        contest.deadline = float("inf")
     print(report.summary(rows))
     print(f"    {time.monotonic() - began:.0f} s", flush=True)
     return rows
 
 
 @contextmanager
-def bench_of(rounds: int, seconds: int, short: bool) -> Iterator[Bench]:
+def contest_of(rounds: int, seconds: int, short: bool) -> Iterator[Contest]:
     """Build what is needed; remove everything at the end, whatever ends it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="scf-bench-"))
     directory.chmod(0o755)  # bootstraps run from below it as another user
     try:
         code = programs.build(directory / "code")
-        bench = Bench(directory, CACHE, code, rie.fetch(CACHE), rounds, seconds, short)
+        contest = Contest(directory, CACHE, code, rie.fetch(CACHE), rounds, seconds, short)
         try:
-            yield bench
+            yield contest
         finally:
             try:
-                bench.sweep()
+                contest.sweep()
             except EngineFailed as error:
-                print(f"not removed, if still there: {bench.labels}: {error}", file=sys.stderr)
+                print(f"not removed, if still there: {contest.labels}: {error}", file=sys.stderr)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -10,8 +10,8 @@ from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVe
 from sandbox.packages.package import PackageStore
 from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
-from sandbox.store.functions import FunctionRepository
-from sandbox.store.records import RecordRepository
+from sandbox.store.functions import SqlFunctionRepository
+from sandbox.store.records import SqlRecordRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def fill(directory: Path, *, functions: int, records: int, lines_each: int, code
     database = open_database(f"sqlite:///{directory / 'scf.db'}")
     migrate(database)
     now = time.time()
-    repository = FunctionRepository(database)
+    repository = SqlFunctionRepository(database)
     for number in range(functions):
         version = FunctionVersion(
             config=FunctionConfig(), code=reference, created_at=now, modified_at=now
@@ -42,7 +42,7 @@ def fill(directory: Path, *, functions: int, records: int, lines_each: int, code
                 versions={LATEST: version},
             )
         )
-    past = RecordRepository(database)
+    past = SqlRecordRepository(database)
     for first in range(0, records, BATCH):
         numbers = range(first, min(first + BATCH, records))
         pairs = list(_invocations(numbers, functions, now - PAST_S, PAST_S / records, lines_each))

@@ -29,8 +29,8 @@ CLOUD = {
 }
 
 
-class ControlPlane:
-    """A running control plane, and what the measures do with it."""
+class Sandbox:
+    """A running sandbox, and what the measures do with it."""
 
     def __init__(self, port: int, installation: str, signed: bool = False) -> None:
         self.port = port
@@ -138,10 +138,10 @@ def result(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def on_host(installation: str, data: Path, **settings: str) -> Iterator[ControlPlane]:
+def on_host(installation: str, data: Path, **settings: str) -> Iterator[Sandbox]:
     """The control plane as a process of this machine."""
     signed = "SCF_CREDENTIALS" in settings
-    plane = ControlPlane(free_port(), installation, signed)
+    plane = Sandbox(free_port(), installation, signed)
     data.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     with (data.parent / f"{installation}.log").open("ab") as log:
@@ -186,15 +186,13 @@ def on_host(installation: str, data: Path, **settings: str) -> Iterator[ControlP
 
 
 @contextmanager
-def by_compose(
-    installation: str, *, published: bool = False, **settings: str
-) -> Iterator[ControlPlane]:
+def by_compose(installation: str, *, published: bool = False, **settings: str) -> Iterator[Sandbox]:
     """The control plane as ``scripts/up`` runs it here: by compose, in the machine's network.
 
     ``published``: as plain ``docker compose up`` does anywhere, behind a published port. Its image
     must be there.
     """
-    plane = ControlPlane(free_port(), installation)
+    plane = Sandbox(free_port(), installation)
     environment = {
         **_own_environment(),
         "SCF_PORT": str(plane.port),

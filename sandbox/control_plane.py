@@ -29,12 +29,12 @@ from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
 from sandbox.records.history import History
 from sandbox.scheduler import Scheduler
-from sandbox.store.collections import CollectionStore
+from sandbox.store.collections import SqlCollectionRepository
 from sandbox.store.database import migrate, open_database
-from sandbox.store.dead_letters import LetterRepository
-from sandbox.store.events import EventRepository
-from sandbox.store.functions import FunctionRepository
-from sandbox.store.records import RecordRepository
+from sandbox.store.dead_letters import SqlLetterRepository
+from sandbox.store.events import SqlEventRepository
+from sandbox.store.functions import SqlFunctionRepository
+from sandbox.store.records import SqlRecordRepository
 from sandbox.store.retention import Retention
 from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
@@ -158,7 +158,7 @@ class ControlPlane:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         parts.callback(self.feed.close)
         database = self._open_database(parts)
-        self._records = RecordRepository(database)
+        self._records = SqlRecordRepository(database)
         self.writer = RecordWriter(self._records, settings.data_dir / "journal")
         parts.push_async_callback(asyncio.to_thread, self.writer.close)
         self.recorder = Recorder(self.writer, self.feed)
@@ -189,9 +189,9 @@ class ControlPlane:
 
     def _make_functions(self, database: Database, parts: AsyncExitStack) -> None:
         tables = CatalogTables(
-            FunctionRepository(database),
-            CollectionStore(database, layers, Layer),
-            CollectionStore(database, namespaces, Namespace),
+            SqlFunctionRepository(database),
+            SqlCollectionRepository(database, layers, Layer),
+            SqlCollectionRepository(database, namespaces, Namespace),
         )
         self.scheduler = Scheduler(self.clock)
         parts.push_async_callback(self.scheduler.close)
@@ -210,14 +210,14 @@ class ControlPlane:
     def _make_events(
         self, database: Database, parts: AsyncExitStack, loop: asyncio.AbstractEventLoop
     ) -> None:
-        events = EventRepository(database)
+        events = SqlEventRepository(database)
         self.queue = EventQueue(
             events, self.functions, self.clock, loop, self.settings, self.recorder
         )
         parts.push_async_callback(self.queue.close)
         self.pool.on_room = self.queue.wake
         self.traces = Traces(events, self.clock)
-        self.dead_letters = DeadLetters(LetterRepository(database))
+        self.dead_letters = DeadLetters(SqlLetterRepository(database))
         self.invoker = Invoker(
             self.functions,
             self.pool,

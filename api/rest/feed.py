@@ -50,7 +50,7 @@ EXAMPLE = (
 
 Name = Annotated[str | None, Query(description="only of this function")]
 Space = Annotated[str | None, Query(description="only of this namespace")]
-Request = Annotated[str | None, Query(description="only of this invocation")]
+RequestId = Annotated[str | None, Query(description="only of this invocation")]
 FactName = Annotated[str, Field(json_schema_extra={"enum": list(FACTS)})]
 Types = Annotated[
     list[FactName] | None,
@@ -72,7 +72,7 @@ def feed_routes(services: Services) -> APIRouter:
     async def events(
         namespace: Space = None,
         function: Name = None,
-        request_id: Request = None,
+        request_id: RequestId = None,
         types: Types = None,
         last_event_id: Annotated[
             str | None, Query(description="the same as the header, for clients that cannot set it")
@@ -101,9 +101,15 @@ def _kinds(names: list[str] | None) -> frozenset[Any] | None:
 
 
 async def _stream(feed: Feed, wanted: Filter, last_id: str | None) -> AsyncIterator[bytes]:
-    """The events after ``last_id``, or from now on; ends when the feed is closed."""
-    place, restarted = _place(feed, last_id)
+    """The events after ``last_id``, or from now on. Ends when the feed is closed.
+
+    An id of an earlier run gets the gap ``restarted``, and then every fact that is kept.
+    """
+    place = _place(feed, last_id)
+    restarted = bool(last_id) and place is None
     listener = feed.listen(wanted, place)
+    if restarted:
+        listener.rewind()
     head = f"retry: {RETRY_MS}\nid: {feed.run}-{listener.place}\n\n".encode()
     yield head + (_gap("restarted", None) if restarted else b"")
     while not listener.closed:
@@ -117,14 +123,12 @@ async def _stream(feed: Feed, wanted: Filter, last_id: str | None) -> AsyncItera
         await asyncio.sleep(JOIN_S)
 
 
-def _place(feed: Feed, last_id: str | None) -> tuple[int | None, bool]:
-    """Where to go on; whether that is the beginning, since the id is not one of this run."""
-    if not last_id:
-        return None, False
-    run, _, number = last_id.strip().partition("-")
+def _place(feed: Feed, last_id: str | None) -> int | None:
+    """The number of the fact that ``last_id`` names. None if this run has no such fact."""
+    run, _, number = (last_id or "").strip().partition("-")
     if run == feed.run and number.isdecimal() and int(number[:20]) <= feed.last:
-        return int(number[:20]), False
-    return 0, True
+        return int(number[:20])
+    return None
 
 
 def _text(feed: Feed, batch: Batch) -> bytes:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 SETTLE_S = 120.0
 
 Name = Annotated[str, Form(description="2-60 letters, digits, `-`, `_`; starts with a letter")]
-Code = Annotated[UploadFile, File(description="a zip with `bootstrap` at its root, 50 MB at most")]
+CodeFile = Annotated[
+    UploadFile, File(description="a zip with `bootstrap` at its root, 50 MB at most")
+]
 Wait = Annotated[bool, Query(description="answer when it serves, or at once (202)")]
 WaitField = Annotated[bool, Form(description="answer when it serves (201), or at once (202)")]
 
@@ -40,7 +42,7 @@ def function_routes(services: Services) -> APIRouter:
     async def create_function(
         response: Response,
         name: Name,
-        code: Code,
+        code: CodeFile,
         namespace: Annotated[str, Form()] = "default",
         runtime: Annotated[str, Form()] = CUSTOM_RUNTIME,
         handler: Annotated[str | None, Form(description="`index.main_handler`")] = None,
@@ -91,7 +93,7 @@ def function_routes(services: Services) -> APIRouter:
     async def update_code(
         response: Response,
         name: str,
-        code: Code,
+        code: CodeFile,
         namespace: Namespace = "default",
         wait: Wait = True,
     ) -> FunctionView:

@@ -10,7 +10,7 @@ from benchmarks.measures import cold, control, emulators, failures, scale, stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
     from benchmarks.rows import Row
 
 
@@ -20,7 +20,7 @@ class Measure:
 
     name: str
     title: str
-    run: Callable[[Bench], list[Row]]
+    run: Callable[[Contest], list[Row]]
     budget_s: float
     short: bool = False
 

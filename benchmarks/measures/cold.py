@@ -12,8 +12,8 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import FUNCTION
 from benchmarks.client import Caller, Reply, all_at_once
+from benchmarks.contest import FUNCTION
 from benchmarks.ours import result
 from benchmarks.peers.limit import rendezvous
 from benchmarks.peers.plain_docker import PlainDocker, run_to_answer
@@ -24,8 +24,8 @@ from benchmarks.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.bench import Bench
-    from benchmarks.ours import ControlPlane
+    from benchmarks.contest import Contest
+    from benchmarks.ours import Sandbox
 
 TRACE = '{"do":"trace"}'
 DIE = '{"do":"die"}'
@@ -38,7 +38,7 @@ START = (
 )
 
 
-def cold_call(plane: ControlPlane, caller: Caller) -> tuple[Reply, dict[str, float]]:
+def cold_call(plane: Sandbox, caller: Caller) -> tuple[Reply, dict[str, float]]:
     """One cold start with an instance standing by, and the bootstrap's own times.
 
     Ends the instance afterwards, so that the next one is cold again.
@@ -52,12 +52,12 @@ def cold_call(plane: ControlPlane, caller: Caller) -> tuple[Reply, dict[str, flo
     return reply, times
 
 
-def standby(bench: Bench) -> list[Row]:
+def standby(contest: Contest) -> list[Row]:
     """From the request to the answer while one container stands by, against ``docker run``."""
-    per_round = 2 if bench.short else 5
+    per_round = 2 if contest.short else 5
     totals: dict[str, list[float]] = {}
 
-    def turn(name: str, plane: ControlPlane) -> Callable[[], float]:
+    def turn(name: str, plane: Sandbox) -> Callable[[], float]:
         def run() -> float:
             over = []
             for _ in range(per_round):
@@ -70,18 +70,18 @@ def standby(bench: Bench) -> list[Row]:
         return run
 
     with ExitStack() as stack:
-        where = stack.enter_context(rendezvous(bench.containers))
-        planes = {"ours on the host": stack.enter_context(bench.host())}
-        if not bench.short:
-            planes["ours by compose"] = stack.enter_context(bench.compose())
+        where = stack.enter_context(rendezvous(contest.containers))
+        planes = {"ours on the host": stack.enter_context(contest.host())}
+        if not contest.short:
+            planes["ours by compose"] = stack.enter_context(contest.compose())
         callers = {
             name: stack.enter_context(closing(Caller(plane.port))) for name, plane in planes.items()
         }
         for plane in planes.values():
-            plane.create(FUNCTION, bench.package)
+            plane.create(FUNCTION, contest.package)
         contestants = {name: turn(name, plane) for name, plane in planes.items()}
-        contestants["peer"] = lambda: run_to_answer(bench.containers, bench.code, where) * 1000
-        found = bench.interleave(contestants)
+        contestants["peer"] = lambda: run_to_answer(contest.containers, contest.code, where) * 1000
+        found = contest.interleave(contestants)
     peer = Series("docker run, to its first answer", "ms", tuple(found["peer"]))
     rows: list[Row] = []
     for name in planes:
@@ -94,10 +94,10 @@ def standby(bench: Bench) -> list[Row]:
     return rows
 
 
-def burst(bench: Bench) -> list[Row]:
+def burst(contest: Contest) -> list[Row]:
     """Twenty events at once for twenty new instances, one of which stands by."""
-    with bench.host() as plane, closing(PlainDocker(bench.containers)) as docker:
-        plane.create(FUNCTION, bench.package, timeout="120")
+    with contest.host() as plane, closing(PlainDocker(contest.containers)) as docker:
+        plane.create(FUNCTION, contest.package, timeout="120")
         hold_s = max(4.0, 3 * docker.start_many(BURST, PARALLELISM))
         order = json.dumps({"do": "delay", "ms": int(hold_s * 1000)}, separators=(",", ":"))
 
@@ -111,7 +111,7 @@ def burst(bench: Bench) -> list[Row]:
             plane.force_cold(FUNCTION)
             return max(reply.seconds for reply in replies) - hold_s
 
-        found = bench.interleave(
+        found = contest.interleave(
             {"ours": turn, "peer": lambda: docker.start_many(BURST, PARALLELISM)}
         )
     ours = Series("ours on the host: all answered", "s", tuple(found["ours"]))
@@ -119,10 +119,10 @@ def burst(bench: Bench) -> list[Row]:
     return [Row(f"{BURST} cold starts at once, wall", ours, peer, at_most(1.1), bounds=START)]
 
 
-def create(bench: Bench) -> list[Row]:
+def create(contest: Contest) -> list[Row]:
     """CreateFunction with a zip of 5 MB until the function is Active."""
-    bootstrap = (bench.code / "bootstrap").read_bytes()
-    with bench.host() as plane, closing(PlainDocker(bench.containers)) as docker:
+    bootstrap = (contest.code / "bootstrap").read_bytes()
+    with contest.host() as plane, closing(PlainDocker(contest.containers)) as docker:
         caller = Caller(plane.port)
 
         def files() -> dict[str, bytes]:
@@ -148,9 +148,9 @@ def create(bench: Bench) -> list[Row]:
 
         def peer() -> float:
             tar = _tar(files())
-            return docker.fill_volume(f"{bench.label}-plain", lambda: tar)
+            return docker.fill_volume(f"{contest.label}-plain", lambda: tar)
 
-        found = bench.interleave({"ours": ours, "peer": peer})
+        found = contest.interleave({"ours": ours, "peer": peer})
         caller.close()
     return [
         Row(

@@ -9,32 +9,32 @@ from benchmarks.machine import resident_kb
 from benchmarks.rows import Row, Series, below
 
 if TYPE_CHECKING:
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
 
 #: Seconds after the first answer at which a control plane counts as idle.
 SETTLED_S = 1.0
 
 
-def start(bench: Bench) -> list[Row]:
+def start(contest: Contest) -> list[Row]:
     """From the process's start to the first good answer of ``/healthz``; then its memory."""
     starts: list[float] = []
     memory: list[float] = []
 
     def turn() -> None:
-        with bench.host() as plane:
+        with contest.host() as plane:
             starts.append(plane.started_s)
             time.sleep(SETTLED_S)
             memory.append(resident_kb(plane.pid) / 1024)
 
-    bench.interleave({"ours": turn})
+    contest.interleave({"ours": turn})
     rows = [
         Row("start to healthy", Series("ours on the host", "s", tuple(starts)), goal=below(2),
             bounds="Python starts and imports everything; the migrations are read."),
         Row("resident memory when idle", Series("ours on the host", "MB", tuple(memory)),
             goal=below(80), bounds="Python and what it has imported."),
     ]  # fmt: skip
-    if not bench.short:
-        with bench.compose() as plane:
+    if not contest.short:
+        with contest.compose() as plane:
             time.sleep(SETTLED_S)
             series = Series("ours by compose", "MB", (resident_kb(plane.pid) / 1024,))
         rows.append(Row("resident memory when idle", series, goal=below(80)))

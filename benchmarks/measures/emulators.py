@@ -7,26 +7,26 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import EVENT, FUNCTION, latencies, rates
 from benchmarks.client import Caller
+from benchmarks.contest import EVENT, FUNCTION, latencies, rates
 from benchmarks.measures.cold import cold_call
 from benchmarks.peers.sam import installed
 from benchmarks.rows import Row, Series
 
 if TYPE_CHECKING:
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
 
 
-def sam_local(bench: Bench) -> list[Row]:
+def sam_local(contest: Contest) -> list[Row]:
     """Warm through its endpoint, and one ``sam local invoke`` from the command to its end."""
     event = EVENT.encode()
-    label, version = bench.label, bench.rie.version
+    label, version = contest.label, contest.rie.version
     with (
-        installed(bench.cache, bench.code, label, bench.directory / "sam", version) as sam,
-        bench.host() as plane,
+        installed(contest.cache, contest.code, label, contest.directory / "sam", version) as sam,
+        contest.host() as plane,
         closing(Caller(plane.port)) as caller,
     ):
-        plane.create(FUNCTION, bench.package)
+        plane.create(FUNCTION, contest.package)
         sam.invoke_once(event)  # builds its image
 
         def theirs() -> float:
@@ -38,10 +38,10 @@ def sam_local(bench: Bench) -> list[Row]:
             runs = [cold_call(plane, caller)[0].seconds for _ in range(3)]
             return statistics.median(runs) * 1000
 
-        cold = bench.interleave({"ours": ours, "theirs": theirs})
+        cold = contest.interleave({"ours": ours, "theirs": theirs})
         with sam.serving(event) as request:
             checked = (plane.checked(FUNCTION, EVENT), 1)
-            warm = bench.loads({"ours": checked, "theirs": (request, 1)})
+            warm = contest.loads({"ours": checked, "theirs": (request, 1)})
     mine, other = "ours on the host", "SAM local, warm containers"
     return [
         Row("warm: rate", rates(mine, warm["ours"]), rates(other, warm["theirs"])),

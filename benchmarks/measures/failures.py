@@ -5,20 +5,20 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import EVENT, FUNCTION
 from benchmarks.client import Caller, all_at_once
+from benchmarks.contest import EVENT, FUNCTION
 from benchmarks.rows import Row, Series, below
 
 if TYPE_CHECKING:
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
 
 DIE, HANG = '{"do":"die"}', '{"do":"hang"}'
 PENDING, PER_FUNCTION, TIMEOUT_S = 100, 20, 2
 
 
-def crash(bench: Bench) -> list[Row]:
+def crash(contest: Contest) -> list[Row]:
     """The process ends with the event in its hands; the whole request is timed."""
-    per_round = 2 if bench.short else 5
+    per_round = 2 if contest.short else 5
     walls: list[float] = []
 
     def turn() -> None:
@@ -30,21 +30,21 @@ def crash(bench: Bench) -> list[Row]:
                 raise RuntimeError(f"a crash was answered with {reply.body[:300]!r}")
             walls.append(reply.seconds * 1000)
 
-    with bench.host() as plane, closing(Caller(plane.port)) as caller:
-        plane.create(FUNCTION, bench.package)
-        bench.interleave({"ours": turn})
+    with contest.host() as plane, closing(Caller(plane.port)) as caller:
+        plane.create(FUNCTION, contest.package)
+        contest.interleave({"ours": turn})
     series = Series("ours on the host", "ms", tuple(walls))
     bounds = "How soon the shell around the bootstrap can report its end through the engine."
     return [Row("request to answer, worst", series, goal=below(100), bounds=bounds,
                 figure=max(walls))]  # fmt: skip
 
 
-def timeout(bench: Bench) -> list[Row]:
+def timeout(contest: Contest) -> list[Row]:
     """A hundred events that nobody answers, in as many instances, all pending at once.
 
     From the moment an event could be fetched, by its record, to the answer at the caller.
     """
-    pending, each = (20, 10) if bench.short else (PENDING, PER_FUNCTION)
+    pending, each = (20, 10) if contest.short else (PENDING, PER_FUNCTION)
     names = [f"{FUNCTION}{number}" for number in range(pending // each)]
     late: list[float] = []
 
@@ -62,10 +62,10 @@ def timeout(bench: Bench) -> list[Row]:
 
     # So many instances stand by, and no memory is left to start others while these run.
     settings = {"SCF_STANDBY": str(each), "SCF_MEMORY_BUDGET_MB": str(64 * pending)}
-    with bench.host(**settings) as plane:
+    with contest.host(**settings) as plane:
         for name in names:
-            plane.create(name, bench.package, memory="64", timeout=str(TIMEOUT_S))
-        bench.interleave({"ours": turn})
+            plane.create(name, contest.package, memory="64", timeout=str(TIMEOUT_S))
+        contest.interleave({"ours": turn})
     series = Series("ours on the host", "ms", tuple(late))
     bounds = (
         "The timers all end in nearly the same moment: the last answers wait for the processor. The"

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import EVENT, FUNCTION, rates
+from benchmarks.contest import EVENT, FUNCTION, rates
 from benchmarks.fill import fill
 from benchmarks.load import wrk
 from benchmarks.machine import resident_kb
 from benchmarks.rows import Row, Series, at_least, below
 
 if TYPE_CHECKING:
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
 
 FEW, MANY = 8, 200
 FUNCTIONS, RECORDS, LINES_EACH = 1000, 100_000, 10
 
 
-def instances(bench: Bench) -> list[Row]:
+def instances(contest: Contest) -> list[Row]:
     """Eight clients on 200 warm instances against eight; memory per instance along the way."""
     budget = {"SCF_MEMORY_BUDGET_MB": str(64 * (MANY + 20))}
-    with bench.host(**budget) as crowded, bench.host(**budget) as calm:
+    with contest.host(**budget) as crowded, contest.host(**budget) as calm:
         for plane in (crowded, calm):
-            plane.create(FUNCTION, bench.package, memory="64", timeout="300")
+            plane.create(FUNCTION, contest.package, memory="64", timeout="300")
             plane.warm(FUNCTION, FEW)
         request = crowded.checked(FUNCTION, EVENT)
         wrk(request, clients=FEW, seconds=2)  # what is allocated once is there before the count
@@ -30,7 +30,7 @@ def instances(bench: Bench) -> list[Row]:
         crowded.warm(FUNCTION, MANY, hold_ms=8000)
         wrk(request, clients=FEW, seconds=2)
         grown = (resident_kb(crowded.pid) - before) / (MANY - FEW)
-        loads = bench.loads({"many": (request, FEW), "few": (calm.checked(FUNCTION, EVENT), FEW)})
+        loads = contest.loads({"many": (request, FEW), "few": (calm.checked(FUNCTION, EVENT), FEW)})
     return [
         Row(
             f"rate, {MANY} warm instances",
@@ -49,18 +49,18 @@ def instances(bench: Bench) -> list[Row]:
     ]
 
 
-def history(bench: Bench) -> list[Row]:
+def history(contest: Contest) -> list[Row]:
     """One client, with a full store against an empty one."""
-    filled = bench.directory / "filled"
-    fill(filled, functions=FUNCTIONS, records=RECORDS, lines_each=LINES_EACH, code=bench.package)
+    filled = contest.directory / "filled"
+    fill(filled, functions=FUNCTIONS, records=RECORDS, lines_each=LINES_EACH, code=contest.package)
     settings = {
         "SCF_DATA_DIR": str(filled),
         "SCF_FUNCTIONS_PER_NAMESPACE": str(FUNCTIONS + 1),
     }
-    with bench.host(**settings) as full, bench.host() as empty:
+    with contest.host(**settings) as full, contest.host() as empty:
         for plane in (full, empty):
-            plane.create(FUNCTION, bench.package)
-        loads = bench.loads(
+            plane.create(FUNCTION, contest.package)
+        loads = contest.loads(
             {
                 "full": (full.checked(FUNCTION, EVENT), 1),
                 "empty": (empty.checked(FUNCTION, EVENT), 1),

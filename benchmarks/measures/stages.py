@@ -11,17 +11,17 @@ import statistics
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import FUNCTION
 from benchmarks.client import Caller, Reply
+from benchmarks.contest import FUNCTION
 from benchmarks.measures.cold import TRACE, cold_call
-from benchmarks.ours import ControlPlane, result
+from benchmarks.ours import Sandbox, result
 from benchmarks.rows import Row, Series
 from benchmarks.timeline import Stage, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from benchmarks.bench import Bench
+    from benchmarks.contest import Contest
 
 CLIENT, CONTROL, INSTANCE = "client", "control plane", "instance"
 
@@ -47,11 +47,11 @@ COLD = (
 )
 
 
-def stages(bench: Bench) -> list[Row]:
+def stages(contest: Contest) -> list[Row]:
     """The median of each stage, warm and cold; in a full run also as the pictures in docs."""
-    warm_count, cold_count = (50, 3) if bench.short else (1000, 15)
-    with bench.host() as plane, closing(Caller(plane.port)) as caller:
-        plane.create(FUNCTION, bench.package)
+    warm_count, cold_count = (50, 3) if contest.short else (1000, 15)
+    with contest.host() as plane, closing(Caller(plane.port)) as caller:
+        plane.create(FUNCTION, contest.package)
         cold: list[Mapping[str, float]] = []
         for _ in range(cold_count):
             reply, own = cold_call(plane, caller)
@@ -72,12 +72,12 @@ def stages(bench: Bench) -> list[Row]:
             )
             for stage in measured
         ]
-        if not bench.short:
+        if not contest.short:
             draw(kind, measured, len(runs))
     return rows
 
 
-def _moments(plane: ControlPlane, reply: Reply, own: dict[str, float]) -> dict[str, float]:
+def _moments(plane: Sandbox, reply: Reply, own: dict[str, float]) -> dict[str, float]:
     record = plane.record(result(reply.json())["FunctionRequestId"])
     timeline: dict[str, float] = record["timeline"]
     return {

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from benchmarks import signing
-from benchmarks.bench import EVENT, FUNCTION, latencies, rates
+from benchmarks.contest import EVENT, FUNCTION, latencies, rates
 from benchmarks.load import Load, wrk
 from benchmarks.peers import rie
 from benchmarks.peers.limit import limit
@@ -16,27 +16,27 @@ from benchmarks.rows import Row, at_least
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.bench import Bench
-    from benchmarks.ours import ControlPlane
+    from benchmarks.contest import Contest
+    from benchmarks.ours import Sandbox
 
 #: A JSON text of a little less than 6 MB: the event's limit.
 LARGE = json.dumps("x" * (6 * 1024 * 1024 - 1024))
 
 
-def signature(bench: Bench) -> list[Row]:
+def signature(contest: Contest) -> list[Row]:
     """Signatures checked against not checked, everything else the same: both get signed requests,
     as Tencent's clients send them in any case."""
     keys = {"SCF_CREDENTIALS": f"{signing.SECRET_ID}:{signing.SECRET_KEY}"}
-    with bench.host(**keys, SCF_SIGNATURE="off") as open_house, bench.host(**keys) as guarded:
+    with contest.host(**keys, SCF_SIGNATURE="off") as open_house, contest.host(**keys) as guarded:
         for plane in (open_house, guarded):
-            plane.create(FUNCTION, bench.package)
+            plane.create(FUNCTION, contest.package)
             plane.checked(FUNCTION, EVENT)
 
-        def turn(plane: ControlPlane) -> Callable[[], Load]:
+        def turn(plane: Sandbox) -> Callable[[], Load]:
             # Signed anew for each turn: a signature is good for five minutes.
-            return lambda: wrk(plane.invoke(FUNCTION, EVENT), clients=1, seconds=bench.seconds)
+            return lambda: wrk(plane.invoke(FUNCTION, EVENT), clients=1, seconds=contest.seconds)
 
-        loads = bench.interleave({"enforced": turn(guarded), "off": turn(open_house)})
+        loads = contest.interleave({"enforced": turn(guarded), "off": turn(open_house)})
     bounds = (
         "Two hashes and a keyed hash of small texts per request, and the texts themselves, in"
         " Python; OpenSSL takes longer to start each of these hashes than to do it. A part of it"
@@ -46,14 +46,14 @@ def signature(bench: Bench) -> list[Row]:
     return [Row("rate", ours, peer, at_least(0.85), bounds=bounds)]
 
 
-def bash(bench: Bench) -> list[Row]:
+def bash(contest: Contest) -> list[Row]:
     """The README's bash function: two curl processes per event, a line of log each."""
     event = EVENT.encode()
     expected = f"Echoing request: '{EVENT}'"
-    code = bash_for_lambda(bench.directory / "bash")
-    with bench.rie.contained(bench.containers, code) as port, bench.host() as plane:
+    code = bash_for_lambda(contest.directory / "bash")
+    with contest.rie.contained(contest.containers, code) as port, contest.host() as plane:
         plane.create(FUNCTION, bash_package())
-        loads = bench.loads(
+        loads = contest.loads(
             {
                 "ours": (plane.checked(FUNCTION, EVENT, expected), 1),
                 "peer": (rie.request(port, event, expected.encode()), 1),
@@ -71,11 +71,11 @@ def bash(bench: Bench) -> list[Row]:
     ]  # fmt: skip
 
 
-def large(bench: Bench) -> list[Row]:
+def large(contest: Contest) -> list[Row]:
     """An event of 6 MB that comes back as the result, one client."""
-    with limit(bench.containers, bench.code) as bare, bench.host() as plane:
-        plane.create(FUNCTION, bench.package)
-        loads = bench.loads(
+    with limit(contest.containers, contest.code) as bare, contest.host() as plane:
+        plane.create(FUNCTION, contest.package)
+        loads = contest.loads(
             {
                 "limit": (bare.checked(LARGE.encode()), 1),
                 "ours": (plane.checked(FUNCTION, LARGE), 1),

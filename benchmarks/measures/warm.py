@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from subprocess import SubprocessError
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import EVENT, FUNCTION, latencies, rates
 from benchmarks.client import call
+from benchmarks.contest import EVENT, FUNCTION, latencies, rates
 from benchmarks.load import wrk, wrk_tolerant
 from benchmarks.machine import processor_s
 from benchmarks.peers import rie
@@ -15,9 +15,9 @@ from benchmarks.peers.limit import limit
 from benchmarks.rows import Row, Series, at_least, at_most
 
 if TYPE_CHECKING:
-    from benchmarks.bench import Bench
     from benchmarks.client import Request
-    from benchmarks.ours import ControlPlane
+    from benchmarks.contest import Contest
+    from benchmarks.ours import Sandbox
 
 CONTAINED, BARE, LIMIT = "RIE in a container", "RIE bare", "bare rendezvous"
 HOST, COMPOSE = "ours on the host", "ours by compose"
@@ -36,24 +36,24 @@ PROXIED = (
 )
 
 
-def one_client(bench: Bench) -> list[Row]:
+def one_client(contest: Contest) -> list[Row]:
     """One client on one kept connection, one instance."""
     event = EVENT.encode()
     with ExitStack() as stack:
         enter = stack.enter_context
         contestants: dict[str, tuple[Request, int]] = {
             CONTAINED: (
-                rie.request(enter(bench.rie.contained(bench.containers, bench.code)), event),
+                rie.request(enter(contest.rie.contained(contest.containers, contest.code)), event),
                 1,
             ),
-            BARE: (rie.request(enter(bench.rie.bare(bench.code)), event), 1),
-            LIMIT: (enter(limit(bench.containers, bench.code)).checked(event), 1),
+            BARE: (rie.request(enter(contest.rie.bare(contest.code)), event), 1),
+            LIMIT: (enter(limit(contest.containers, contest.code)).checked(event), 1),
         }
-        planes = _planes(bench, stack)
+        planes = _planes(contest, stack)
         for name, plane in planes.items():
-            plane.create(FUNCTION, bench.package)
+            plane.create(FUNCTION, contest.package)
             contestants[name] = (plane.checked(FUNCTION, EVENT), 1)
-        loads = bench.loads(contestants)
+        loads = contest.loads(contestants)
         notes = {name: _kept(plane) for name, plane in planes.items()}
     found: list[Row] = []
     for name in planes:
@@ -69,27 +69,27 @@ def one_client(bench: Bench) -> list[Row]:
     return found
 
 
-def eight_clients(bench: Bench) -> list[Row]:
+def eight_clients(contest: Contest) -> list[Row]:
     """Eight clients on eight instances. RIE can serve one, so its rate with one is the measure."""
     event = EVENT.encode()
     with ExitStack() as stack:
         enter = stack.enter_context
-        emulator = enter(bench.rie.contained(bench.containers, bench.code))
-        bare = enter(limit(bench.containers, bench.code, 8))
+        emulator = enter(contest.rie.contained(contest.containers, contest.code))
+        bare = enter(limit(contest.containers, contest.code, 8))
         contestants = {
             CONTAINED: (rie.request(emulator, event), 1),
             LIMIT: (bare.checked(event), 8),
         }
-        planes = _planes(bench, stack)
+        planes = _planes(contest, stack)
         for name, plane in planes.items():
-            plane.create(FUNCTION, bench.package, timeout="60")
+            plane.create(FUNCTION, contest.package, timeout="60")
             plane.warm(FUNCTION, 8)
             contestants[name] = (plane.checked(FUNCTION, EVENT), 8)
-        loads = bench.loads(contestants)
+        loads = contest.loads(contestants)
         notes = {name: _kept(plane) for name, plane in planes.items()}
         pids = {LIMIT: bare.pid, **{name: plane.pid for name, plane in planes.items()}}
         spent = {
-            name: _processor_time(bench, name, pid, *contestants[name])
+            name: _processor_time(contest, name, pid, *contestants[name])
             for name, pid in pids.items()
         }
     peer = Series(f"{CONTAINED}, 1 client", "/s", rates("", loads[CONTAINED]).values)
@@ -102,22 +102,24 @@ def eight_clients(bench: Bench) -> list[Row]:
             Row("rate", rate, most, at_least(0.6), bounds=_one_process(most, spent, name)),
             Row("processor time of one invocation", spent[name], spent[LIMIT]),
         ]
-    found.append(_emulator_with_eight(bench))
+    found.append(_emulator_with_eight(contest))
     return found
 
 
-def _planes(bench: Bench, stack: ExitStack) -> dict[str, ControlPlane]:
-    planes = {HOST: stack.enter_context(bench.host())}
-    if not bench.short:
-        planes[COMPOSE] = stack.enter_context(bench.compose())
-        planes[PUBLISHED] = stack.enter_context(bench.compose(published=True))
+def _planes(contest: Contest, stack: ExitStack) -> dict[str, Sandbox]:
+    planes = {HOST: stack.enter_context(contest.host())}
+    if not contest.short:
+        planes[COMPOSE] = stack.enter_context(contest.compose())
+        planes[PUBLISHED] = stack.enter_context(contest.compose(published=True))
     return planes
 
 
-def _processor_time(bench: Bench, name: str, pid: int, request: Request, clients: int) -> Series:
+def _processor_time(
+    contest: Contest, name: str, pid: int, request: Request, clients: int
+) -> Series:
     """What one process takes of the processor for each invocation of a load."""
     before = processor_s(pid)
-    load = wrk(request, clients=clients, seconds=bench.seconds)
+    load = wrk(request, clients=clients, seconds=contest.seconds)
     return Series(name, "µs", ((processor_s(pid) - before) / load.requests * 1e6,))
 
 
@@ -132,15 +134,15 @@ def _one_process(most: Series, spent: dict[str, Series], name: str) -> str:
     )
 
 
-def _kept(plane: ControlPlane) -> str:
+def _kept(plane: Sandbox) -> str:
     """That nothing failed, and that the whole product was at work, by its own records."""
     if failed := plane.failures(FUNCTION):
         raise RuntimeError(f"{failed} invocations failed under load")
     return "every answer a success, by the records"
 
 
-def _emulator_with_eight(bench: Bench) -> Row:
-    with bench.rie.contained(bench.containers, bench.code) as port:
+def _emulator_with_eight(contest: Contest) -> Row:
+    with contest.rie.contained(contest.containers, contest.code) as port:
         request = rie.request(port, EVENT.encode())
         load = wrk_tolerant(request, clients=8, seconds=2)
         try:

@@ -35,7 +35,7 @@ class Phase(StrEnum):
     OVER = "over"
 
 
-class Step(StrEnum):
+class EventStep(StrEnum):
     """What moves an event from one phase to the next."""
 
     BEGUN = "begun"
@@ -49,13 +49,13 @@ class Step(StrEnum):
 
 #: All phase changes. An event that ends unrun may be deferred after all, if its function's MsgTTL
 #: is raised meanwhile.
-TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
-    (Phase.WAITING, Step.BEGUN): Phase.RUNNING,
-    (Phase.WAITING, Step.ENDED): Phase.ENDING,
-    (Phase.RUNNING, Step.DEFERRED): Phase.WAITING,
-    (Phase.ENDING, Step.DEFERRED): Phase.WAITING,
-    (Phase.RUNNING, Step.SETTLED): Phase.OVER,
-    (Phase.ENDING, Step.SETTLED): Phase.OVER,
+TRANSITIONS: dict[tuple[Phase, EventStep], Phase] = {
+    (Phase.WAITING, EventStep.BEGUN): Phase.RUNNING,
+    (Phase.WAITING, EventStep.ENDED): Phase.ENDING,
+    (Phase.RUNNING, EventStep.DEFERRED): Phase.WAITING,
+    (Phase.ENDING, EventStep.DEFERRED): Phase.WAITING,
+    (Phase.RUNNING, EventStep.SETTLED): Phase.OVER,
+    (Phase.ENDING, EventStep.SETTLED): Phase.OVER,
 }
 
 
@@ -93,7 +93,7 @@ class QueuedEvent:
     terminated: bool = False
     invocation: Invocation | None = field(default=None, repr=False)
 
-    def step(self, step: Step) -> None:
+    def step(self, step: EventStep) -> None:
         """Change the phase. ``IllegalTransitionError`` if the table has no such change."""
         try:
             self.phase = TRANSITIONS[self.phase, step]

@@ -26,7 +26,7 @@ from sandbox.errors import (
 from sandbox.events.bodies import Bodies
 from sandbox.events.fair_queue import FairQueue
 from sandbox.events.group_commit import GroupCommit
-from sandbox.events.model import Change, EventStatus, Phase, QueuedEvent, Step, trace_of
+from sandbox.events.model import Change, EventStatus, EventStep, Phase, QueuedEvent, trace_of
 from sandbox.events.retry import expiry
 from sandbox.events.settlement import Settlement
 from sandbox.invocation import Cause, InvokeOptions
@@ -248,7 +248,7 @@ class EventQueue:
             source=event.source,
         )
         patience = expiry(event, function.event_invoke) - self._clock.now()
-        event.step(Step.BEGUN)
+        event.step(EventStep.BEGUN)
         event.invocation = runner.begin(function, version, body, options, patience)
         self._work.start(self._see_through(runner, event, event.invocation))
 
@@ -280,7 +280,7 @@ class EventQueue:
     def _end_unrun(
         self, event: QueuedEvent, status: int, error: bytes, *, final: bool = False
     ) -> None:
-        event.step(Step.ENDED)
+        event.step(EventStep.ENDED)
         self._work.start(self._conclude(event, status, error, final=final))
 
     async def _conclude(
@@ -295,10 +295,10 @@ class EventQueue:
         self._bodies.let_go(event)
         event.invocation = None
         if over:
-            event.step(Step.SETTLED)
+            event.step(EventStep.SETTLED)
             self._events.pop(event.request_id, None)
         else:
-            event.step(Step.DEFERRED)
+            event.step(EventStep.DEFERRED)
             if event.terminated:  # while the deferral was being written
                 self._end_unrun(event, int(StatusCode.CANCELED), b"")
                 return

@@ -113,6 +113,12 @@ class Feed:
         """The number of the newest fact; 0 before the first."""
         return self._lost + self._held + len(self._fresh)
 
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest fact that is kept, or of the next fact if none is kept."""
+        self.gather()
+        return self._lost + 1
+
     def publish(self, fact: Fact) -> None:
         """State a fact. Takes less than a microsecond; never fails."""
         self._fresh.append(fact)
@@ -244,6 +250,10 @@ class Subscription:
             if batch.facts or batch.missed or self.closed or (left is not None and left <= 0):
                 return batch
             await self._feed.news(left)
+
+    def rewind(self) -> None:
+        """Go on with the oldest fact that the feed keeps. Older ones do not count as missed."""
+        self.place = self._feed.oldest - 1
 
     def read(self, at_most: int = READ_AT_ONCE) -> Batch:
         """The same of what is there now."""

@@ -17,7 +17,7 @@ from sandbox.functions.versions import VersionService
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.functions.collection import CollectionTable
+    from sandbox.functions.collection import CollectionRepository
     from sandbox.functions.layers import Layer
     from sandbox.functions.namespaces import Namespace
     from sandbox.functions.registry import FunctionRepository
@@ -30,8 +30,8 @@ class CatalogTables(NamedTuple):
     """Where each kind of record is saved."""
 
     functions: FunctionRepository
-    layers: CollectionTable[Layer]
-    namespaces: CollectionTable[Namespace]
+    layers: CollectionRepository[Layer]
+    namespaces: CollectionRepository[Namespace]
 
 
 class CatalogHost(ServiceHost, ConcurrencyHost, Demands, Protocol):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class CollectionTable(Protocol[T]):
+class CollectionRepository(Protocol[T]):
     """Where the records are saved. Blocking; called in threads, one call at a time."""
 
     def load_all(self) -> dict[str, T]:
@@ -36,7 +36,7 @@ class Collection(Generic[T]):
     completed even if its caller is cancelled.
     """
 
-    def __init__(self, table: CollectionTable[T]) -> None:
+    def __init__(self, table: CollectionRepository[T]) -> None:
         """Empty until ``load``."""
         self._table = table
         self._records: dict[str, T] = {}

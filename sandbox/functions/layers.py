@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sandbox.clock import Clock
-    from sandbox.functions.collection import CollectionTable
+    from sandbox.functions.collection import CollectionRepository
     from sandbox.functions.model import LayerRef
     from sandbox.packages.keeper import CodeKeeper
     from sandbox.packages.model import CodeRef
@@ -80,7 +80,7 @@ class LayerContents:
 class Layers:
     """All layers, by name. Functions look their layers up here; ``LayerService`` changes them."""
 
-    def __init__(self, table: CollectionTable[Layer]) -> None:
+    def __init__(self, table: CollectionRepository[Layer]) -> None:
         """Empty until ``load``."""
         self.collection = Collection(table)
 

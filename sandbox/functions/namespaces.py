@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.clock import Clock
-    from sandbox.functions.collection import CollectionTable
+    from sandbox.functions.collection import CollectionRepository
 
 
 class Namespace(BaseModel, frozen=True):
@@ -48,7 +48,7 @@ class Namespaces:
 
     def __init__(
         self,
-        table: CollectionTable[Namespace],
+        table: CollectionRepository[Namespace],
         clock: Clock,
         occupied: Callable[[str], bool],
         at_most: int = limits.NAMESPACES,

@@ -36,10 +36,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 cron_of = lru_cache(256)(Cron)
 
 
-class Place(NamedTuple):
-    """Which timer it is."""
+class TimerKey(NamedTuple):
+    """Names one timer: the timer's function, the version of it, the timer's own name."""
 
-    key: Key
+    function: Key
     version: str
     name: str
 
@@ -103,7 +103,7 @@ class ProvisionTimers:
         self._registry = registry
         self._provisioner = provisioner
         self._scheduler = scheduler
-        self._timers: dict[Place, TimedProvision] = {}
+        self._timers: dict[TimerKey, TimedProvision] = {}
         self._turn = asyncio.Lock()
         self._tasks = TaskOwner()
 
@@ -114,8 +114,8 @@ class ProvisionTimers:
     async def close(self) -> None:
         """Stop. The scheduler's owner ends a change under way."""
         await self._tasks.cancel()
-        for place in self._timers:
-            self._scheduler.remove(place)
+        for timer_key in self._timers:
+            self._scheduler.remove(timer_key)
         self._timers.clear()
 
     async def _run(self) -> None:
@@ -126,26 +126,32 @@ class ProvisionTimers:
     def _schedule(self) -> None:
         """Have as jobs what the functions have as timers."""
         timers = {
-            Place(function.key, version, timer.name): timer
+            TimerKey(function.key, version, timer.name): timer
             for function in self._registry.all()
             for version, timed in function.provision_timers.items()
             for timer in timed
         }
-        for place in self._timers.keys() - timers.keys():
-            self._scheduler.remove(place)
-        for place, timer in timers.items():
-            if timer != self._timers.get(place):
-                action = partial(self._fire, place, timer)
-                self._scheduler.set(place, cron_of(timer.cron), action)
+        for timer_key in self._timers.keys() - timers.keys():
+            self._scheduler.remove(timer_key)
+        for timer_key, timer in timers.items():
+            if timer != self._timers.get(timer_key):
+                action = partial(self._fire, timer_key, timer)
+                self._scheduler.set(timer_key, cron_of(timer.cron), action)
         self._timers = timers
 
-    async def _fire(self, place: Place, timer: TimedProvision) -> None:
-        name = {"function": place.key[1], "version": place.version, "timer": timer.name}
+    async def _fire(self, timer_key: TimerKey, timer: TimedProvision) -> None:
+        name = {
+            "function": timer_key.function[1],
+            "version": timer_key.version,
+            "timer": timer.name,
+        }
         async with self._turn:
-            if self._timers.get(place) != timer:
+            if self._timers.get(timer_key) != timer:
                 return  # it was changed or taken away while others had their turn
             try:
-                await self._provisioner.provision_timed(place.key, place.version, timer.count)
+                await self._provisioner.provision_timed(
+                    timer_key.function, timer_key.version, timer.count
+                )
             except SandboxError as error:
                 log.warning("provision_timer_failed", **name, reason=error.message)
             else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.instance.instance import Instance
 
 #: Namespace, function and version.
-Place = tuple[str, str, str]
+VersionKey = tuple[str, str, str]
 
 
 class GroupIndex:
@@ -26,7 +26,7 @@ class GroupIndex:
         self.group_of: dict[Instance, InstanceGroup] = {}
         self._current: dict[str, InstanceGroup] = {}
         self._retired: set[InstanceGroup] = set()
-        self._places: dict[Place, tuple[Function, InstanceGroup]] = {}
+        self._by_version: dict[VersionKey, tuple[Function, InstanceGroup]] = {}
 
     def __iter__(self) -> Iterator[InstanceGroup]:
         """Every group, the retired ones last."""
@@ -38,20 +38,20 @@ class GroupIndex:
 
     def of(self, function: Function, version: FunctionVersion) -> InstanceGroup:
         """The group that events of a version go to now. It is made on the first request."""
-        place = (function.namespace, function.name, version.version)
-        known = self._places.get(place)
+        version_key = (function.namespace, function.name, version.version)
+        known = self._by_version.get(version_key)
         if known is not None and known[0] is function and not known[1].retired:
             return known[1]
         key = instance_key(function, version)
         group = self._current.get(key)
         if group is None:
             group = self._current[key] = InstanceGroup(key, function, version)
-        self._places[place] = (function, group)
+        self._by_version[version_key] = (function, group)
         return group
 
     def at(self, namespace: str, name: str, version: str) -> InstanceGroup | None:
         """The group that events of a version went to last."""
-        known = self._places.get((namespace, name, version))
+        known = self._by_version.get((namespace, name, version))
         return None if known is None else known[1]
 
     def retire(self, group: InstanceGroup) -> None:
@@ -65,6 +65,6 @@ class GroupIndex:
         """Drop a retired group that has neither instances nor waiting events."""
         if group in self._retired and not group.instances and not group.waiting:
             self._retired.discard(group)
-            place = (*group.function.key, group.version.version)
-            if place in self._places and self._places[place][1] is group:
-                del self._places[place]
+            version_key = (*group.function.key, group.version.version)
+            if version_key in self._by_version and self._by_version[version_key][1] is group:
+                del self._by_version[version_key]

@@ -19,9 +19,9 @@ class ResultFilter(StrEnum):
 
     SUCCEEDED = "is0"
     FAILED = "not0"
-    TIME_LIMIT = "TimeLimitExceeded"
-    RESOURCE_LIMIT = "ResourceLimitExceeded"
-    USER_CODE = "UserCodeException"
+    TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"
+    RESOURCE_LIMIT_EXCEEDED = "ResourceLimitExceeded"
+    USER_CODE_EXCEPTION = "UserCodeException"
 
 
 @dataclass(frozen=True, slots=True)

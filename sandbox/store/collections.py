@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-class CollectionStore(Generic[M]):
-    """A ``CollectionTable``, see ``sandbox.functions.collection``: one table of one model.
+class SqlCollectionRepository(Generic[M]):
+    """A ``CollectionRepository``, see ``sandbox.functions.collection``: one table of one model.
 
     Errors of the database are ``PlatformError``.
     """

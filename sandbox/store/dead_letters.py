@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class LetterRepository:
-    """A ``LetterRepository``, see ``sandbox.events.ports``. Only ``EventRepository`` writes."""
+class SqlLetterRepository:
+    """A ``LetterRepository``, see ``sandbox.events.ports``. Only ``SqlEventRepository`` writes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -21,7 +21,7 @@ _PER_STATEMENT = 500
 _HEAD = [column.name for column in events.columns if column.name != "body"]
 
 
-class EventRepository:
+class SqlEventRepository:
     """An ``EventRepository``, see ``sandbox.events.ports``."""
 
     def __init__(self, engine: sa.Engine) -> None:

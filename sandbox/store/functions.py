@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-class FunctionRepository:
+class SqlFunctionRepository:
     """A ``FunctionRepository``, see ``sandbox.functions.registry``.
 
     Errors of the database are ``PlatformError``. Functions are ordered by namespace and name.

@@ -36,13 +36,13 @@ _ASKED_AT_ONCE = 500
 #: memory, the concurrency or the machine ran out. User code: it threw, ended its process or cannot
 #: start. Only ``not0`` finds the others: event or response too large, cancelled, our own failures.
 _STATUSES: dict[ResultFilter, tuple[int, ...]] = {
-    ResultFilter.TIME_LIMIT: (StatusCode.TIMEOUT, StatusCode.INIT_TIMEOUT),
-    ResultFilter.RESOURCE_LIMIT: (
+    ResultFilter.TIME_LIMIT_EXCEEDED: (StatusCode.TIMEOUT, StatusCode.INIT_TIMEOUT),
+    ResultFilter.RESOURCE_LIMIT_EXCEEDED: (
         StatusCode.RESOURCE_LIMIT_REACHED,
         StatusCode.OUT_OF_MEMORY,
         StatusCode.INSUFFICIENT_RESOURCES,
     ),
-    ResultFilter.USER_CODE: (
+    ResultFilter.USER_CODE_EXCEPTION: (
         StatusCode.USER_CODE_EXCEPTION,
         StatusCode.PROCESS_EXIT,
         StatusCode.USER_CODE_ERROR,
@@ -58,7 +58,7 @@ class StoreCounts:
     log_chunks: int
 
 
-class RecordRepository:
+class SqlRecordRepository:
     """A ``RecordRepository``, see ``sandbox.records.ports``, that can also write.
 
     All methods block: call them from a thread. Errors of the database are ``PlatformError``.

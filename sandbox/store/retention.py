@@ -11,7 +11,7 @@ from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sandbox.clock import Clock
-    from sandbox.store.records import RecordRepository
+    from sandbox.store.records import SqlRecordRepository
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ class Retention:
     """Deletes records and logs that are older than ``days``: at the start, then every hour."""
 
     def __init__(
-        self, records: RecordRepository, clock: Clock, days: float, every_s: float = EVERY_S
+        self, records: SqlRecordRepository, clock: Clock, days: float, every_s: float = EVERY_S
     ) -> None:
         self._records = records
         self._clock = clock

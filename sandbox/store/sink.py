@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.store.journal import Item
-    from sandbox.store.records import RecordRepository
+    from sandbox.store.records import SqlRecordRepository
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ _ROW_ERRORS = (DataError, IntegrityError, ProgrammingError, ValueError, Overflow
 class ItemSink:
     """Inserts items. One item that the database refuses does not hold up the others."""
 
-    def __init__(self, repository: RecordRepository) -> None:
+    def __init__(self, repository: SqlRecordRepository) -> None:
         self._repository = repository
 
     def insert(self, items: Sequence[Item]) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sandbox.records.record import InvocationRecord, LogChunk
     from sandbox.store.journal import Segment
-    from sandbox.store.records import RecordRepository
+    from sandbox.store.records import SqlRecordRepository
     from sandbox.store.rows import Row
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class RecordWriter:
 
     def __init__(
         self,
-        repository: RecordRepository,
+        repository: SqlRecordRepository,
         journal_path: Path,
         *,
         interval_s: float = 0.3,

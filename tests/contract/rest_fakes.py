@@ -178,7 +178,7 @@ def log_of(request_id: str) -> str:
 
 
 @dataclass
-class House:
+class RestApp:
     """The app, its services, and a client."""
 
     functions: FunctionsWithFate = field(default_factory=FunctionsWithFate)

@@ -113,19 +113,24 @@ async def test_a_listener_that_comes_back_too_late_is_told_what_it_missed(
 
 
 @pytest.mark.parametrize("last", ["00000000-17", "nonsense", "{run}-999999", "{run}-", "{run}-x"])
+@pytest.mark.parametrize("listened", [True, False], ids=["listened before", "first listener"])
 async def test_an_id_that_is_not_of_this_run_gets_a_gap_and_all_that_there_is(
-    sandbox: Served, last: str
+    sandbox: Served, last: str, listened: bool
 ) -> None:
     feed = sandbox.plane.feed
-    feed.listen()
-    write(feed, 1)
+    write(feed, 3)  # nobody listens: they are not kept
+    if listened:
+        feed.listen()
+    write(feed, 2)
     async with sandbox.stream("/events?type=lines_written", last.format(run=feed.run)) as events:
         gap = await events.event()
         assert (gap["event"], gap["data"]) == ("gap", {"reason": "restarted", "missed": None})
-        told = await events.event()
-        while told["event"] == "gap":  # what was before the first listener
-            told = await events.event()
-        assert told["event"] == "lines_written"
+        write(feed, 1)
+        told = [await events.event() for _ in range(3 if listened else 1)]
+    kept = range(feed.last - len(told) + 1, feed.last + 1)
+    assert [(event["event"], event["id"]) for event in told] == [
+        ("lines_written", f"{feed.run}-{number}") for number in kept
+    ]
 
 
 async def test_a_listener_that_does_not_read_holds_up_no_invoke(sandbox: Served) -> None:

@@ -12,7 +12,7 @@ from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import DeadLetterQueue, FunctionStatus, StatusReason
 from sandbox.packages.model import Bootstrap
-from tests.contract.rest_fakes import House
+from tests.contract.rest_fakes import RestApp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,13 +23,13 @@ ZIP = {"code": ("code.zip", b"PK-zip", "application/zip")}
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def rest() -> RestApp:
+    return RestApp()
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with house.client() as client:
+async def client(rest: RestApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with rest.client() as client:
         yield client
 
 
@@ -43,7 +43,7 @@ def error_of(response: httpx.Response, status: int, code: str) -> str:
     return str(error["message"])
 
 
-async def test_a_function_is_created_from_a_zip(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_function_is_created_from_a_zip(rest: RestApp, client: httpx.AsyncClient) -> None:
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     assert response.status_code == 201
     view = response.json()
@@ -52,7 +52,7 @@ async def test_a_function_is_created_from_a_zip(house: House, client: httpx.Asyn
     assert (view["runtime"], view["handler"]) == ("CustomRuntime", "index.main_handler")
     assert view["code"]["bootstrap"] == "ok"
     assert view["warnings"] == []
-    assert house.functions.codes == [b"PK-zip"]
+    assert rest.functions.codes == [b"PK-zip"]
 
 
 async def test_every_field_of_a_create_arrives(client: httpx.AsyncClient) -> None:
@@ -97,54 +97,54 @@ async def test_a_create_need_not_be_waited_for(client: httpx.AsyncClient) -> Non
 
 
 async def test_a_create_that_takes_too_long_is_answered_before_it_serves(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    house.functions.fate = FunctionStatus.CREATING
+    rest.functions.fate = FunctionStatus.CREATING
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     assert response.status_code == 202
     assert response.json()["status"] == "Creating"
 
 
-async def test_a_failed_create_answers_its_reason(house: House, client: httpx.AsyncClient) -> None:
-    house.functions.fate = FunctionStatus.CREATE_FAILED
-    house.functions.reasons = (StatusReason(code="InternalError.System", message="disk is full"),)
+async def test_a_failed_create_answers_its_reason(rest: RestApp, client: httpx.AsyncClient) -> None:
+    rest.functions.fate = FunctionStatus.CREATE_FAILED
+    rest.functions.reasons = (StatusReason(code="InternalError.System", message="disk is full"),)
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     assert "disk is full" in error_of(response, 500, "InternalError.System")
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterValue.ZipFile", ""])
 async def test_a_create_that_the_package_made_fail_is_no_fault_of_the_sandbox(
-    house: House, client: httpx.AsyncClient, code: str
+    rest: RestApp, client: httpx.AsyncClient, code: str
 ) -> None:
-    house.functions.fate = FunctionStatus.CREATE_FAILED
+    rest.functions.fate = FunctionStatus.CREATE_FAILED
     if code:
-        house.functions.reasons = (StatusReason(code=code, message="it cannot be unpacked"),)
+        rest.functions.reasons = (StatusReason(code=code, message="it cannot be unpacked"),)
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     message = error_of(response, 409, code or "FailedOperation")
     assert "GET /functions/hello" in message
 
 
 async def test_a_second_function_of_the_same_name_is_a_conflict(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    await house.with_function()
+    await rest.with_function()
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     error_of(response, 409, "ResourceInUse.FunctionName")
 
 
 async def test_what_the_service_refuses_is_answered_with_its_code(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    house.functions.raises = RequestError("not a zip", "InvalidParameterValue.ZipFile")
+    rest.functions.raises = RequestError("not a zip", "InvalidParameterValue.ZipFile")
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     assert error_of(response, 400, "InvalidParameterValue.ZipFile") == "not a zip"
 
 
-async def test_a_zip_over_the_limit_is_not_read(house: House, client: httpx.AsyncClient) -> None:
+async def test_a_zip_over_the_limit_is_not_read(rest: RestApp, client: httpx.AsyncClient) -> None:
     files = {"code": ("code.zip", b"0" * (limits.ZIP_BYTES + 1), "application/zip")}
     response = await client.post("/functions", data={"name": "hello"}, files=files)
     error_of(response, 400, "InvalidParameterValue.LimitExceeded")
-    assert house.functions.codes == []
+    assert rest.functions.codes == []
 
 
 async def test_a_missing_field_is_named(client: httpx.AsyncClient) -> None:
@@ -155,22 +155,22 @@ async def test_a_missing_field_is_named(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_bootstrap_that_cannot_run_is_warned_of(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    house.functions.bootstrap = Bootstrap.NOT_EXECUTABLE
+    rest.functions.bootstrap = Bootstrap.NOT_EXECUTABLE
     view = (await client.post("/functions", data={"name": "hello"}, files=ZIP)).json()
     assert "chmod 755" in view["warnings"][0]
 
 
 async def test_what_becomes_of_events_is_shown_beside_what_changes_nothing(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    await house.with_function("hello")
+    await rest.with_function("hello")
     view = (await client.get("/functions/hello")).json()
     assert (view["traced"], view["dead_letter"], view["kept"]) == (False, None, {})
     queue = DeadLetterQueue(type="CMQ-QUEUE", name="dead")
     change = ConfigChange(traced=True, dead_letter=queue, kept={"ClsTopicId": "t"})
-    await house.functions.update_config("default", "hello", change)
+    await rest.functions.update_config("default", "hello", change)
     view = (await client.get("/functions/hello")).json()
     assert (view["traced"], view["dead_letter"], view["kept"]) == (
         True,
@@ -179,9 +179,9 @@ async def test_what_becomes_of_events_is_shown_beside_what_changes_nothing(
     )
 
 
-async def test_functions_are_listed_by_namespace(house: House, client: httpx.AsyncClient) -> None:
+async def test_functions_are_listed_by_namespace(rest: RestApp, client: httpx.AsyncClient) -> None:
     for name, namespace in (("two", "default"), ("one", "default"), ("three", "other")):
-        await house.with_function(name, namespace)
+        await rest.with_function(name, namespace)
     listing = (await client.get("/functions")).json()
     assert [view["name"] for view in listing["functions"]] == ["one", "two"]
     assert listing["total"] == 2
@@ -191,27 +191,27 @@ async def test_functions_are_listed_by_namespace(house: House, client: httpx.Asy
     assert [view["name"] for view in listing["functions"]] == ["two"]
 
 
-async def test_a_function_is_shown(house: House, client: httpx.AsyncClient) -> None:
-    await house.with_function()
+async def test_a_function_is_shown(rest: RestApp, client: httpx.AsyncClient) -> None:
+    await rest.with_function()
     view = (await client.get("/functions/hello")).json()
     assert (view["name"], view["version"], view["versions"]) == ("hello", "$LATEST", ["$LATEST"])
     error_of(await client.get("/functions/none"), 404, "ResourceNotFound.FunctionName")
     error_of(await client.get("/functions/hello?qualifier=7"), 404, "ResourceNotFound.Qualifier")
 
 
-async def test_code_is_replaced(house: House, client: httpx.AsyncClient) -> None:
-    await house.with_function()
+async def test_code_is_replaced(rest: RestApp, client: httpx.AsyncClient) -> None:
+    await rest.with_function()
     files = {"code": ("new.zip", b"PK-new", "application/zip")}
     response = await client.put("/functions/hello/code", files=files)
     assert response.status_code == 200
     assert response.json()["code"]["zip_bytes"] == 6
-    assert house.functions.codes[-1] == b"PK-new"
+    assert rest.functions.codes[-1] == b"PK-new"
 
 
 async def test_only_the_given_fields_of_a_configuration_change(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    await house.with_function()
+    await rest.with_function()
     change = {"memory": 256, "environment": {"A": "1"}}
     view = (await client.patch("/functions/hello", json=change)).json()
     assert (view["memory"], view["timeout"], view["environment"]) == (256, 3, {"A": "1"})
@@ -220,9 +220,9 @@ async def test_only_the_given_fields_of_a_configuration_change(
 
 
 async def test_an_unknown_field_of_a_configuration_is_named(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    await house.with_function()
+    await rest.with_function()
     response = await client.patch("/functions/hello", json={"memroy": 256})
     assert "memroy" in error_of(response, 400, "InvalidParameterValue")
     response = await client.patch("/functions/hello", content=b"{nonsense")
@@ -240,17 +240,17 @@ async def test_text_that_is_no_unicode_is_refused(client: httpx.AsyncClient, fie
     assert message.startswith(f"{field}: ")
 
 
-async def test_a_function_is_deleted(house: House, client: httpx.AsyncClient) -> None:
-    await house.with_function()
+async def test_a_function_is_deleted(rest: RestApp, client: httpx.AsyncClient) -> None:
+    await rest.with_function()
     response = await client.delete("/functions/hello")
     assert (response.status_code, response.content) == (204, b"")
     error_of(await client.delete("/functions/hello"), 404, "ResourceNotFound.FunctionName")
 
 
-async def test_the_next_start_is_made_cold(house: House, client: httpx.AsyncClient) -> None:
-    await house.with_function()
+async def test_the_next_start_is_made_cold(rest: RestApp, client: httpx.AsyncClient) -> None:
+    await rest.with_function()
     assert (await client.post("/functions/hello/cold")).status_code == 200
-    assert house.functions.get("default", "hello").epoch == 1
+    assert rest.functions.get("default", "hello").epoch == 1
 
 
 async def test_an_unknown_path_or_method_is_answered_in_the_same_shape(
@@ -263,8 +263,8 @@ async def test_an_unknown_path_or_method_is_answered_in_the_same_shape(
     assert "GET" in response.headers["allow"] or "POST" in response.headers["allow"]
 
 
-async def test_a_crash_shows_no_stack_trace(house: House, client: httpx.AsyncClient) -> None:
-    house.functions.raises = ZeroDivisionError("secret detail")
+async def test_a_crash_shows_no_stack_trace(rest: RestApp, client: httpx.AsyncClient) -> None:
+    rest.functions.raises = ZeroDivisionError("secret detail")
     response = await client.post("/functions", data={"name": "hello"}, files=ZIP)
     error_of(response, 500, "InternalError")
     assert "secret" not in response.text

@@ -10,7 +10,7 @@ import pytest
 from sandbox import limits
 from sandbox.errors import NotFoundError, RequestError
 from sandbox.status import error_object
-from tests.contract.rest_fakes import House
+from tests.contract.rest_fakes import RestApp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,36 +21,36 @@ PATH = "/functions/hello/invocations"
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def rest() -> RestApp:
+    return RestApp()
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with house.client() as client:
+async def client(rest: RestApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with rest.client() as client:
         yield client
 
 
-async def test_the_event_arrives_byte_for_byte(house: House, client: httpx.AsyncClient) -> None:
+async def test_the_event_arrives_byte_for_byte(rest: RestApp, client: httpx.AsyncClient) -> None:
     event = b'{ "a" : 1.0,\n "b":"\xe4\xbd\xa0" }'
     response = await client.post(PATH, content=event, headers={"Content-Type": "text/weird"})
     assert response.status_code == 200
-    name, given, options = house.invoker.events[0]
+    name, given, options = rest.invoker.events[0]
     assert (name, given) == ("hello", event)
     assert (options.namespace, options.qualifier, options.tail) == ("default", "$LATEST", False)
     assert options.request_id == response.headers["x-scf-request-id"]
 
 
-async def test_an_empty_body_is_an_empty_event(house: House, client: httpx.AsyncClient) -> None:
+async def test_an_empty_body_is_an_empty_event(rest: RestApp, client: httpx.AsyncClient) -> None:
     await client.post(PATH)
-    assert house.invoker.events[0][1] == b"{}"
+    assert rest.invoker.events[0][1] == b"{}"
 
 
 async def test_namespace_and_qualifier_are_passed_on(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
     await client.post(PATH + "?namespace=other&qualifier=3")
-    options = house.invoker.events[0][2]
+    options = rest.invoker.events[0][2]
     assert (options.namespace, options.qualifier) == ("other", "3")
 
 
@@ -68,16 +68,16 @@ async def test_namespace_and_qualifier_are_passed_on(
     ],
 )
 async def test_a_result_comes_out_as_it_is_with_the_type_that_fits(
-    house: House, client: httpx.AsyncClient, body: bytes, media_type: str
+    rest: RestApp, client: httpx.AsyncClient, body: bytes, media_type: str
 ) -> None:
-    house.invoker.outcome["body"] = body
+    rest.invoker.outcome["body"] = body
     response = await client.post(PATH)
     assert response.content == body
     assert response.headers["content-type"] == media_type
 
 
-async def test_the_headers_tell_how_it_went(house: House, client: httpx.AsyncClient) -> None:
-    house.invoker.outcome |= {
+async def test_the_headers_tell_how_it_went(rest: RestApp, client: httpx.AsyncClient) -> None:
+    rest.invoker.outcome |= {
         "duration_ms": 12.3456,
         "bill_ms": 13,
         "mem_usage": 7_000_000,
@@ -117,10 +117,10 @@ async def test_the_headers_tell_how_it_went(house: House, client: httpx.AsyncCli
     ],
 )
 async def test_a_failed_function_answers_its_error_object(
-    house: House, client: httpx.AsyncClient, status: int, http: int
+    rest: RestApp, client: httpx.AsyncClient, status: int, http: int
 ) -> None:
     body = error_object(status, "it failed", "id")
-    house.invoker.outcome |= {"status_code": status, "body": body}
+    rest.invoker.outcome |= {"status_code": status, "body": body}
     response = await client.post(PATH)
     assert response.status_code == http
     assert response.content == body
@@ -128,21 +128,21 @@ async def test_a_failed_function_answers_its_error_object(
 
 
 async def test_a_tail_is_asked_for_and_comes_in_base64(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
     log = "START RequestId: 1\n你好\nEND RequestId: 1\n"
-    house.invoker.outcome["log"] = log
+    rest.invoker.outcome["log"] = log
     response = await client.post(PATH + "?log=tail")
-    assert house.invoker.events[0][2].tail
+    assert rest.invoker.events[0][2].tail
     assert base64.b64decode(response.headers["x-scf-log"]).decode() == log
 
 
 async def test_an_asynchronous_event_is_accepted_with_its_request_id(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
     response = await client.post(PATH + "?type=event", content=b"[1]")
     assert response.status_code == 202
-    _, event, options = house.invoker.events[0]
+    _, event, options = rest.invoker.events[0]
     assert (event, options.invocation_type) == (b"[1]", "Event")
     assert response.json() == {"request_id": options.request_id}
     assert response.headers["x-scf-request-id"] == options.request_id
@@ -153,13 +153,13 @@ async def test_an_asynchronous_event_is_accepted_with_its_request_id(
     [("", limits.SYNC_EVENT_BYTES), ("?type=event", limits.ASYNC_EVENT_BYTES)],
 )
 async def test_an_event_over_the_limit_is_refused(
-    house: House, client: httpx.AsyncClient, query: str, limit: int
+    rest: RestApp, client: httpx.AsyncClient, query: str, limit: int
 ) -> None:
     assert (await client.post(PATH + query, content=b"1" * limit)).is_success
     response = await client.post(PATH + query, content=b"1" * (limit + 1))
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "InvalidParameter.RequestTooLarge"
-    assert len(house.invoker.events) == 1
+    assert len(rest.invoker.events) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,19 +171,19 @@ async def test_an_event_over_the_limit_is_refused(
 )
 @pytest.mark.parametrize("query", ["", "?type=event"])
 async def test_an_event_that_reaches_no_function_has_the_error_body(
-    house: House,
+    rest: RestApp,
     client: httpx.AsyncClient,
     query: str,
     error: RequestError | NotFoundError,
     http: int,
 ) -> None:
-    house.invoker.raises = error
+    rest.invoker.raises = error
     response = await client.post(PATH + query)
     assert response.status_code == http
     assert response.json()["error"] == {
         "code": error.code,
         "message": error.message,
-        "request_id": house.invoker.events[0][2].request_id,
+        "request_id": rest.invoker.events[0][2].request_id,
     }
     assert "x-scf-status" not in response.headers
 

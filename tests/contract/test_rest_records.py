@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.rest_fakes import House, log_of
+from tests.contract.rest_fakes import RestApp, log_of
 from tests.support.clock import EPOCH
 from tests.support.records import make_record
 
@@ -19,20 +19,20 @@ LOGS = "/functions/hello/logs"
 
 
 @pytest.fixture
-async def house() -> House:
-    house = House()
-    await house.with_function()
-    house.history.records = [
+async def rest() -> RestApp:
+    rest = RestApp()
+    await rest.with_function()
+    rest.history.records = [
         make_record("a", EPOCH - 100),
         make_record("b", EPOCH - 50, status_code=433, ret_msg="timed out"),
         make_record("c", EPOCH - 10),
     ]
-    return house
+    return rest
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with house.client() as client:
+async def client(rest: RestApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with rest.client() as client:
         yield client
 
 
@@ -72,10 +72,10 @@ async def test_logs_are_records_for_those_who_ask_for_json(client: httpx.AsyncCl
     ],
 )
 async def test_since_takes_times_and_how_long_ago(
-    house: House, client: httpx.AsyncClient, since: str, start: float
+    rest: RestApp, client: httpx.AsyncClient, since: str, start: float
 ) -> None:
     assert (await client.get(LOGS + f"?since={since}")).status_code == 200
-    assert house.history.queries[-1]["start"] == pytest.approx(start)
+    assert rest.history.queries[-1]["start"] == pytest.approx(start)
 
 
 async def test_a_since_that_is_no_time_is_refused(client: httpx.AsyncClient) -> None:
@@ -99,12 +99,12 @@ async def test_invocations_are_listed_newest_first(client: httpx.AsyncClient) ->
     assert [item["request_id"] for item in listing["invocations"]] == ["a"]
 
 
-async def test_failed_invocations_can_be_picked(house: House, client: httpx.AsyncClient) -> None:
+async def test_failed_invocations_can_be_picked(rest: RestApp, client: httpx.AsyncClient) -> None:
     listing = (await client.get("/functions/hello/invocations?result=failed")).json()
     assert [item["request_id"] for item in listing["invocations"]] == ["b"]
     assert listing["invocations"][0]["status"] == 433
     await client.get("/functions/hello/invocations?result=ok&qualifier=2")
-    assert house.history.queries[-1] == {"result": "is0", "start": None, "qualifier": "2"}
+    assert rest.history.queries[-1] == {"result": "is0", "start": None, "qualifier": "2"}
 
 
 async def test_one_invocation_is_shown_with_its_stages_and_log(client: httpx.AsyncClient) -> None:

@@ -19,7 +19,7 @@ from sandbox.feed import AT_ONCE, Feed
 from sandbox.feed.facts import InvocationEnded
 from sandbox.instance.lifecycle import State
 from sandbox.pool.snapshot import InstanceSnapshot, Transition
-from tests.contract.rest_fakes import House
+from tests.contract.rest_fakes import RestApp
 from tests.support.clock import EPOCH
 from tests.support.records import make_record
 
@@ -77,13 +77,13 @@ SHOWN = {
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def rest() -> RestApp:
+    return RestApp()
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with house.client() as client:
+async def client(rest: RestApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with rest.client() as client:
         yield client
 
 
@@ -105,9 +105,9 @@ def ended(feed: Feed, **more: Any) -> None:
 
 
 async def test_instances_are_listed_with_all_their_transitions(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    house.pool.snapshots = [instance(), instance(function="other"), instance(namespace="ns")]
+    rest.pool.snapshots = [instance(), instance(function="other"), instance(namespace="ns")]
     views = (await client.get("/instances")).json()["instances"]
     assert views[0] == SHOWN
     assert len(views) == 3
@@ -131,10 +131,10 @@ async def test_health_names_engine_and_base_image(client: httpx.AsyncClient) -> 
 
 
 async def test_health_says_when_the_system_is_not_centos(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
     info = EngineInfo("process", "1", "", "", False, "functions run on this machine's own system")
-    house.health = Health("ok", info)
+    rest.health = Health("ok", info)
     health = (await client.get("/healthz")).json()
     assert health["os_parity"] is False
     assert "own system" in health["note"]
@@ -142,18 +142,18 @@ async def test_health_says_when_the_system_is_not_centos(
 
 @pytest.mark.parametrize("status", ["starting", "stopping"])
 async def test_health_is_unavailable_until_it_serves(
-    house: House, client: httpx.AsyncClient, status: Any
+    rest: RestApp, client: httpx.AsyncClient, status: Any
 ) -> None:
-    house.health = Health(status)
+    rest.health = Health(status)
     response = await client.get("/healthz")
     assert response.status_code == 503
     assert response.json()["status"] == status
 
 
 async def test_metrics_are_served_in_the_text_format(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
-    ended(house.feed, duration_ms=2.0)
+    ended(rest.feed, duration_ms=2.0)
     response = await client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     families = {f.name for f in text_string_to_metric_families(response.text)}
@@ -167,11 +167,11 @@ async def test_metrics_are_served_in_the_text_format(
     } <= families
 
 
-def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
-    ended(house.feed, duration_ms=2.0, timeline={"received": EPOCH, "dispatched": EPOCH + 0.02})
-    ended(house.feed, duration_ms=700.0)
-    ended(house.feed, status_code=433, duration_ms=3000.0, namespace="other")
-    found = samples(house.metrics)
+def test_invocations_are_counted_by_status_and_timed(rest: RestApp) -> None:
+    ended(rest.feed, duration_ms=2.0, timeline={"received": EPOCH, "dispatched": EPOCH + 0.02})
+    ended(rest.feed, duration_ms=700.0)
+    ended(rest.feed, status_code=433, duration_ms=3000.0, namespace="other")
+    found = samples(rest.metrics)
     assert found["scf_invocations_total", "default", "hello", "200"] == 2
     assert found["scf_invocations_total", "other", "hello", "433"] == 1
     name = "scf_invocation_duration_seconds"
@@ -184,33 +184,33 @@ def test_invocations_are_counted_by_status_and_timed(house: House) -> None:
 
 
 @pytest.mark.parametrize("count", [AT_ONCE - 1, AT_ONCE, 3 * AT_ONCE + 1])
-def test_none_of_many_invocations_is_missed(house: House, count: int) -> None:
+def test_none_of_many_invocations_is_missed(rest: RestApp, count: int) -> None:
     for _ in range(count):
-        ended(house.feed)
+        ended(rest.feed)
     for _ in range(2):
-        found = samples(house.metrics)
+        found = samples(rest.metrics)
         assert found["scf_invocations_total", "default", "hello", "200"] == count
 
 
-def test_only_cold_starts_are_counted_as_such(house: House) -> None:
-    ended(house.feed, cold_start=True, init_ms=30.0)
-    ended(house.feed)
-    found = samples(house.metrics)
+def test_only_cold_starts_are_counted_as_such(rest: RestApp) -> None:
+    ended(rest.feed, cold_start=True, init_ms=30.0)
+    ended(rest.feed)
+    found = samples(rest.metrics)
     assert found["scf_cold_starts_total", "default", "hello"] == 1
     assert found["scf_init_duration_seconds_count", "default", "hello"] == 1
     assert found["scf_init_duration_seconds_sum", "default", "hello"] == pytest.approx(0.03)
 
 
-def test_instances_and_gauges_are_read_when_scraped(house: House) -> None:
-    house.pool.snapshots = [instance(), instance(), instance(state=State.STANDING_BY)]
-    found = samples(house.metrics)
+def test_instances_and_gauges_are_read_when_scraped(rest: RestApp) -> None:
+    rest.pool.snapshots = [instance(), instance(), instance(state=State.STANDING_BY)]
+    found = samples(rest.metrics)
     assert found["scf_instances", "default", "hello", "idle"] == 2
     assert found["scf_instances", "default", "hello", "standing_by"] == 1
     assert found[("scf_memory_reserved_bytes",)] == 128 * 2**20
     assert found[("scf_records_pending",)] == 3
     assert found[("scf_records_written_total",)] == 10
-    house.pool.snapshots = []
-    assert ("scf_instances", "default", "hello", "idle") not in samples(house.metrics)
+    rest.pool.snapshots = []
+    assert ("scf_instances", "default", "hello", "idle") not in samples(rest.metrics)
 
 
 def test_two_applications_do_not_share_figures() -> None:
@@ -223,10 +223,10 @@ def test_two_applications_do_not_share_figures() -> None:
     assert key not in samples(other)
 
 
-async def test_a_scrape_stands_invocations_that_end_meanwhile(house: House) -> None:
-    scraping = asyncio.create_task(scrape(house.metrics))
+async def test_a_scrape_stands_invocations_that_end_meanwhile(rest: RestApp) -> None:
+    scraping = asyncio.create_task(scrape(rest.metrics))
     for number in range(300):
-        ended(house.feed, function_name=f"f{number}")
+        ended(rest.feed, function_name=f"f{number}")
         await asyncio.sleep(0)
     assert b"scf_invocations_total" in await scraping
 
@@ -259,7 +259,7 @@ async def test_only_the_files_of_the_docs_page_are_served(
 
 
 async def test_the_openapi_document_lists_every_route(
-    house: House, client: httpx.AsyncClient
+    rest: RestApp, client: httpx.AsyncClient
 ) -> None:
     document = (await client.get("/openapi.json")).json()
     listed = {

@@ -18,7 +18,7 @@ MAX_LINES = 500
 EXCUSES = {"skip", "skipif", "xfail", "importorskip"}
 
 
-class Place(NamedTuple):
+class Finding(NamedTuple):
     """A piece of a test file. Its text says where it is."""
 
     path: str
@@ -38,25 +38,25 @@ def sources() -> dict[str, ast.Module]:
 
 def found(
     kind: type[ast.AST] | tuple[type[ast.AST], ...], wanted: Callable[[ast.AST], bool]
-) -> list[Place]:
+) -> list[Finding]:
     return [
-        Place(path, getattr(node, "lineno", 0), getattr(node, "name", ""))
+        Finding(path, getattr(node, "lineno", 0), getattr(node, "name", ""))
         for path, tree in sorted(sources().items())
         for node in ast.walk(tree)
         if isinstance(node, kind) and wanted(node)
     ]
 
 
-def classes(wanted: Callable[[ast.ClassDef], bool]) -> list[Place]:
+def classes(wanted: Callable[[ast.ClassDef], bool]) -> list[Finding]:
     return found(ast.ClassDef, lambda node: isinstance(node, ast.ClassDef) and wanted(node))
 
 
-def functions(name: str) -> list[Place]:
+def functions(name: str) -> list[Finding]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return found(kinds, lambda node: getattr(node, "name", "") == name)
 
 
-def calls(wanted: Callable[[ast.Call], bool]) -> list[Place]:
+def calls(wanted: Callable[[ast.Call], bool]) -> list[Finding]:
     return found(ast.Call, lambda node: isinstance(node, ast.Call) and wanted(node))
 
 
@@ -69,13 +69,13 @@ def defines(node: ast.ClassDef, name: str) -> bool:
     return any(isinstance(part, ast.FunctionDef) and part.name == name for part in node.body)
 
 
-def line_of(place: Place) -> str:
-    return (TESTS.parent / place.path).read_text().splitlines()[place.line - 1]
+def line_of(finding: Finding) -> str:
+    return (TESTS.parent / finding.path).read_text().splitlines()[finding.line - 1]
 
 
-def only(places: list[Place], path: str) -> None:
+def only(findings: list[Finding], path: str) -> None:
     """There is one, in this file of ``tests/support``."""
-    assert [place.path for place in places] == [f"{SUPPORT}/{path}"], list(map(str, places))
+    assert [finding.path for finding in findings] == [f"{SUPPORT}/{path}"], list(map(str, findings))
 
 
 def test_there_is_one_clock() -> None:
@@ -84,7 +84,7 @@ def test_there_is_one_clock() -> None:
 
 def test_nothing_else_tells_the_time_but_the_loops_own_time() -> None:
     clocks = classes(lambda node: defines(node, "now"))
-    names = [place.name for place in clocks]
+    names = [finding.name for finding in clocks]
     assert names == ["FakeClock", "LoopTime"], list(map(str, clocks))
 
 
@@ -105,9 +105,9 @@ def test_there_is_one_maker_of_zips() -> None:
 
 def test_there_is_one_maker_of_records() -> None:
     kits = [
-        place
-        for place in calls(lambda call: called(call) == "InvocationRecord")
-        if not Path(place.path).name.startswith("test_")
+        finding
+        for finding in calls(lambda call: called(call) == "InvocationRecord")
+        if not Path(finding.path).name.startswith("test_")
     ]
     only(kits, "records.py")
 
@@ -137,7 +137,7 @@ def test_the_parts_of_a_control_plane_are_put_together_in_one_kit() -> None:
 
 def test_no_two_kits_share_a_name() -> None:
     kits = classes(lambda node: node.name.endswith(("Bench", "Cloud")))
-    names = [place.name for place in kits]
+    names = [finding.name for finding in kits]
     assert len(names) == len(set(names)), list(map(str, kits))
 
 
@@ -152,11 +152,11 @@ def test_no_test_sleeps_but_where_it_says_that_time_is_what_it_tries() -> None:
             isinstance(part, ast.Constant) and part.value for part in call.args
         )
 
-    places = [place for place in calls(sleeps) if " # " not in line_of(place)]
-    assert places == [], list(map(str, places))
+    findings = [finding for finding in calls(sleeps) if " # " not in line_of(finding)]
+    assert findings == [], list(map(str, findings))
 
 
-def excuses() -> Iterator[Place]:
+def excuses() -> Iterator[Finding]:
     """Marks and calls that give no reason: ``pytest.mark.skip``, ``pytest.skip()``."""
     for path, tree in sorted(sources().items()):
         with_reason = {
@@ -168,7 +168,7 @@ def excuses() -> Iterator[Place]:
             if isinstance(node, ast.Attribute) and node.attr in EXCUSES:
                 source = ast.unparse(node)
                 if source.startswith("pytest.") and node not in with_reason:
-                    yield Place(path, node.lineno, source)
+                    yield Finding(path, node.lineno, source)
 
 
 def gives_reason(call: ast.Call) -> bool:
@@ -179,5 +179,5 @@ def gives_reason(call: ast.Call) -> bool:
 
 
 def test_no_test_is_left_out_without_a_word() -> None:
-    places = list(excuses())
-    assert places == [], list(map(str, places))
+    findings = list(excuses())
+    assert findings == [], list(map(str, findings))

@@ -22,7 +22,7 @@ from sandbox.invocation import Cause, Invocation, InvokeOptions, Outcome
 from sandbox.settings import Settings
 from sandbox.status import StatusCode
 from sandbox.store.database import migrate, open_database
-from sandbox.store.events import EventRepository
+from sandbox.store.events import SqlEventRepository
 from tests.support.functions import FakeFunctions, function
 from tests.support.records import Kept
 from tests.support.waiting import eventually
@@ -74,7 +74,7 @@ class Runner:
 async def main(directory: Path, stage: str, count: int) -> None:
     database = open_database(f"sqlite:///{directory / 'scf.db'}")
     migrate(database)
-    repository = EventRepository(database)
+    repository = SqlEventRepository(database)
     functions = FakeFunctions()
     hello = functions.put(function())
     runner = Runner(stage)

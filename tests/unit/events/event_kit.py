@@ -14,8 +14,8 @@ from sandbox.functions.model import DeadLetterQueue
 from sandbox.invocation import InvokeOptions
 from sandbox.invoker import Invoker
 from sandbox.store.database import migrate, open_database
-from sandbox.store.dead_letters import LetterRepository
-from sandbox.store.events import EventRepository
+from sandbox.store.dead_letters import SqlLetterRepository
+from sandbox.store.events import SqlEventRepository
 from tests.support.engine import FakeContainer, Runtime
 from tests.support.functions import FakeFunctions, function
 from tests.support.pool import Heart
@@ -35,7 +35,7 @@ QUEUE: dict[str, Any] = {"dead_letter": DeadLetterQueue(type="cmq-queue", name="
 TRACED: dict[str, Any] = {"async_run": True, "traced": True}
 
 
-class WatchedRepository(EventRepository):
+class WatchedRepository(SqlEventRepository):
     """Counts transactions; fails each with ``error`` while it is set."""
 
     error: Exception | None = None
@@ -75,7 +75,7 @@ class QueueBench:
         self.heart.engine.on_release = self._bootstrap
         self.queue: EventQueue
         self.invoker: Invoker
-        self.letters = DeadLetters(LetterRepository(self.database))
+        self.letters = DeadLetters(SqlLetterRepository(self.database))
         self.traces = Traces(self.repository, self.heart.time)
 
     async def open(self) -> QueueBench:

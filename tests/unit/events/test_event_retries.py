@@ -14,7 +14,7 @@ from sandbox.events.retry import Fault, fault_of, next_try
 from sandbox.functions.model import EventInvokeConfig, FunctionStatus
 from sandbox.packages.model import Bootstrap
 from sandbox.status import StatusCode
-from sandbox.store.events import EventRepository
+from sandbox.store.events import SqlEventRepository
 from tests.support.clock import EPOCH
 from tests.support.waiting import eventually, turns
 from tests.unit.events.event_kit import QUEUE, QueueBench
@@ -451,11 +451,11 @@ async def test_a_clean_up_that_fails_is_tried_again(
 ) -> None:
     attempts: list[float] = []
 
-    def prune(_: EventRepository, ended_before: float) -> int:
+    def prune(_: SqlEventRepository, ended_before: float) -> int:
         attempts.append(ended_before)
         raise ValueError("a bug")
 
-    monkeypatch.setattr(EventRepository, "prune", prune)
+    monkeypatch.setattr(SqlEventRepository, "prune", prune)
     monkeypatch.setattr("sandbox.events.queue.PRUNE_EVERY_S", 0.001)
     await make()
     await eventually(lambda: len(attempts) > 2)

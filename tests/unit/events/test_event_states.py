@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.clock import new_request_id
 from sandbox.errors import ConflictError, IllegalTransitionError, NotFoundError
-from sandbox.events.model import TRANSITIONS, Phase, QueuedEvent, Step, TracedEvent, TraceQuery
+from sandbox.events.model import TRANSITIONS, EventStep, Phase, QueuedEvent, TracedEvent, TraceQuery
 from sandbox.invocation import InvokeOptions
 from tests.support.clock import EPOCH
 from tests.support.waiting import DEADLINE_S, eventually, turns
@@ -261,8 +261,8 @@ def a_queued_event(phase: Phase) -> QueuedEvent:
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("step", Step)
-def test_an_event_changes_its_phase_by_the_table_only(phase: Phase, step: Step) -> None:
+@pytest.mark.parametrize("step", EventStep)
+def test_an_event_changes_its_phase_by_the_table_only(phase: Phase, step: EventStep) -> None:
     event = a_queued_event(phase)
     if (phase, step) in TRANSITIONS:
         event.step(step)

@@ -11,7 +11,7 @@ from sandbox.records.history import History
 from sandbox.records.query import RecordQuery
 from sandbox.records.record import InvocationRecord, LogChunk
 from sandbox.store.database import migrate, open_database
-from sandbox.store.records import RecordRepository
+from sandbox.store.records import SqlRecordRepository
 from sandbox.store.writer import RecordWriter
 from tests.support.records import make_record
 
@@ -28,7 +28,7 @@ def record(request_id: str) -> InvocationRecord:
 def history_of(directory: Path) -> Iterator[tuple[History, RecordWriter]]:
     database = open_database(f"sqlite:///{directory / 'scf.db'}")
     migrate(database)
-    records = RecordRepository(database)
+    records = SqlRecordRepository(database)
     # A writer that would by itself write nothing within the time of a test.
     writer = RecordWriter(records, directory / "journal", interval_s=600)
     yield History(records, writer), writer

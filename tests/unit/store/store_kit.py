@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.functions.model import LATEST, Function, FunctionConfig, FunctionVersion
 from sandbox.records.record import InvocationRecord, LogChunk
-from sandbox.store.records import RecordRepository
+from sandbox.store.records import SqlRecordRepository
 from tests.support.records import make_record
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def make_function(name: str = "hello", **fields: Any) -> Function:
     return Function(**(values | fields))
 
 
-class FailingRepository(RecordRepository):
+class FailingRepository(SqlRecordRepository):
     """Fails each insertion with ``error`` while it is set. ``attempts`` counts insertions."""
 
     def __init__(self, engine: Engine, error: Exception | None = None) -> None:

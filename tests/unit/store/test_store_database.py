@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateTable
 import sandbox.store.migrations
 from sandbox.errors import PlatformError
 from sandbox.store.database import HEAD, _upgrade, migrate, open_database, write_transaction
-from sandbox.store.functions import FunctionRepository
+from sandbox.store.functions import SqlFunctionRepository
 from sandbox.store.tables import metadata
 from tests.unit.store.store_kit import make_function
 
@@ -161,15 +161,15 @@ def test_every_table_can_be_made_in_postgresql(table: sa.Table) -> None:
 
 
 def test_functions_come_back_as_they_were_saved(engine: sa.Engine) -> None:
-    repository = FunctionRepository(engine)
+    repository = SqlFunctionRepository(engine)
     first, other = make_function("hello"), make_function("bye", namespace="prod")
     repository.save(first)
     repository.save(other)
-    assert FunctionRepository(engine).load_all() == [first, other]
+    assert SqlFunctionRepository(engine).load_all() == [first, other]
 
 
 def test_saving_again_replaces_and_deleting_forgets(engine: sa.Engine) -> None:
-    repository = FunctionRepository(engine)
+    repository = SqlFunctionRepository(engine)
     repository.save(make_function(epoch=1))
     repository.save(make_function(epoch=2))
     repository.save(make_function(namespace="prod"))

@@ -12,13 +12,13 @@ from sandbox.errors import PlatformError
 from sandbox.events.model import Change, TraceQuery
 from sandbox.functions.namespaces import Namespace
 from sandbox.records.query import RecordQuery
-from sandbox.store.collections import CollectionStore
+from sandbox.store.collections import SqlCollectionRepository
 from sandbox.store.database import migrate, open_database, reading, writing
-from sandbox.store.dead_letters import LetterRepository
-from sandbox.store.events import EventRepository
+from sandbox.store.dead_letters import SqlLetterRepository
+from sandbox.store.events import SqlEventRepository
 from sandbox.store.failures import database_error
-from sandbox.store.functions import FunctionRepository
-from sandbox.store.records import RecordRepository
+from sandbox.store.functions import SqlFunctionRepository
+from sandbox.store.records import SqlRecordRepository
 from sandbox.store.tables import metadata, namespaces
 from tests.unit.store.store_kit import make_function
 
@@ -36,30 +36,32 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
 
 
 CALLS: dict[str, Callable[[sa.Engine], object]] = {
-    "functions: load": lambda e: FunctionRepository(e).load_all(),
-    "functions: save": lambda e: FunctionRepository(e).save(make_function()),
-    "functions: delete": lambda e: FunctionRepository(e).delete("default", "hello"),
-    "namespaces: load": lambda e: CollectionStore(e, namespaces, Namespace).load_all(),
-    "namespaces: save": lambda e: CollectionStore(e, namespaces, Namespace).save(
+    "functions: load": lambda e: SqlFunctionRepository(e).load_all(),
+    "functions: save": lambda e: SqlFunctionRepository(e).save(make_function()),
+    "functions: delete": lambda e: SqlFunctionRepository(e).delete("default", "hello"),
+    "namespaces: load": lambda e: SqlCollectionRepository(e, namespaces, Namespace).load_all(),
+    "namespaces: save": lambda e: SqlCollectionRepository(e, namespaces, Namespace).save(
         "prod", Namespace(name="prod", created_at=0.0, modified_at=0.0)
     ),
-    "namespaces: delete": lambda e: CollectionStore(e, namespaces, Namespace).delete("prod"),
-    "letters: find": lambda e: LetterRepository(e).find(None, None, None, 0, 1),
-    "letters: get": lambda e: LetterRepository(e).get("id"),
-    "letters: delete": lambda e: LetterRepository(e).delete("id"),
-    "events: apply": lambda e: EventRepository(e).apply([Change(settle=1)]),
-    "events: load": lambda e: EventRepository(e).load(),
-    "events: bodies": lambda e: EventRepository(e).bodies([1]),
-    "events: prune": lambda e: EventRepository(e).prune(0.0),
-    "events: state": lambda e: EventRepository(e).state("id"),
-    "events: states": lambda e: EventRepository(e).states("default", "hello", TraceQuery(), 0.0),
-    "records: get": lambda e: RecordRepository(e).get("id"),
-    "records: find": lambda e: RecordRepository(e).find(RecordQuery("default")),
-    "records: log lines": lambda e: RecordRepository(e).log_lines("id"),
-    "records: log lines of many": lambda e: RecordRepository(e).log_lines_of(["id"]),
-    "records: prune": lambda e: RecordRepository(e).prune(0.0),
-    "records: end interrupted": lambda e: RecordRepository(e).end_interrupted(0.0, "stopped"),
-    "records: counts": lambda e: RecordRepository(e).counts(),
+    "namespaces: delete": lambda e: SqlCollectionRepository(e, namespaces, Namespace).delete(
+        "prod"
+    ),
+    "letters: find": lambda e: SqlLetterRepository(e).find(None, None, None, 0, 1),
+    "letters: get": lambda e: SqlLetterRepository(e).get("id"),
+    "letters: delete": lambda e: SqlLetterRepository(e).delete("id"),
+    "events: apply": lambda e: SqlEventRepository(e).apply([Change(settle=1)]),
+    "events: load": lambda e: SqlEventRepository(e).load(),
+    "events: bodies": lambda e: SqlEventRepository(e).bodies([1]),
+    "events: prune": lambda e: SqlEventRepository(e).prune(0.0),
+    "events: state": lambda e: SqlEventRepository(e).state("id"),
+    "events: states": lambda e: SqlEventRepository(e).states("default", "hello", TraceQuery(), 0.0),
+    "records: get": lambda e: SqlRecordRepository(e).get("id"),
+    "records: find": lambda e: SqlRecordRepository(e).find(RecordQuery("default")),
+    "records: log lines": lambda e: SqlRecordRepository(e).log_lines("id"),
+    "records: log lines of many": lambda e: SqlRecordRepository(e).log_lines_of(["id"]),
+    "records: prune": lambda e: SqlRecordRepository(e).prune(0.0),
+    "records: end interrupted": lambda e: SqlRecordRepository(e).end_interrupted(0.0, "stopped"),
+    "records: counts": lambda e: SqlRecordRepository(e).counts(),
 }
 
 
@@ -82,7 +84,7 @@ def test_a_database_that_another_holds_is_said_to_be_locked(
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=1")
         with pytest.raises(PlatformError, match="has it locked; end that one"):
-            FunctionRepository(engine).save(make_function())
+            SqlFunctionRepository(engine).save(make_function())
     other.close()
 
 
@@ -93,7 +95,7 @@ def test_a_database_that_is_read_only_is_said_to_be(engine: sa.Engine) -> None:
     engine.dispose()
     sa.event.listen(engine, "connect", close_to_writes)
     with pytest.raises(PlatformError, match="make the file and its directory writable"):
-        FunctionRepository(engine).save(make_function())
+        SqlFunctionRepository(engine).save(make_function())
 
 
 def test_a_full_disk_is_said_to_be_full(engine: sa.Engine) -> None:
@@ -105,21 +107,21 @@ def test_a_full_disk_is_said_to_be_full(engine: sa.Engine) -> None:
     sa.event.listen(engine, "connect", leave_no_room)
     large = make_function(name="x" * 1_000_000)
     with pytest.raises(PlatformError, match=r"disk is full\): free some space"):
-        FunctionRepository(engine).save(large)
+        SqlFunctionRepository(engine).save(large)
 
 
 def test_a_damaged_database_is_said_to_be(engine: sa.Engine, tmp_path: Path) -> None:
     engine.dispose()
     (tmp_path / "scf.db").write_bytes(b"this is not a database" * 100)
     with pytest.raises(PlatformError, match="is damaged; move it away"):
-        FunctionRepository(engine).load_all()
+        SqlFunctionRepository(engine).load_all()
 
 
 def test_a_database_whose_directory_is_gone_is_said_to_be_unreachable(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'gone' / 'scf.db'}")
     (tmp_path / "gone").rmdir()
     with pytest.raises(PlatformError, match="make its directory"):
-        FunctionRepository(engine).load_all()
+        SqlFunctionRepository(engine).load_all()
 
 
 class ServerError(Exception):

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from sandbox.errors import PlatformError
 from sandbox.store.database import migrate, open_database
-from sandbox.store.functions import FunctionRepository
+from sandbox.store.functions import SqlFunctionRepository
 from sandbox.store.journal import RECORD, Segment, decode, encode, read_segment
-from sandbox.store.records import RecordRepository, StoreCounts
+from sandbox.store.records import SqlRecordRepository, StoreCounts
 from sandbox.store.rows import record_row
 from sandbox.store.writer import RecordWriter
 from tests.unit.store.store_kit import FailingRepository, make_chunk, make_function, numbered_record
@@ -32,20 +32,21 @@ import os, signal, sys
 from pathlib import Path
 from tests.unit.store.store_kit import make_chunk, make_function, numbered_record
 from sandbox.store.database import migrate, open_database
-from sandbox.store.functions import FunctionRepository
-from sandbox.store.records import RecordRepository
+from sandbox.store.functions import SqlFunctionRepository
+from sandbox.store.records import SqlRecordRepository
 from sandbox.store.writer import RecordWriter
 
 url, journal, interval = sys.argv[1:]
 engine = open_database(url)
 migrate(engine)
-writer = RecordWriter(RecordRepository(engine), Path(journal), interval_s=float(interval), batch=50)
+records = SqlRecordRepository(engine)
+writer = RecordWriter(records, Path(journal), interval_s=float(interval), batch=50)
 for number in range(500):
     writer.put(numbered_record(number, status_code=202))
     writer.put_log(make_chunk(number, f"line of {number}"))
     writer.put(numbered_record(number))
     if number % 100 == 0:
-        FunctionRepository(engine).save(make_function(f"f{number}"))
+        SqlFunctionRepository(engine).save(make_function(f"f{number}"))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -73,7 +74,7 @@ def line_of(number: int) -> bytes:
 
 
 def recover(engine: Engine, journal: Path) -> int:
-    writer = RecordWriter(RecordRepository(engine), journal)
+    writer = RecordWriter(SqlRecordRepository(engine), journal)
     with capture_logs():
         recovered = writer.recover()
     writer.close()
@@ -95,12 +96,12 @@ def test_nothing_is_lost_when_the_process_is_killed(
     engine = open_database(url)
     migrate(engine)
     recover(engine, journal)
-    repository = RecordRepository(engine)
+    repository = SqlRecordRepository(engine)
     assert repository.counts() == StoreCounts(500, 500)
     for number in range(500):
         assert repository.get(f"request-{number}") == numbered_record(number)
     assert repository.log_lines("request-499") == [(1499.0, "line of 499")]
-    assert FunctionRepository(engine).load_all() == [
+    assert SqlFunctionRepository(engine).load_all() == [
         make_function(f"f{number}") for number in range(0, 500, 100)
     ]
     assert list(tmp_path.glob("journal*")) == []
@@ -112,7 +113,7 @@ def test_recovering_twice_changes_nothing(engine: Engine, journal: Path) -> None
     for _ in range(2):
         journal.with_name("journal.1").write_bytes(text)
         assert recover(engine, journal) == 2
-    assert RecordRepository(engine).counts().invocations == 2
+    assert SqlRecordRepository(engine).counts().invocations == 2
 
 
 def test_segments_are_recovered_oldest_first(engine: Engine, journal: Path) -> None:
@@ -120,7 +121,7 @@ def test_segments_are_recovered_oldest_first(engine: Engine, journal: Path) -> N
         row = record_row(numbered_record(1, status_code=status))
         journal.with_name(f"journal.{number}").write_bytes(encode(RECORD, row))
     recover(engine, journal)
-    record = RecordRepository(engine).get("request-1")
+    record = SqlRecordRepository(engine).get("request-1")
     assert record is not None
     assert record.status_code == 200
 
@@ -237,12 +238,12 @@ def test_a_journal_that_cannot_be_stored_is_kept(engine: Engine, journal: Path) 
 
 
 def test_what_is_put_during_a_recovery_stays_out_of_it(engine: Engine, journal: Path) -> None:
-    writer = RecordWriter(RecordRepository(engine), journal, interval_s=3600)
+    writer = RecordWriter(SqlRecordRepository(engine), journal, interval_s=3600)
     writer.put(numbered_record(1))
     writer.put_log(make_chunk(1))
     assert writer.recover() == 0
     writer.close()
-    assert RecordRepository(engine).counts() == StoreCounts(1, 1)
+    assert SqlRecordRepository(engine).counts() == StoreCounts(1, 1)
 
 
 def test_a_journal_that_cannot_be_opened_is_refused_with_what_to_do(
@@ -250,4 +251,4 @@ def test_a_journal_that_cannot_be_opened_is_refused_with_what_to_do(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PlatformError, match="SCF_DATA_DIR"):
-        RecordWriter(RecordRepository(engine), tmp_path / "file" / "journal")
+        RecordWriter(SqlRecordRepository(engine), tmp_path / "file" / "journal")

@@ -13,8 +13,8 @@ from sandbox.records.query import RecordQuery, ResultFilter
 from sandbox.records.record import LogChunk
 from sandbox.store.bulk import BulkUpsert
 from sandbox.store.database import migrate, open_database
-from sandbox.store.events import EventRepository
-from sandbox.store.records import RecordRepository, StoreCounts
+from sandbox.store.events import SqlEventRepository
+from sandbox.store.records import SqlRecordRepository, StoreCounts
 from sandbox.store.tables import invocations, log_chunks
 from tests.support.waiting import DEADLINE_S
 from tests.unit.store.store_kit import make_chunk, numbered_record
@@ -35,22 +35,22 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def repository(engine: sa.Engine) -> RecordRepository:
-    return RecordRepository(engine)
+def repository(engine: sa.Engine) -> SqlRecordRepository:
+    return SqlRecordRepository(engine)
 
 
 def ids(found: tuple[int, list[Any]]) -> list[int]:
     return [int(record.request_id.removeprefix("request-")) for record in found[1]]
 
 
-def test_a_record_comes_back_as_it_was_stored(repository: RecordRepository) -> None:
+def test_a_record_comes_back_as_it_was_stored(repository: SqlRecordRepository) -> None:
     record = numbered_record(1, ret_msg="你好 'quoted' \0 \n")
     repository.insert([record], [])
     assert repository.get("request-1") == record
     assert repository.get("request-2") is None
 
 
-def test_an_ended_record_replaces_the_running_one(repository: RecordRepository) -> None:
+def test_an_ended_record_replaces_the_running_one(repository: SqlRecordRepository) -> None:
     running = numbered_record(1, status_code=202, ended_at=0.0)
     repository.insert([running], [])
     repository.insert([numbered_record(1)], [])
@@ -59,7 +59,7 @@ def test_an_ended_record_replaces_the_running_one(repository: RecordRepository) 
 
 
 def test_of_two_with_the_same_id_in_one_batch_the_last_one_stays(
-    repository: RecordRepository,
+    repository: SqlRecordRepository,
 ) -> None:
     repository.insert(
         [numbered_record(1, status_code=202), numbered_record(1, status_code=433)], []
@@ -69,7 +69,7 @@ def test_of_two_with_the_same_id_in_one_batch_the_last_one_stays(
     assert record.status_code == 433
 
 
-def test_storing_again_changes_nothing(repository: RecordRepository) -> None:
+def test_storing_again_changes_nothing(repository: SqlRecordRepository) -> None:
     records, chunks = [numbered_record(n) for n in range(250)], [make_chunk(n) for n in range(250)]
     repository.insert(records, chunks)
     repository.insert(records, chunks)
@@ -77,19 +77,19 @@ def test_storing_again_changes_nothing(repository: RecordRepository) -> None:
     assert repository.log_lines("request-7") == [(1007.0, "a line")]
 
 
-def test_storing_nothing_is_allowed(repository: RecordRepository) -> None:
+def test_storing_nothing_is_allowed(repository: SqlRecordRepository) -> None:
     repository.insert([], [])
     assert repository.counts() == StoreCounts(0, 0)
 
 
-def test_a_batch_is_stored_whole_or_not_at_all(repository: RecordRepository) -> None:
+def test_a_batch_is_stored_whole_or_not_at_all(repository: SqlRecordRepository) -> None:
     broken = LogChunk("request-1", "i-1", 2**70, [])
     with pytest.raises(OverflowError):
         repository.insert([numbered_record(1)], [make_chunk(1), broken])
     assert repository.counts() == StoreCounts(0, 0)
 
 
-def test_lines_of_a_request_come_in_the_order_of_writing(repository: RecordRepository) -> None:
+def test_lines_of_a_request_come_in_the_order_of_writing(repository: SqlRecordRepository) -> None:
     chunks = [
         LogChunk("r", "i-1", 10, [(3.0, "third"), (4.0, "")]),
         LogChunk("r", "i-1", 9, [(1.0, "first"), (2.0, "second\t你好")]),
@@ -101,18 +101,18 @@ def test_lines_of_a_request_come_in_the_order_of_writing(repository: RecordRepos
     assert repository.log_lines_of(["none", "r"]) == {"none": [], "r": lines}
 
 
-def test_lines_outside_requests_are_found_by_instance(repository: RecordRepository) -> None:
+def test_lines_outside_requests_are_found_by_instance(repository: SqlRecordRepository) -> None:
     repository.insert([], [make_chunk(1, "one", request_id="", instance_id=i) for i in "ab"])
     assert repository.log_lines("", "a") == [(1001.0, "one")]
 
 
-def test_lines_of_more_requests_than_one_query_takes(repository: RecordRepository) -> None:
+def test_lines_of_more_requests_than_one_query_takes(repository: SqlRecordRepository) -> None:
     repository.insert([], [make_chunk(n) for n in range(1200)])
     found = repository.log_lines_of([f"request-{n}" for n in range(1200)])
     assert sum(map(len, found.values())) == 1200
 
 
-def test_a_function_s_invocations_are_found_latest_first(repository: RecordRepository) -> None:
+def test_a_function_s_invocations_are_found_latest_first(repository: SqlRecordRepository) -> None:
     others = [numbered_record(8, function_name="bye"), numbered_record(9, namespace="prod")]
     repository.insert([numbered_record(n) for n in (2, 1, 3)] + others, [])
     assert ids(repository.find(RecordQuery("default", "hello"))) == [3, 2, 1]
@@ -120,7 +120,7 @@ def test_a_function_s_invocations_are_found_latest_first(repository: RecordRepos
     assert ids(repository.find(RecordQuery("default"))) == [8, 3, 2, 1]
 
 
-def test_pages_count_all_that_match(repository: RecordRepository) -> None:
+def test_pages_count_all_that_match(repository: SqlRecordRepository) -> None:
     repository.insert([numbered_record(n) for n in range(10)], [])
     total, page = repository.find(RecordQuery("default", "hello", offset=3, limit=2))
     assert (total, ids((total, page))) == (10, [6, 5])
@@ -139,7 +139,7 @@ def test_pages_count_all_that_match(repository: RecordRepository) -> None:
     ],
 )
 def test_filters_narrow_what_is_found(
-    repository: RecordRepository, filters: dict[str, Any], found: list[int]
+    repository: SqlRecordRepository, filters: dict[str, Any], found: list[int]
 ) -> None:
     repository.insert(
         [
@@ -161,13 +161,13 @@ def test_filters_narrow_what_is_found(
             ResultFilter.FAILED,
             {400, 406, 407, 430, 432, 433, 434, 438, 439, 443, 449, 450, 499, 500},
         ),
-        (ResultFilter.TIME_LIMIT, {433, 450}),
-        (ResultFilter.RESOURCE_LIMIT, {432, 434, 449}),
-        (ResultFilter.USER_CODE, {430, 439, 443}),
+        (ResultFilter.TIME_LIMIT_EXCEEDED, {433, 450}),
+        (ResultFilter.RESOURCE_LIMIT_EXCEEDED, {432, 434, 449}),
+        (ResultFilter.USER_CODE_EXCEPTION, {430, 439, 443}),
     ],
 )
 def test_results_are_filtered_by_kind(
-    repository: RecordRepository, result: ResultFilter, statuses: set[int]
+    repository: SqlRecordRepository, result: ResultFilter, statuses: set[int]
 ) -> None:
     known = (200, 202, 400, 406, 407, 430, 432, 433, 434, 438, 439, 443, 449, 450, 499, 500)
     repository.insert([numbered_record(code, status_code=code) for code in known], [])
@@ -184,7 +184,7 @@ def test_results_are_filtered_by_kind(
     ],
 )
 def test_invocations_are_ordered_as_asked(
-    repository: RecordRepository, order_by: OrderBy, found: list[int]
+    repository: SqlRecordRepository, order_by: OrderBy, found: list[int]
 ) -> None:
     repository.insert(
         [
@@ -197,7 +197,7 @@ def test_invocations_are_ordered_as_asked(
     assert ids(repository.find(RecordQuery("default", "hello", order_by=order_by))) == found
 
 
-def test_pruning_deletes_what_is_old_and_nothing_else(repository: RecordRepository) -> None:
+def test_pruning_deletes_what_is_old_and_nothing_else(repository: SqlRecordRepository) -> None:
     repository.insert([numbered_record(n) for n in range(5)], [make_chunk(n) for n in range(5)])
     assert repository.prune(1003.0) == 6
     assert ids(repository.find(RecordQuery("default"))) == [4, 3]
@@ -206,7 +206,7 @@ def test_pruning_deletes_what_is_old_and_nothing_else(repository: RecordReposito
 
 
 def test_pruning_goes_on_after_its_first_portion(
-    repository: RecordRepository, monkeypatch: pytest.MonkeyPatch
+    repository: SqlRecordRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.store.records._PRUNED_AT_ONCE", 10)
     repository.insert([numbered_record(n) for n in range(25)], [])
@@ -214,7 +214,7 @@ def test_pruning_goes_on_after_its_first_portion(
     assert repository.counts() == StoreCounts(0, 0)
 
 
-def test_what_an_earlier_process_left_running_is_ended(repository: RecordRepository) -> None:
+def test_what_an_earlier_process_left_running_is_ended(repository: SqlRecordRepository) -> None:
     repository.insert(
         [numbered_record(n, status_code=202) for n in (1, 9)] + [numbered_record(2)], []
     )
@@ -226,17 +226,17 @@ def test_what_an_earlier_process_left_running_is_ended(repository: RecordReposit
 
 
 def test_an_event_that_will_be_run_again_is_not_ended(
-    repository: RecordRepository, engine: sa.Engine
+    repository: SqlRecordRepository, engine: sa.Engine
 ) -> None:
     repository.insert([numbered_record(1, status_code=202)], [])
     which = ("request-1", "default", "hello", "lam-1", "$LATEST", "$LATEST")
     event = QueuedEvent(1, *which, "Event", "API", "", 1001.0, traced=False, body=b"{}")
-    EventRepository(engine).apply([Change(accept=event)])
+    SqlEventRepository(engine).apply([Change(accept=event)])
     assert repository.end_interrupted(1005.0, "the sandbox was stopped") == 0
 
 
 def test_reading_goes_on_while_a_write_is_open(
-    repository: RecordRepository, engine: sa.Engine
+    repository: SqlRecordRepository, engine: sa.Engine
 ) -> None:
     repository.insert([numbered_record(1)], [])
     with engine.connect() as connection, connection.begin():
@@ -272,7 +272,7 @@ def plans(engine: sa.Engine, ask: Any) -> list[str]:
 
 
 def test_a_function_s_log_query_uses_the_index_and_does_not_sort(
-    engine: sa.Engine, repository: RecordRepository
+    engine: sa.Engine, repository: SqlRecordRepository
 ) -> None:
     repository.insert([numbered_record(1)], [])
     count, page = plans(
@@ -287,7 +287,7 @@ def test_a_function_s_log_query_uses_the_index_and_does_not_sort(
 
 
 def test_the_latest_of_all_functions_are_found_without_sorting(
-    engine: sa.Engine, repository: RecordRepository
+    engine: sa.Engine, repository: SqlRecordRepository
 ) -> None:
     repository.insert([numbered_record(1)], [])
     _, page = plans(engine, lambda: repository.find(RecordQuery("default")))
@@ -296,7 +296,7 @@ def test_the_latest_of_all_functions_are_found_without_sorting(
 
 
 def test_no_frequent_query_reads_a_whole_table(
-    engine: sa.Engine, repository: RecordRepository
+    engine: sa.Engine, repository: SqlRecordRepository
 ) -> None:
     repository.insert([numbered_record(1)], [make_chunk(1)])
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from sandbox.clock import SystemClock
 from sandbox.records.record import InvocationRecord
 from sandbox.store.database import migrate, open_database
-from sandbox.store.records import RecordRepository
+from sandbox.store.records import SqlRecordRepository
 from sandbox.store.retention import DAY_S, Retention
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'scf.db'}")
     migrate(database)
-    records = RecordRepository(database)
+    records = SqlRecordRepository(database)
     now = SystemClock().now()
     for request_id, started in (("old", now - 8 * DAY_S), ("new", now - 6 * DAY_S)):
         which = (request_id, "default", "f", "$LATEST", "$LATEST")
@@ -55,7 +55,7 @@ class FailingRecords:
 async def test_an_attempt_that_fails_is_logged_and_followed_by_another() -> None:
     records = FailingRecords(OSError("no space left"), OperationalError("", None, OSError()))
     with capture_logs() as logs:
-        retention = Retention(cast("RecordRepository", records), SystemClock(), 7, every_s=0)
+        retention = Retention(cast("SqlRecordRepository", records), SystemClock(), 7, every_s=0)
         retention.open()
         assert await asyncio.to_thread(records.pruned.wait, 10)
         await retention.close()

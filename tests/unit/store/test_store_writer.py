@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from sandbox.store.database import migrate, open_database, write_transaction
-from sandbox.store.records import RecordRepository, StoreCounts
+from sandbox.store.records import SqlRecordRepository, StoreCounts
 from sandbox.store.writer import RecordWriter
 from tests.support.waiting import wait_until
 from tests.unit.store.store_kit import FailingRepository, make_chunk, numbered_record
@@ -57,7 +57,7 @@ def segments(journal: Path) -> list[str]:
 
 
 async def test_what_was_put_can_be_read_after_a_flush(
-    writer: RecordWriter, repository: RecordRepository
+    writer: RecordWriter, repository: SqlRecordRepository
 ) -> None:
     writer.put(numbered_record(1))
     writer.put_log(make_chunk(1, "hello"))
@@ -72,7 +72,7 @@ async def test_a_flush_with_nothing_to_do_returns_at_once(writer: RecordWriter) 
 
 
 async def test_a_flush_does_not_wait_for_the_interval(
-    repository: RecordRepository, journal: Path
+    repository: SqlRecordRepository, journal: Path
 ) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600)
     writer.put(numbered_record(1))
@@ -86,7 +86,7 @@ def test_items_are_written_without_a_flush_after_the_interval(writer: RecordWrit
 
 
 def test_a_full_batch_is_written_before_the_interval_ends(
-    repository: RecordRepository, journal: Path
+    repository: SqlRecordRepository, journal: Path
 ) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600, batch=5)
     for number in range(5):
@@ -96,7 +96,7 @@ def test_a_full_batch_is_written_before_the_interval_ends(
 
 
 async def test_a_chunk_is_taken_as_it_is_when_put(
-    writer: RecordWriter, repository: RecordRepository
+    writer: RecordWriter, repository: SqlRecordRepository
 ) -> None:
     chunk = make_chunk(1, "before")
     writer.put_log(chunk)
@@ -106,7 +106,7 @@ async def test_a_chunk_is_taken_as_it_is_when_put(
 
 
 async def test_text_that_is_not_unicode_is_stored_readably(
-    writer: RecordWriter, repository: RecordRepository
+    writer: RecordWriter, repository: SqlRecordRepository
 ) -> None:
     writer.put(numbered_record(1, ret_msg="half a \ud83d pair"))
     writer.put_log(make_chunk(1, "\udcff byte", 'quoted " and \\'))
@@ -168,7 +168,7 @@ async def test_a_flush_gives_up_when_the_database_fails(
 
 
 def test_a_locked_database_delays_and_loses_nothing(
-    engine: Engine, repository: RecordRepository, writer: RecordWriter
+    engine: Engine, repository: SqlRecordRepository, writer: RecordWriter
 ) -> None:
     with write_transaction(engine):
         for number in range(20):
@@ -199,7 +199,7 @@ def test_what_does_not_fit_in_memory_is_dropped_counted_and_told(
 
 
 def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(
-    writer: RecordWriter, repository: RecordRepository
+    writer: RecordWriter, repository: SqlRecordRepository
 ) -> None:
     with capture_logs() as logs:
         for number in range(20):
@@ -213,7 +213,7 @@ def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(
 
 
 def test_a_full_disk_costs_the_journal_but_not_the_record(
-    writer: RecordWriter, repository: RecordRepository, monkeypatch: pytest.MonkeyPatch
+    writer: RecordWriter, repository: SqlRecordRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_fd: int, _data: bytes) -> int:
         raise OSError(28, "No space left on device")
@@ -228,7 +228,7 @@ def test_a_full_disk_costs_the_journal_but_not_the_record(
 
 
 def test_records_are_stored_even_if_no_new_segment_can_be_opened(
-    writer: RecordWriter, repository: RecordRepository, monkeypatch: pytest.MonkeyPatch
+    writer: RecordWriter, repository: SqlRecordRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_arguments: Any) -> int:
         raise OSError(24, "Too many open files")
@@ -242,7 +242,7 @@ def test_records_are_stored_even_if_no_new_segment_can_be_opened(
     assert repository.get("request-1") is not None
 
 
-def test_closing_writes_what_is_left(repository: RecordRepository, journal: Path) -> None:
+def test_closing_writes_what_is_left(repository: SqlRecordRepository, journal: Path) -> None:
     writer = RecordWriter(repository, journal, interval_s=3600)
     for number in range(30):
         writer.put(numbered_record(number))
@@ -253,7 +253,7 @@ def test_closing_writes_what_is_left(repository: RecordRepository, journal: Path
 
 
 def test_what_is_put_after_closing_is_counted_as_dropped(
-    repository: RecordRepository, journal: Path
+    repository: SqlRecordRepository, journal: Path
 ) -> None:
     writer = RecordWriter(repository, journal)
     writer.close()
@@ -286,7 +286,7 @@ def test_closing_with_a_failing_database_leaves_the_rest_to_the_next_process(
 
 
 async def test_many_threads_may_put_at_the_same_time(
-    writer: RecordWriter, repository: RecordRepository
+    writer: RecordWriter, repository: SqlRecordRepository
 ) -> None:
     def put(thread: int) -> None:
         for number in range(200):

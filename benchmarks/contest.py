@@ -1,4 +1,4 @@
-"""One run: what all measures share, and the order in which contestants take turns."""
+"""What all measures of one run share, and the order in which contestants take turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.client import Request
-    from benchmarks.ours import ControlPlane
+    from benchmarks.ours import Sandbox
     from benchmarks.peers.rie import Rie
 
 T = TypeVar("T")
@@ -29,11 +29,12 @@ FUNCTION = "echo"
 
 
 @dataclass
-class Bench:
-    """``directory`` is this run's own, ``cache`` is kept; ``code`` holds the compiled bootstrap.
+class Contest:
+    """One run of the benchmark. The measures start their contestants with it.
 
-    ``rounds`` and ``seconds`` (of load per round and contestant) are what was asked for; a measure
-    stops taking new rounds at its ``deadline``.
+    ``directory`` is removed after the run, ``cache`` is kept. ``code`` holds the compiled
+    bootstrap. ``rounds`` is the number of rounds of each measure. ``seconds`` is the time of load
+    per round and contestant. A measure begins no round after its ``deadline``.
     """
 
     directory: Path
@@ -53,14 +54,14 @@ class Bench:
         self.package = package({"bootstrap": (self.code / "bootstrap").read_bytes()})
 
     @contextmanager
-    def host(self, **settings: str) -> Iterator[ControlPlane]:
+    def host(self, **settings: str) -> Iterator[Sandbox]:
         """A control plane on the host, with an empty store unless ``SCF_DATA_DIR`` names one."""
         label = self._new_label()
         with ours.on_host(label, self.directory / label, **settings) as plane:
             yield plane
 
     @contextmanager
-    def compose(self, *, published: bool = False, **settings: str) -> Iterator[ControlPlane]:
+    def compose(self, *, published: bool = False, **settings: str) -> Iterator[Sandbox]:
         """One by compose: see ``ours.by_compose``."""
         with ours.by_compose(self._new_label(), published=published, **settings) as plane:
             yield plane
