@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     installation: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$")
     instance_image: str = "scf-sandbox/centos7"
     control_container: bool = False
-    cgroup_root: Path = Path("/sys/fs/cgroup")
+    init_program: Path | None = None
     network_range: str = "198.18.0.0/15"
     network_prefix: int = Field(default=23, ge=20, le=28, validate_default=True)
 

@@ -12,7 +12,7 @@ from sandbox.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 #: What compose.yaml sets itself, or what means nothing inside the control plane's container.
-OF_THE_CONTAINER = {"SCF_HOST", "SCF_DATA_DIR", "SCF_CONTROL_CONTAINER", "SCF_CGROUP_ROOT"}
+OF_THE_CONTAINER = {"SCF_HOST", "SCF_DATA_DIR", "SCF_CONTROL_CONTAINER", "SCF_INIT_PROGRAM"}
 OF_THE_CONTAINER |= {"SCF_INSTALLATION", "SCF_PORT", "SCF_INSTANCE_IMAGE"}
 
 

@@ -7,8 +7,6 @@ docker-py blocks, so each call runs in a thread of the client's own. Its errors 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +21,7 @@ from sandbox import limits
 from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from sandbox.engine.docker.options import ContainerOptions
 
@@ -32,8 +30,6 @@ T = TypeVar("T")
 
 #: How long one answer may take, seconds: a container start on a machine at its limit.
 CALL_TIMEOUT_S = 120
-#: How long the engine may take to notice that a container ended, seconds.
-WAIT_TIMEOUT_S = 10
 
 
 class _Refusal(NamedTuple):
@@ -46,6 +42,9 @@ class _Refusal(NamedTuple):
 
 #: The first that fits counts. Seen with Docker 20.10; newer ones answer 400 or 409 for an overlap.
 _REFUSALS = (
+    _Refusal(404, "/.scf/init", EngineErrorKind.NO_INIT),
+    _Refusal(400, "/.scf/init", EngineErrorKind.NO_INIT),
+    _Refusal(500, "/.scf/init", EngineErrorKind.NO_INIT),
     _Refusal(404, "", EngineErrorKind.GONE),
     _Refusal(409, "already in progress", EngineErrorKind.REMOVING),
     _Refusal(409, "overlap", EngineErrorKind.OVERLAP),
@@ -71,14 +70,6 @@ class EngineFacts:
     memory_mb: int
     cgroup: str
     storage: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a container's first process ended."""
-
-    exit_code: int
-    oom_killed: bool
 
 
 class DockerClient:
@@ -140,28 +131,13 @@ class DockerClient:
         found = await self._run(self._api.containers, all=True, filters={"label": list(labels)})
         return [item["Id"] for item in found]
 
-    async def end_of(self, container: str) -> Ended:
-        """How a container ended; waits until the engine has noticed."""
-        await self._run(self._api.wait, container, timeout=WAIT_TIMEOUT_S)
-        state = (await self._run(self._api.inspect_container, container))["State"]
-        return Ended(state["ExitCode"], state["OOMKilled"])
-
-    async def attach(self, container: str) -> socket.socket:
-        """A non-blocking socket: standard input in, the multiplexed output out."""
-        return await self._run(self._attach, container)
-
-    async def execute(self, container: str, command: Sequence[str]) -> int:
-        """Run a command in a container to its end; its exit code."""
-        created = await self._run(self._api.exec_create, container, list(command))
-        await self._run(self._api.exec_start, created["Id"])
-        exit_code: int = (await self._run(self._api.exec_inspect, created["Id"]))["ExitCode"]
-        return exit_code
-
-    async def memory(self, container: str) -> int:
-        """Bytes in use, or the greatest use so far where the engine tells it."""
-        found = await self._run(self._api.stats, container, stream=False, one_shot=True)
-        memory: dict[str, int] = found.get("memory_stats", {})
-        return max(memory.get("max_usage", 0), memory.get("usage", 0))
+    async def last_line(self, container: str) -> str:
+        """What a container has written last; empty where the engine cannot tell."""
+        try:
+            found: bytes = await self._run(self._api.logs, container, tail=1)
+        except EngineError:
+            return ""
+        return found.decode("utf-8", "replace").strip()
 
     async def put_archive(self, container: str, path: str, pieces: Iterable[bytes]) -> None:
         """Unpack a tar, given in pieces, to a directory of a container."""
@@ -237,7 +213,6 @@ class DockerClient:
             user=options.user or None,
             working_dir=options.working_dir or None,
             environment=dict(options.environment),
-            stdin_open=options.stdin_open,
             labels=dict(options.labels),
             networking_config=self._networking(options),
             host_config=self._host_config(options),
@@ -258,7 +233,6 @@ class DockerClient:
     def _host_config(self, options: ContainerOptions) -> Any:
         """Leaves out what is empty. Never more rights than the options say."""
         wanted: dict[str, Any] = {
-            "init": options.init,
             "read_only": options.read_only,
             "mounts": [
                 Mount(m.target, m.volume, "volume", read_only=m.read_only, no_copy=True)
@@ -282,17 +256,6 @@ class DockerClient:
             sizes = {"max-size": f"{options.log_file_mb}m", "max-file": f"{options.log_files}"}
             wanted["log_config"] = LogConfig(type="json-file", config=sizes)
         return self._api.create_host_config(**{k: v for k, v in wanted.items() if v})
-
-    def _attach(self, container: str) -> socket.socket:
-        attached = self._api.attach_socket(
-            container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        )
-        # A duplicate of the descriptor outlives docker-py's response object.
-        sock = socket.socket(fileno=os.dup(attached.fileno()))
-        sock.setblocking(False)
-        # Closing what docker-py returns leaves its socket open until it is collected as garbage.
-        attached._response.close()
-        return sock
 
 
 def _error_of(error: DockerException | OSError) -> EngineError:

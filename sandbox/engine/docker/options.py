@@ -42,11 +42,9 @@ class ContainerOptions:
     user: str = ""
     working_dir: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    stdin_open: bool = False
     mounts: Sequence[VolumeMount] = ()
     endpoint: Endpoint | None = None
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
-    init: bool = False
     read_only: bool = False
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     memory_mb: int = 0

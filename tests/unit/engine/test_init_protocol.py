@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.errors import IllegalTransitionError
-from sandbox.instance.init_protocol import (
+from sandbox.engine.init_protocol import (
     OUTPUT_MAX_BYTES,
     TRANSITIONS,
     Discarded,
@@ -27,6 +26,7 @@ from sandbox.instance.init_protocol import (
     Started,
     State,
 )
+from sandbox.errors import IllegalTransitionError
 
 
 def frame(kind: bytes, body: bytes = b"") -> bytes:
