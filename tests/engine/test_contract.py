@@ -104,6 +104,37 @@ async def test_a_flood_is_cut_at_what_the_platform_keeps(rig: Rig) -> None:
     await container.destroy()
 
 
+async def test_a_line_without_end_is_cut_and_does_not_hold_up_a_border(rig: Rig) -> None:
+    container, watcher = await rig.launch(
+        f"head -c 3000000 /dev/zero | tr '\\0' x; echo; echo next; {LINGER}", memory_mb=256
+    )
+    container.release()
+    await watcher.said("next")
+    await watcher.border(container)
+    first, *rest = watcher.lines
+    assert 8192 < len(first) <= 16384
+    assert rest == ["next"]
+    assert len(first) + watcher.left_out == 3_000_000
+    await container.destroy()
+
+
+async def test_bytes_that_are_no_text_come_as_they_are(rig: Rig) -> None:
+    every = "".join(f"\\x{n:02x}" for n in range(256))
+    container, watcher = await rig.launch(f"printf '{every}'; {LINGER}")
+    container.release()
+    await eventually(lambda: len(watcher.data) == 256)
+    assert watcher.data == bytes(range(256))
+    await container.destroy()
+
+
+async def test_a_child_that_writes_on_does_not_hold_up_the_end(rig: Rig) -> None:
+    container, watcher = await rig.launch("yes & echo started; exit 5")
+    container.release()
+    assert (await watcher.end()).code == 5
+    assert "started" in watcher.lines
+    await container.destroy()
+
+
 async def test_a_closed_output_is_no_end(rig: Rig) -> None:
     container, watcher = await rig.launch(
         f"trap 'exit 4' TERM; echo up; exec >/dev/null 2>&1; {LINGER}"
