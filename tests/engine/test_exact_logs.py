@@ -74,8 +74,9 @@ async def test_every_log_and_every_tail_has_its_own_lines(
 ) -> None:
     outcomes: list[Outcome] = []
     port = free_port()
-    of = {"installation": installation, "engine": kind, "runtime_port": port}
-    async with plane_of(tmp_path, **of) as plane:
+    async with plane_of(
+        tmp_path, chosen=kind, installation=installation, runtime_port=port
+    ) as plane:
         upgrades = init_upgrades(plane.init_links)
         await plane.open(RuntimeServer(plane.pool, port, upgrades=upgrades))
         package = zip_of({"bootstrap": BOOTSTRAP})

@@ -31,10 +31,17 @@ class NoPort:
 
 
 def plane_of(
-    directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
+    directory: Path,
+    engine: FakeEngine | None = None,
+    clock: Clock | None = None,
+    chosen: str = "process",
+    **settings: Any,
 ) -> ControlPlane:
-    """A control plane under ``directory`` that is not opened, without standby instances."""
-    given = {"data_dir": directory, "engine": "process", "standby": 0, **settings}
+    """A control plane under ``directory`` that is not opened, without standby instances.
+
+    ``chosen`` is the name of the real engine that it has without an ``engine``.
+    """
+    given = {"data_dir": directory, "engine": chosen, "standby": 0, **settings}
     return ControlPlane(Settings(**given), engine=engine, clock=clock)
 
 
