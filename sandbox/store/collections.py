@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 
 from sandbox.store.database import reading, upsert, writing
+from sandbox.store.failures import parsed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -30,8 +31,11 @@ class SqlCollectionRepository(Generic[M]):
     def load_all(self) -> dict[str, M]:
         query = sa.select(self._table.c.name, self._table.c.data)
         with reading(self._engine) as connection:
-            rows = connection.execute(query)
-            return {name: self._model.model_validate_json(data) for name, data in rows}
+            kind = self._model.__name__.lower()
+            return {
+                name: parsed(self._model, data, f'{kind} "{name}"', self._engine)
+                for name, data in connection.execute(query)
+            }
 
     def save(self, name: str, record: M) -> None:
         with writing(self._engine, durable=True) as connection:

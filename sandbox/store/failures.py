@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from sandbox.errors import PlatformError
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Engine
+
+M = TypeVar("M", bound=BaseModel)
 
 _LOCKED = "another process has it locked; end that one, or try again"
 _DAMAGED = "it is damaged; move it away, or set SCF_DATABASE_URL to another"
@@ -54,6 +57,25 @@ def database_error(url: URL, error: Exception) -> PlatformError:
     return PlatformError(
         f"the database {url.render_as_string()} cannot be used ({reason_of(error)}): {advice}"
     )
+
+
+def parsed(model: type[M], data: str, what: str, engine: Engine) -> M:
+    """The record that ``data`` holds as JSON. ``what`` names its row: ``layer "base"``.
+
+    ``PlatformError`` if it does not parse. The message names the fields and repeats no value.
+    """
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        first = ".".join(map(str, found[0]["loc"]))
+        reason = f"{first}: {found[0]['msg']}" if first else found[0]["msg"]
+        # "from None": the cause repeats values, and an environment holds secrets.
+        raise PlatformError(
+            f"the {what} in the database {engine.url.render_as_string()} cannot be read ({reason}):"
+            " start the version of scf-sandbox that saved it, or bring back a copy of the database,"
+            " or delete its row"
+        ) from None
 
 
 def reason_of(error: Exception) -> str:

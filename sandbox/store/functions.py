@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from sandbox.functions.model import Function
 from sandbox.store.database import reading, upsert, writing
+from sandbox.store.failures import parsed
 from sandbox.store.tables import functions
 
 if TYPE_CHECKING:
@@ -25,9 +26,13 @@ class SqlFunctionRepository:
         self._upsert = upsert(engine, functions)
 
     def load_all(self) -> list[Function]:
-        query = sa.select(functions.c.data).order_by(functions.c.namespace, functions.c.name)
+        c = functions.c
+        query = sa.select(c.namespace, c.name, c.data).order_by(c.namespace, c.name)
         with reading(self._engine) as connection:
-            return [Function.model_validate_json(data) for data in connection.scalars(query)]
+            return [
+                parsed(Function, data, f'function "{namespace}/{name}"', self._engine)
+                for namespace, name, data in connection.execute(query)
+            ]
 
     def save(self, function: Function) -> None:
         row = {

@@ -40,6 +40,12 @@ class Stream:
         """The next line; fails when none comes."""
         return await asyncio.wait_for(anext(self._lines), WAIT_S)
 
+    async def past(self, line: str) -> None:
+        """Read up to this line, and the line too."""
+        lines = [await self.line()]
+        while lines[-1] != line:
+            lines.append(await self.line())
+
     async def rest(self) -> list[str]:
         """All lines until it ends."""
         return await asyncio.wait_for(self._collect(), WAIT_S)

@@ -156,9 +156,7 @@ async def test_a_quiet_stream_is_kept_alive_and_its_place_moves_on(
     feed = sandbox.plane.feed
     async with sandbox.stream("/events?function=other") as events:
         write(feed, 5)
-        place = f"id: {feed.run}-{feed.last}"
-        while await events.line() != place:
-            pass
+        await events.past(f"id: {feed.run}-{feed.last}")
 
 
 async def test_facts_that_come_together_are_written_together(sandbox: Served) -> None:

@@ -11,6 +11,7 @@ from sandbox.engine.docker.engine import DockerEngine
 from sandbox.errors import EngineError, PlatformError
 from sandbox.packages.package import inspect
 from tests.engine.engine_kit import Watcher
+from tests.support.waiting import eventually
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
@@ -26,20 +27,23 @@ async def found(rig: Rig, role: str) -> list[str]:
     return await (client.container_ids if role == "filler" else client.volume_names)(*labels)
 
 
-async def until(rig: Rig, role: str, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len(await found(rig, role)) != count:
-            pass
+async def settled(rig: Rig, role: str, count: int) -> None:
+    """Wait until there are so many of them."""
+
+    async def reached() -> bool:
+        return len(await found(rig, role)) == count
+
+    await eventually(reached)
 
 
 async def test_what_was_begun_ahead_is_what_the_package_goes_into(docker_rig: Rig) -> None:
     digest = docker_rig.save("echo here")
     docker_rig.engine.expect(digest)
-    await until(docker_rig, "filler", 1)
+    await settled(docker_rig, "filler", 1)
     docker_rig.engine.expect(digest)
     await docker_rig.engine.prepare(digest, ())
     docker_rig.engine.expect(digest)
-    await until(docker_rig, "filler", 0)
+    await settled(docker_rig, "filler", 0)
     assert len(await found(docker_rig, "code")) == 1
     watcher = Watcher()
     container = await docker_rig.engine.launch(docker_rig.spec(digest), watcher)
@@ -80,14 +84,14 @@ async def test_a_package_that_cannot_be_read_fails_and_may_come_again(docker_rig
         await docker_rig.engine.prepare(digest, ())
     path.write_bytes(whole)
     await docker_rig.engine.prepare(digest, ())
-    await until(docker_rig, "filler", 0)
+    await settled(docker_rig, "filler", 0)
 
 
 async def test_a_volume_that_somebody_removed_can_be_forgotten(docker_rig: Rig) -> None:
     assert isinstance(docker_rig.engine, DockerEngine)
     digest = docker_rig.save("echo here")
     await docker_rig.engine.prepare(digest, ())
-    await until(docker_rig, "filler", 0)
+    await settled(docker_rig, "filler", 0)
     [volume] = await found(docker_rig, "code")
     await docker_rig.engine.client.remove_volume(volume)
     await docker_rig.engine.forget(digest)

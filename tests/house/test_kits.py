@@ -93,14 +93,69 @@ def test_there_is_one_way_to_wait_in_a_loop_and_one_without() -> None:
     only(functions("wait_until"), "waiting.py")
 
 
+def only_waits(loop: ast.AST) -> bool:
+    """``while not condition(): ...``: nothing happens in the loop but waiting.
+
+    To wait is to pass, to sleep, or to look at the time: ``assert time.monotonic() < deadline``.
+    """
+    return (
+        isinstance(loop, ast.While)
+        and any(isinstance(part, ast.Call) for part in ast.walk(loop.test))
+        and all(waits(step) for step in loop.body)
+    )
+
+
+def waits(step: ast.stmt) -> bool:
+    """A ``pass``, a sleep, or a look at the time, whatever else the line does."""
+    names = [called(part).lower() for part in ast.walk(step) if isinstance(part, ast.Call)]
+    return isinstance(step, ast.Pass | ast.Continue) or any(
+        name.endswith(("sleep", "monotonic", "perf_counter", "time.time", "loop.time", "turns"))
+        for name in names
+    )
+
+
+def outside_of_support(findings: list[Finding]) -> list[str]:
+    return [str(finding) for finding in findings if not finding.path.startswith(SUPPORT)]
+
+
+def test_no_loop_waits_for_a_condition_but_those_of_the_kit() -> None:
+    assert outside_of_support(found(ast.While, only_waits)) == []
+    for text in (
+        "while not condition():\n    pass",
+        "while await count() != 1:\n    await asyncio.sleep(0.1)",
+        "while not (found := look()):\n    assert time.monotonic() < deadline\n    sleep(POLL_S)",
+        "while not look():\n    if loop.time() > deadline:\n        raise TimeoutError",
+    ):
+        assert only_waits(ast.parse(text).body[0]), text
+    for text in ("while True:\n    pass", "while more():\n    read()\n    sleep(1)"):
+        assert not only_waits(ast.parse(text).body[0]), text
+
+
+def test_nothing_waits_on_a_condition_variable_of_its_own() -> None:
+    """``asyncio.Condition().wait_for(condition)`` is a second ``eventually`` under another name."""
+    conditions = ("asyncio.Condition", "threading.Condition", "Condition")
+    assert outside_of_support(calls(lambda call: called(call) in conditions)) == []
+
+
 def test_there_is_one_maker_of_zips() -> None:
     def writes(call: ast.Call) -> bool:
-        return called(call).endswith("ZipFile") and any(
-            isinstance(part, ast.Constant) and part.value in ("w", "a", "x")
-            for part in (*call.args, *(word.value for word in call.keywords))
+        parts = (*call.args, *(word.value for word in call.keywords))
+        values = {part.value for part in parts if isinstance(part, ast.Constant)}
+        name = called(call).rpartition(".")[2]
+        return (name in ("ZipFile", "PyZipFile") and not values.isdisjoint(("w", "a", "x"))) or (
+            name == "make_archive" and "zip" in values
         )
 
     only(calls(writes), "zips.py")
+    for text in (
+        "zipfile.ZipFile(path, mode='x')",
+        "make_archive(name, 'zip', root)",
+        "shutil.make_archive(name, format='zip')",
+    ):
+        [statement] = ast.parse(text).body
+        assert isinstance(statement, ast.Expr)
+        assert isinstance(statement.value, ast.Call)
+        assert writes(statement.value), text
 
 
 def test_there_is_one_maker_of_records() -> None:

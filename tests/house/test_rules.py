@@ -25,7 +25,7 @@ def test_the_parts_of_ci_have_budgets_that_fit_into_the_whole() -> None:
     run = (ROOT / ".ci" / "run").read_text()
     parts = [line.split()[1] for line in run.splitlines() if line.startswith("part ")]
     assert list(budgets) == parts
-    assert sum(budgets.values()) <= WHOLE_S
+    assert sum(budgets.values()) < WHOLE_S  # .ci/run itself takes some seconds
 
 
 def test_lint_looks_for_complexity_and_docstrings() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from sandbox.engine.init_protocol import (
     Discarded,
@@ -14,9 +14,7 @@ from sandbox.engine.init_protocol import (
     Message,
     Output,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.waiting import eventually
 
 DEADLINE_S = 20.0
 
@@ -39,7 +37,6 @@ class Peer:
         self.reading.set()
         self._reader = reader
         self._writer = writer
-        self._news = asyncio.Condition()
         self._begin = 0
 
     async def upgrade(self, answer: bytes) -> None:
@@ -53,11 +50,7 @@ class Peer:
                 await self.reading.wait()
                 for message in self.connection.receive(data):
                     self._take(message)
-                async with self._news:
-                    self._news.notify_all()
         self.hung_up = True
-        async with self._news:
-            self._news.notify_all()
 
     def _take(self, message: Message) -> None:
         match message:
@@ -89,20 +82,16 @@ class Peer:
     def abort(self) -> None:
         self._writer.transport.abort()
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-        """Wait until the condition holds. The messages are in the error where it never does."""
-        try:
-            async with asyncio.timeout(deadline_s), self._news:
-                await self._news.wait_for(condition)
-        except TimeoutError:
-            raise AssertionError(f"{self.messages} {bytes(self.output[-200:])!r}") from None
+    def received(self) -> tuple[list[Message], bytes]:
+        """The messages, and the end of the output."""
+        return self.messages, bytes(self.output[-200:])
 
     def find(self, kind: type[T]) -> T | None:
         return next((message for message in self.messages if isinstance(message, kind)), None)
 
     async def get(self, kind: type[T], deadline_s: float = DEADLINE_S) -> T:
         """The first message of that kind; waits for it."""
-        await self.until(lambda: self.find(kind) is not None, deadline_s)
+        await eventually(lambda: self.find(kind) is not None, deadline_s, self.received)
         found = self.find(kind)
         assert found is not None
         return found
@@ -111,13 +100,13 @@ class Peer:
         """Ask for a border and wait until it is passed."""
         self.send(self.connection.flush())
         number = self.connection.asked
-        await self.until(lambda: self.connection.answered >= number, deadline_s)
+        await eventually(lambda: self.connection.answered >= number, deadline_s, self.received)
         last = [message for message in self.messages if isinstance(message, Flushed)][-1]
         assert last.number >= number
         return last
 
     async def said(self, text: bytes, deadline_s: float = DEADLINE_S) -> None:
-        await self.until(lambda: text in self.output, deadline_s)
+        await eventually(lambda: text in self.output, deadline_s, self.received)
 
 
 class Partner:

@@ -249,7 +249,7 @@ async def test_an_init_killed_from_outside_is_known_at_once(containers: Containe
     before = time.monotonic()
     os.kill(pid, signal.SIGKILL)
 
-    await instance.peer.until(lambda: instance.peer.hung_up)
+    await eventually(lambda: instance.peer.hung_up)
 
     assert time.monotonic() - before < 0.5
     assert instance.peer.find(Ended) is None
@@ -265,8 +265,11 @@ async def test_a_control_plane_that_is_gone_leaves_no_container(containers: Cont
     await gone(*pids, deadline_s=1)
     async with asyncio.timeout(5):
         assert await containers.exit_code(instance) == EXIT_GONE
-        while await docker("ps", "-aq", "--filter", f"label={containers.label}"):
-            pass
+
+    async def removed() -> bool:
+        return not await docker("ps", "-aq", "--filter", f"label={containers.label}")
+
+    await eventually(removed, 5)
 
 
 async def test_a_second_init_with_the_secret_is_the_control_planes_to_refuse(
@@ -301,10 +304,12 @@ async def test_a_stuck_engine_log_does_not_stop_a_function(containers: Container
         os.kill(shim, signal.SIGCONT)
     assert border.number == 1
     assert len(instance.peer.output) >= 1000 * 1024
-    async with asyncio.timeout(DEADLINE_S):
-        while "the engine's log was too slow" not in (log := await docker("logs", container)):
-            pass
-    kept, _, rest = log.partition("\n[init] ")
+
+    async def log() -> str:
+        text = await docker("logs", container)
+        return text if "the engine's log was too slow" in text else ""
+
+    kept, _, rest = (await eventually(log)).partition("\n[init] ")
     assert bytes(instance.peer.output).startswith(kept.encode())
     assert int(rest.split()[0]) > 0
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.init.init_kit import SECRET
 from tests.init.processes import below
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Instance, Stage
@@ -289,7 +290,7 @@ async def test_init_out_of_cpu_time_is_the_functions_end(
     )
     instance.peer.send(instance.peer.connection.go())
 
-    await instance.peer.until(lambda: instance.peer.hung_up)
+    await eventually(lambda: instance.peer.hung_up)
 
     assert await instance.code() != 0  # `unshare` itself has no exact word for it
 

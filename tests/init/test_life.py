@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sandbox.engine.init_protocol import EXIT_GONE, EXIT_REFUSED, EXIT_USAGE, Ended, Started
 from tests.init.init_kit import NAME, SECRET
 from tests.init.processes import alive, below, gone
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -116,7 +117,7 @@ async def test_a_control_plane_that_is_gone_ends_it_and_all_below(
             before=before,
         )
         await instance.go()
-        await instance.peer.until(lambda: instance.peer.output.count(b"up") == 4)  # noqa: B023
+        await eventually(lambda: instance.peer.output.count(b"up") == 4)  # noqa: B023
         pids = below(instance.pid)
         assert len(pids) == 4
         instance.peer.abort()

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.engine.init_protocol import MemoryRose
 from tests.init.processes import Burners, asleep, switches
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ async def test_what_rises_is_told_without_being_asked(stage: Stage) -> None:
     await instance.go()
     await instance.peer.said(b"up")
     peer = instance.peer
-    await peer.until(lambda: told(peer)[-1].peak > 40000000)
+    await eventually(lambda: told(peer)[-1].peak > 40000000)
 
     peaks = [message.peak for message in told(peer)]
     assert len(peaks) > 10

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.engine.init_protocol import Ended, OutputClosed
 from tests.init.processes import below, cpu_s, rss_kb
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -81,7 +82,7 @@ async def test_an_endless_writer_does_not_keep_a_flush_from_its_answer(stage: St
 
     assert time.monotonic() - before < 10
     # A line more than the platform keeps, so that it is seen that the limit was passed.
-    await instance.peer.until(lambda: instance.peer.present.count(b"\n") > WINDOW_LINES)
+    await eventually(lambda: instance.peer.present.count(b"\n") > WINDOW_LINES)
     await instance.peer.flush()
     assert instance.peer.segments[-1].count(b"\n") == WINDOW_LINES + 1
 
@@ -92,7 +93,7 @@ async def test_a_newer_flush_answers_an_older(stage: Stage) -> None:
     connection = instance.peer.connection
     instance.peer.send(connection.flush() + connection.flush() + connection.flush())
 
-    await instance.peer.until(lambda: connection.answered == 3)
+    await eventually(lambda: connection.answered == 3)
 
     assert len(instance.peer.segments) <= 2
 

@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.engine.init_protocol import EXIT_GONE, EXIT_USAGE
 from tests.init.processes import below, gone
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.init.init_kit import Stage
@@ -45,7 +46,7 @@ async def test_whatever_ends_it_nothing_is_left(stage: Stage) -> None:
     for how in "quit", "gone", "signal":
         instance = await stage.start_on_socket(FAMILY)
         await instance.go()
-        await instance.peer.until(lambda: instance.peer.output.count(b"up") == 3)  # noqa: B023
+        await eventually(lambda: instance.peer.output.count(b"up") == 3)  # noqa: B023
         pids = below(instance.pid)
         assert len(pids) == 3
         if how == "quit":
@@ -66,7 +67,7 @@ async def test_what_the_bootstrap_leaves_is_taken_along(stage: Stage) -> None:
         )
     )
     await instance.go()
-    await instance.peer.until(lambda: instance.peer.output.count(b"up") == 3)
+    await eventually(lambda: instance.peer.output.count(b"up") == 3)
     pids = below(instance.pid)
     await instance.ended()
 

@@ -1,8 +1,9 @@
-"""Waiting for a condition, by real time and with a deadline that a busy machine meets."""
+"""Waits for a condition in real time. The deadline is long enough for a busy machine."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,27 @@ LOOP_POLL_S = 0.001
 PROCESS_POLL_S = 0.02
 
 
-async def eventually(condition: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:
-    """Wait until ``condition`` is true, and return what it gave. The loop runs meanwhile."""
+async def eventually(
+    condition: Callable[[], Any],
+    within_s: float = DEADLINE_S,
+    shown: Callable[[], object] | None = None,
+) -> Any:
+    """Wait until ``condition`` is true, and return what it gave. The loop runs meanwhile.
+
+    ``condition`` may be a coroutine function. A failure shows what ``shown`` returns, or else what
+    ``condition`` gave last.
+    """
     deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"did not come true within {within_s} s: {found!r}"
+    while not (found := await _given(condition)):
+        seen = shown() if shown else found
+        assert time.monotonic() < deadline, f"did not come true within {within_s} s: {seen!r}"
         await asyncio.sleep(LOOP_POLL_S)
     return found
+
+
+async def _given(condition: Callable[[], Any]) -> Any:
+    found = condition()
+    return await found if inspect.isawaitable(found) else found
 
 
 def wait_until(condition: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:

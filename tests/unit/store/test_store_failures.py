@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sandbox.errors import PlatformError
 from sandbox.events.model import Change, TraceQuery
+from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
 from sandbox.records.query import RecordQuery
 from sandbox.store.collections import SqlCollectionRepository
@@ -19,7 +20,7 @@ from sandbox.store.events import SqlEventRepository
 from sandbox.store.failures import database_error
 from sandbox.store.functions import SqlFunctionRepository
 from sandbox.store.records import SqlRecordRepository
-from sandbox.store.tables import metadata, namespaces
+from sandbox.store.tables import functions, layers, metadata, namespaces
 from tests.unit.store.store_kit import make_function
 
 if TYPE_CHECKING:
@@ -161,3 +162,40 @@ def test_an_error_of_another_kind_passes_as_it_is(engine: sa.Engine) -> None:
         raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError), writing(engine):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("{", "Invalid JSON"),
+        ("{}", "Field required"),
+        ('{"name": {"secret": "secret-value"}}', "name: Input should be a valid string"),
+    ],
+    ids=["no JSON", "nothing in it", "a field of another type"],
+)
+@pytest.mark.parametrize("kind", ["function", "layer", "namespace"])
+def test_a_stored_record_that_cannot_be_read_is_named_with_what_to_do(
+    engine: sa.Engine, kind: str, data: str, reason: str
+) -> None:
+    load, table, name = {
+        "function": (SqlFunctionRepository(engine).load_all, functions, "default/hello"),
+        "layer": (SqlCollectionRepository(engine, layers, Layer).load_all, layers, "hello"),
+        "namespace": (
+            SqlCollectionRepository(engine, namespaces, Namespace).load_all,
+            namespaces,
+            "hello",
+        ),
+    }[kind]
+    row: dict[str, object] = {"name": "hello", "data": data}
+    if kind == "function":
+        row |= {"namespace": "default", "function_id": "id", "modified_at": 0.0}
+    with writing(engine) as connection:
+        connection.execute(sa.insert(table).values(row))
+    with pytest.raises(PlatformError) as caught:
+        load()
+    message = caught.value.message
+    assert message.startswith(f'the {kind} "{name}" in the database sqlite:///')
+    assert reason in message
+    assert "bring back a copy of the database" in message
+    assert "secret" not in message
+    assert caught.value.__suppress_context__

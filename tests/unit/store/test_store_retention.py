@@ -14,6 +14,7 @@ from sandbox.records.record import InvocationRecord
 from sandbox.store.database import migrate, open_database
 from sandbox.store.records import SqlRecordRepository
 from sandbox.store.retention import DAY_S, Retention
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +31,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(tmp_path
         records.insert([record], [])
     retention = Retention(records, SystemClock(), days=7)
     retention.open()
-    async with asyncio.timeout(10):
-        while await asyncio.to_thread(records.get, "old") is not None:
-            pass
+    await eventually(lambda: records.get("old") is None)
     await retention.close()
     assert records.get("new") is not None
     database.dispose()
