@@ -11,6 +11,7 @@ from sandbox.settings import Settings
 from tests.support.engine import FakeEngine, echoing
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -23,7 +24,9 @@ class NoPort:
     def __init__(self) -> None:
         self.closed = 0
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
         return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
 
     async def close(self) -> None:
