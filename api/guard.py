@@ -1,9 +1,9 @@
-"""Who may use the control port: no foreign web page, and with enforcement only who has a key.
+"""Refuses foreign web pages at the control port and, with enforcement, clients without a key.
 
-A page from anywhere can make a browser on this machine send requests to 127.0.0.1. Three headers
-tell: ``Host`` (a name that an attacker points at 127.0.0.1), ``Sec-Fetch-Site`` (what kind of page
-asks, for all requests to this machine) and ``Origin`` (which page, for all but plain GET). The
-cloud API checks its own signatures; plain REST takes HTTP Basic with the same keys.
+Any page can make a browser on this machine send requests to 127.0.0.1. Three headers show this.
+``Host`` has the name that an attacker points at 127.0.0.1. ``Sec-Fetch-Site`` has the kind of page,
+for all requests to this machine. ``Origin`` names the page, except for a plain GET. The cloud API
+checks its own signatures. Plain REST takes HTTP Basic with the same keys.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 #: Paths that need no key: they show nothing of the functions.
 OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
-#: The same by their beginning. A download's link carries a signature of its own.
+#: The same by their beginning. A download's link has its own signature.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
-#: ``Sec-Fetch-Site`` of what the user typed and of what our own pages ask for.
+#: ``Sec-Fetch-Site`` of addresses that the user typed, and of requests from our own pages.
 OWN_SITES = (b"none", b"same-origin")
-#: A query of more fields is not looked through: nobody links to such a page.
+#: A query of more fields counts as one that may name an action: nobody links to such a page.
 MAX_FIELDS = 100
 
 
 class Guard:
     """ASGI middleware around the whole control application.
 
-    ``credentials`` (SecretId to SecretKey) are asked for on plain REST when they are not None.
-    ``hosts`` are the names that the sandbox may be called by. A request without a ``Host`` passes:
-    every browser sends one.
+    Plain REST needs one of ``credentials`` (SecretId to SecretKey) if they are not None. ``hosts``
+    are the names of the sandbox. A request without a ``Host`` passes: every browser sends one.
     """
 
     def __init__(
@@ -106,10 +105,10 @@ def _foreign_page(page: str) -> ASGIApp:
 
 
 def _follows_a_link(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the browser only goes to a page of ours, which the page it comes from cannot read.
+    """Whether the browser only opens one of our pages. The page it comes from cannot read ours.
 
-    It does not if the request is an action of the cloud API, or if our page is to be shown inside
-    the other one.
+    False if the request is an action of the cloud API, or if our page would be shown inside the
+    other one.
     """
     return (
         scope["method"] == "GET"
@@ -129,7 +128,7 @@ def _may_name_an_action(query: bytes) -> bool:
 
 
 def _is_our_own(origin: bytes, host: bytes) -> bool:
-    """A page of this very server, by the name that the request has, which was checked."""
+    """Whether the page is of this server. The request's own name is compared, which was checked."""
     try:
         page = urlsplit(origin.decode("ascii"))
     except ValueError:

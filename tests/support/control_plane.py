@@ -1,4 +1,4 @@
-"""The whole control plane on an engine in memory: what tests above single parts start from."""
+"""The whole control plane on an engine in memory. Tests of several parts start from it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NoPort:
 def plane_of(
     directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
 ) -> ControlPlane:
-    """A control plane under ``directory`` that is not opened, without standby instances."""
+    """A control plane under ``directory``. It is not open, and keeps no standby instances."""
     given = {"data_dir": directory, "engine": "process", "standby": 0, **settings}
     return ControlPlane(Settings(**given), engine=engine, clock=clock)
 
@@ -50,7 +50,7 @@ def echo_engine(memory_mb: int = 4096) -> FakeEngine:
 async def running_plane(
     directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[ControlPlane]:
-    """An open control plane under ``directory``. When it is closed, nothing may be left."""
+    """An open control plane under ``directory``. Its close must leave nothing."""
     engine = engine or echo_engine()
     async with plane_of(directory, engine, clock, **settings) as plane:
         await plane.open(NoPort())
