@@ -1,4 +1,4 @@
-"""Cold starts: one with a container standing by, twenty at once, and a function made anew."""
+"""Measures cold starts: one with a container standing by, twenty at once, and a new function."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ START = (
 
 
 def cold_call(plane: Sandbox, caller: Caller) -> tuple[Reply, dict[str, float]]:
-    """One cold start with an instance standing by, and the bootstrap's own times.
+    """Make one cold start with an instance standing by. Returns the answer and the bootstrap's
+    times.
 
-    Ends the instance afterwards, so that the next one is cold again.
+    It ends the instance afterwards, so the next start is cold again.
     """
     plane.await_standby(FUNCTION)
     reply = caller.call(plane.invoke(FUNCTION, TRACE))
@@ -103,7 +104,7 @@ def burst(contest: Contest) -> list[Row]:
 
         def turn() -> float:
             plane.await_standby(FUNCTION)
-            # Held so long that no instance is free again before the last one has started.
+            # Each event is held until the last instance has started, so no instance serves two.
             replies = all_at_once([plane.invoke(FUNCTION, order)] * BURST)
             ids = [result(reply.json())["FunctionRequestId"] for reply in replies]
             if not all(plane.record(each)["cold_start"] for each in ids):
@@ -142,7 +143,7 @@ def create(contest: Contest) -> list[Row]:
             if caller.call(look).json()["Response"]["Status"] != "Active":
                 raise RuntimeError(f"{name} did not become Active")
             caller.call(plane.cloud("DeleteFunction", {"FunctionName": name}))
-            # Nobody is measured while the engine still removes the last one's instance.
+            # Wait until the engine has removed the last instance: it would disturb the measure.
             until(lambda: not plane.of(name), f"the instances of {name} are gone", every=0.1)
             return seconds
 

@@ -1,4 +1,4 @@
-"""Warm invokes in other dresses: signed, with the bash bootstrap, with 6 MB each way."""
+"""Measures other warm invokes: signed, with the bash bootstrap, with 6 MB each way."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LARGE = json.dumps("x" * (6 * 1024 * 1024 - 1024))
 
 
 def signature(contest: Contest) -> list[Row]:
-    """Signatures checked against not checked, everything else the same: both get signed requests,
-    as Tencent's clients send them in any case."""
+    """Signatures that are checked against signatures that are not. Both get signed requests,
+    because Tencent's clients always sign."""
     keys = {"SCF_CREDENTIALS": f"{signing.SECRET_ID}:{signing.SECRET_KEY}"}
     with contest.host(**keys, SCF_SIGNATURE="off") as open_house, contest.host(**keys) as guarded:
         for plane in (open_house, guarded):
@@ -33,7 +33,7 @@ def signature(contest: Contest) -> list[Row]:
             plane.checked(FUNCTION, EVENT)
 
         def turn(plane: Sandbox) -> Callable[[], Load]:
-            # Signed anew for each turn: a signature is good for five minutes.
+            # Sign for each turn: a signature is valid for five minutes.
             return lambda: wrk(plane.invoke(FUNCTION, EVENT), clients=1, seconds=contest.seconds)
 
         loads = contest.interleave({"enforced": turn(guarded), "off": turn(open_house)})
@@ -47,7 +47,7 @@ def signature(contest: Contest) -> list[Row]:
 
 
 def bash(contest: Contest) -> list[Row]:
-    """The README's bash function: two curl processes per event, a line of log each."""
+    """The README's bash function: two curl processes and one log line for each event."""
     event = EVENT.encode()
     expected = f"Echoing request: '{EVENT}'"
     code = bash_for_lambda(contest.directory / "bash")

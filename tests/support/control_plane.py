@@ -1,4 +1,4 @@
-"""The whole control plane on an engine in memory: what tests above single parts start from."""
+"""The whole control plane on an engine in memory. Tests of several parts start from it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def echo_engine(memory_mb: int = 4096) -> FakeEngine:
 async def running_plane(
     directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[ControlPlane]:
-    """An open control plane under ``directory``. When it is closed, nothing may be left."""
+    """An open control plane under ``directory``. Its close must leave nothing."""
     engine = engine or echo_engine()
     async with plane_of(directory, engine, clock, **settings) as plane:
         await plane.open(NoPort())
