@@ -163,6 +163,9 @@ class FakeHistory:
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
         return [log_of(record.request_id) for record in records]
 
+    async def lines(self, request_id: str) -> list[tuple[float, str]]:
+        return [(EPOCH, f"hello from {request_id}")]
+
 
 class FakePool:
     def __init__(self) -> None:
