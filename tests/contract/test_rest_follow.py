@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +67,23 @@ async def test_lines_are_shown_while_an_initialisation_hangs(sandbox: Served) ->
         await answer
         error = await log.line()
         assert error.startswith("ERROR RequestId:")
+
+
+async def test_a_line_arrives_within_50_ms(sandbox: Served) -> None:
+    took = []
+    async with sandbox.stream(FOLLOW) as log:
+        await follows(sandbox)
+        answer, runtime = await begun(sandbox)
+        await log.line()  # START
+        for number in range(21):
+            written_at = time.monotonic()
+            runtime.container.write(f"{number}\n")
+            assert await log.line() == str(number)
+            took.append(time.monotonic() - written_at)
+        runtime.container.end(Exit(3))
+        await answer
+    # The machine may be busy for a moment: most lines show what the sandbox itself takes.
+    assert statistics.median(took) < 0.05, took
 
 
 async def test_an_invocation_is_shown_from_its_start_to_its_report(sandbox: Served) -> None:
