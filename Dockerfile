@@ -1,5 +1,20 @@
 # The control plane. It talks to the container engine over the socket it is given and runs no function itself.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Compiles init for the process engine, as Dockerfile.centos7 does for instances.
+ARG BUILD_IMAGE=alpine:3.20
+
+FROM ${BUILD_IMAGE} AS init
+COPY init .cache/init/program-* /init/
+RUN set -eu; \
+    mkdir /.scf; \
+    compiled=/init/program-$(cat /init/*.c /init/*.h /init/build | sha256sum | cut -c1-16); \
+    if [ -f "$compiled" ]; then \
+      cp "$compiled" /.scf/init; \
+    else \
+      command -v gcc >/dev/null || apk add --quiet --no-cache gcc musl-dev; \
+      sh /init/build /.scf/init; \
+    fi; \
+    chmod 0555 /.scf /.scf/init
 
 FROM ${PYTHON_IMAGE} AS dependencies
 RUN python3 -m venv /opt/venv
@@ -11,6 +26,7 @@ RUN set -e; \
     $install
 
 FROM ${PYTHON_IMAGE}
+COPY --from=init /.scf /.scf
 COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /srv/scf-sandbox
 COPY pyproject.toml ./

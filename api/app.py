@@ -18,6 +18,7 @@ from api.metrics.metrics import Gauges, Metrics
 from api.process.busypoll import BusyPoll, several_processors
 from api.rest import Health, Services, install_rest
 from api.runtime.server import RuntimeServer
+from api.runtime.upgrade import init_upgrades
 from sandbox import __version__
 from sandbox.limits import MIB
 
@@ -60,7 +61,10 @@ class Application:
             region=settings.region,
         )
         self.busy_poll = BusyPoll(settings.busy_poll_us / 1e6 if several_processors() else 0)
-        self.runtime = RuntimeServer(plane.pool, settings.runtime_port, self.busy_poll.keep_awake)
+        awake = self.busy_poll.keep_awake
+        plane.init_links.heard = awake
+        upgrades = init_upgrades(plane.init_links)
+        self.runtime = RuntimeServer(plane.pool, settings.runtime_port, awake, upgrades)
         self.asgi = self._routes()
 
     @property

@@ -1,9 +1,11 @@
 """Refuses foreign web pages at the control port and, with enforcement, clients without a key.
 
-Any page can make a browser on this machine send requests to 127.0.0.1. Three headers show this.
-``Host`` has the name that an attacker points at 127.0.0.1. ``Sec-Fetch-Site`` has the kind of page,
-for all requests to this machine. ``Origin`` names the page, except for a plain GET. The cloud API
-checks its own signatures. Plain REST takes HTTP Basic with the same keys.
+A page from anywhere can make a browser on this machine send requests to 127.0.0.1. Three headers
+tell: ``Host`` (a name that an attacker points at 127.0.0.1), ``Sec-Fetch-Site`` (what kind of page
+asks, when the browser trusts our address) and ``Origin`` (which page, for all but plain GET). What
+then is left, a link in a mail or an image at http://0.0.0.0, is a mere address, and a browser's
+address does no action. The cloud API checks its own signatures; plain REST takes HTTP Basic with
+the same keys.
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
 #: The same by their beginning. A download's link has its own signature.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
-#: ``Sec-Fetch-Site`` of addresses that the user typed, and of requests from our own pages.
-OWN_SITES = (b"none", b"same-origin")
-#: A query of more fields counts as one that may name an action: nobody links to such a page.
+#: ``Sec-Fetch-Site`` of what our own pages ask for, and of what no page does: the user typed it, it
+#: is a link in a mail, or where the server of either redirects to.
+OWN_SITE, NO_SITE = b"same-origin", b"none"
+#: How every browser's ``User-Agent`` begins. A page cannot change it.
+BROWSER = b"Mozilla/"
+#: A query of more fields is not looked through: nobody links to such a page.
 MAX_FIELDS = 100
 
 
@@ -65,8 +70,10 @@ class Guard:
                 return _foreign_name(bare_name(value))
         headers: dict[bytes, bytes] = dict(scope["headers"])
         site = headers.get(b"sec-fetch-site")
-        if site is not None and site not in OWN_SITES and not _follows_a_link(scope, headers):
+        if site not in (OWN_SITE, NO_SITE, None) and not _follows_a_link(scope, headers):
             return _foreign_page("another site")
+        if _is_mere_address(site, headers) and _may_name_an_action(scope["query_string"]):
+            return _action_by_address()
         origin = headers.get(b"origin")
         if origin is not None and not _is_our_own(origin, headers.get(b"host", b"")):
             return _foreign_page(origin[:100].decode("latin-1"))
@@ -102,6 +109,26 @@ def _foreign_page(page: str) -> ASGIApp:
         " from a program",
         new_request_id(),
     )
+
+
+def _action_by_address() -> ASGIApp:
+    return error_response(
+        403,
+        "UnauthorizedOperation",
+        "an address that a browser opens does no action, since anyone can make it open one: call"
+        " the sandbox from a program, such as curl, or use its page /docs",
+        new_request_id(),
+    )
+
+
+def _is_mere_address(site: bytes | None, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser asks and does not say for which page.
+
+    It says nothing at all to an address that it does not trust: one of the local network, 0.0.0.0.
+    """
+    if site is None:
+        return headers.get(b"user-agent", b"").startswith(BROWSER)
+    return site == NO_SITE
 
 
 def _follows_a_link(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:

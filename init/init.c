@@ -14,6 +14,7 @@
  *   W ms      sample memory every ms; 0: not     D BIG count            so many bytes were discarded here
  *   Q 0       end now                            C                      every writer has closed the output
  *                                                N n BIG peak oom       flushed
+ *                                                M BIG peak oom         memory has risen, or was killed for, since told
  *                                                E status BIG peak oom  the bootstrap has ended
  *
  * RULES

@@ -34,6 +34,8 @@ static bool border;            /* a flush is open, or the end is to be told */
 static uint32_t border_number; /* of the newest flush */
 static size_t border_left;     /* bytes to be read from the pipe until then */
 static int64_t linger_until;
+static uint64_t told_peak;     /* memory, as the control plane knows it */
+static uint32_t told_kills;
 
 static int exit_code(void)
 {
@@ -62,12 +64,31 @@ static void queue_failure(int error, int stage)
     queue_frame('X', body, sizeof body);
 }
 
-/* N or E: a number, the greatest memory sampled so far, and the OOM kills. */
+/* The greatest memory sampled so far, and the OOM kills: what the control plane knows from here on. */
+static unsigned char *put_memory(unsigned char *bytes)
+{
+    told_peak = memory_peak();
+    told_kills = oom_kills();
+    return put_number(put_number(bytes, told_peak, 8), told_kills, 4);
+}
+
+/* N or E: a number, and memory. */
 static void queue_border(char type, uint32_t number)
 {
     unsigned char body[16];
-    put_number(put_number(put_number(body, number, 4), memory_peak(), 8), oom_kills(), 4);
+    put_memory(put_number(body, number, 4));
     queue_frame(type, body, sizeof body);
+}
+
+/* M: what a sample between two flushes saw. Each is 3 % above the last one, so there are never many. */
+static void tell_memory(void)
+{
+    unsigned char body[12];
+    bool news = memory_peak() > told_peak + told_peak / 32 || oom_kills() != told_kills;
+    if (!news || !bootstrap.started || told || !queue_has_room(64))
+        return;
+    put_memory(body);
+    queue_frame('M', body, sizeof body);
 }
 
 /* ---------------------------------------------------------------- what comes in */
@@ -355,12 +376,14 @@ _Noreturn void run(const struct options *chosen, char **variables, int connectio
             take_commands();
         read_output(ready & OUTPUT);
         answer_border();
+        int64_t now = now_ms();
+        if (now >= next_sample()) {
+            sample_memory(true);
+            tell_memory();
+        }
         send_frames();
         watch_copy();
         watch_output();
-        int64_t now = now_ms();
-        if (now >= next_sample())
-            sample_memory(true);
         linger(now);
     }
 }

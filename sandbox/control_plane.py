@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from sandbox.clock import SystemClock
+from sandbox.engine.base import RuntimeAccess
+from sandbox.engine.init_links import InitLinks
 from sandbox.engine.registry import choose_engine
 from sandbox.events.dead_letters import DeadLetters
 from sandbox.events.queue import EventQueue
@@ -24,6 +26,7 @@ from sandbox.functions.layers import Layer
 from sandbox.functions.namespaces import Namespace
 from sandbox.instance.ports import InstanceContext
 from sandbox.invoker import Invoker
+from sandbox.packages.explainer import StartExplainer
 from sandbox.packages.package import PackageStore
 from sandbox.pool.memory_budget import MemoryBudget
 from sandbox.pool.pool import Pool
@@ -40,6 +43,7 @@ from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
     from typing import Self
 
@@ -62,8 +66,10 @@ INTERRUPTED = "the sandbox was stopped while this was running"
 class RuntimePort(Protocol):
     """The runtime API, as the control plane opens and closes it."""
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
-        """Listen on one more address of this machine. ``OSError`` if it cannot be bound."""
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
+        """Listen on one more address, or on its ``listener``. ``OSError`` if it cannot be bound."""
         ...
 
     async def close(self) -> None:
@@ -100,6 +106,8 @@ class ControlPlane:
         """``engine`` and ``clock`` replace the chosen ones. Tests pass fakes."""
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
+        #: The inits that are expected to dial in, for the engine and the runtime API.
+        self.init_links = InitLinks()
         #: True from the end of ``open`` until the block is left.
         self.ready = False
         #: Publishes what happens. Its listeners end when the block is left, or earlier.
@@ -137,7 +145,7 @@ class ControlPlane:
         await asyncio.to_thread(self.writer.recover)
         await asyncio.to_thread(self._records.end_interrupted, self.clock.now(), INTERRUPTED)
         self._runtime = runtime
-        await self.engine.open(runtime.listen)
+        await self.engine.open(RuntimeAccess(runtime.listen, self.init_links))
         self.budget.total_mb = self.settings.memory_budget_mb or int(
             sum(self.engine.capacity().values()) * DEFAULT_MEMORY_SHARE
         )
@@ -146,6 +154,8 @@ class ControlPlane:
         self._retention.open()
         self.ready = True
         info = self.engine.info
+        if not info.os_parity:
+            self._explainer.runs_in(info.base)
         for node, memory_mb in self.engine.capacity().items():
             self.feed.publish(NodeUp(self.clock.now(), node, info.name, memory_mb))
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
@@ -168,11 +178,14 @@ class ControlPlane:
         self.engine = self._given_engine or choose_engine(settings, self.packages)
         parts.push_async_callback(self.engine.close)
         self.budget = MemoryBudget(0)
+        self._explainer = StartExplainer(self.packages)
+        parts.push_async_callback(self._explainer.close)
         context = InstanceContext(
             loop=loop,
             clock=self.clock,
             recorder=self.recorder,
             init_timeout_status=settings.init_timeout_status,
+            explainer=self._explainer,
         )
         self.pool = Pool(self.engine, settings, context, self.budget)
         parts.push_async_callback(self.pool.close)

@@ -267,6 +267,8 @@ class EngineErrorKind(Enum):
     UNREACHABLE = "unreachable"
     #: The engine does not have the image of the instances.
     NO_IMAGE = "no image"
+    #: That image lacks the first process of every instance.
+    NO_INIT = "no init"
     #: The call names something that does not exist (any more).
     GONE = "gone"
     #: The call removes something that is still used.

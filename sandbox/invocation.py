@@ -30,8 +30,8 @@ class Cause(StrEnum):
 
 
 class Tail:
-    """The last lines of one request, at most 4 KB of them. It grows while its request is the
-    present one of its instance.
+    """The last lines of one request, as many as 4 KB are made of. It grows while its request is
+    the present one of its instance.
 
     ``lines`` are (seconds since the epoch, text). ``count`` is how many lines were ever added.
     """
@@ -43,12 +43,17 @@ class Tail:
         self._bytes = 0
 
     def add(self, line: tuple[float, str]) -> None:
-        """Add a line, and drop the oldest ones above 4 KB."""
+        """Add a line, and drop the oldest ones that are above 4 KB as a whole."""
         self.lines.append(line)
         self.count += 1
-        self._bytes += len(line[1]) + 1
-        while self._bytes > limits.LOG_TAIL_BYTES and len(self.lines) > 1:
-            self._bytes -= len(self.lines.popleft()[1]) + 1
+        self._bytes += _size(line)
+        while self._bytes - _size(self.lines[0]) >= limits.LOG_TAIL_BYTES:
+            self._bytes -= _size(self.lines.popleft())
+
+
+def _size(line: tuple[float, str]) -> int:
+    """Bytes, the line end included."""
+    return len(line[1].encode()) + 1
 
 
 @dataclass(slots=True)
@@ -102,7 +107,7 @@ class Worker(Protocol):
         """End everything it works on with 499, and end the instance."""
         ...
 
-    async def send_signal(self, number: signal.Signals) -> bool:
+    def send_signal(self, number: signal.Signals) -> bool:
         """Signal the bootstrap, and say in the log whether it was received. False if it was not."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +23,7 @@ from sandbox.status import StatusCode, error_object
 from scf_sandbox.preflight import RELOAD_FAILURES
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from sandbox.clock import Clock
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.packages.model import CodeRef
     from sandbox.pool.pool import Pool
-
-#: Output and results arrive on different connections, so the last lines may come after the result.
-#: A tail is taken once no line has come for the first time, or after the second one. Seconds.
-TAIL_QUIET_S = 0.01
-TAIL_MAX_S = 0.1
-
 
 #: The most bytes of a result that a record holds. The caller gets the whole result.
 RECORD_RESULT_BYTES = 64 * 1024
@@ -178,7 +172,6 @@ class Invoker:
         outcome = await invocation.future
         record = record_of(invocation, outcome)
         if outcome.tail is not None:
-            await self._settle(outcome)
             outcome.log = render_tail(record, outcome.tail.lines)
         self._recorder.ended(record)
         return outcome
@@ -221,7 +214,7 @@ class Invoker:
             self._pool.withdraw(invocation)
             invocation.cancel(cause, message)
 
-    async def signal(self, invocation: Invocation) -> bool:
+    def signal(self, invocation: Invocation) -> bool:
         """Send SIGTERM to the bootstrap that works on an invocation; False if none does.
 
         The event's log says whether the bootstrap received it.
@@ -229,17 +222,8 @@ class Invoker:
         instance = invocation.instance
         if instance is None or not instance.works_on(invocation):
             return False
-        await instance.send_signal(signal.SIGTERM)
+        instance.send_signal(signal.SIGTERM)
         return True
-
-    async def _settle(self, outcome: Outcome) -> None:
-        """Wait for log lines that arrive after the result."""
-        assert outcome.tail is not None
-        deadline = self._loop.time() + TAIL_MAX_S
-        seen = -1
-        while seen != outcome.tail.count and self._loop.time() < deadline:
-            seen = outcome.tail.count
-            await asyncio.sleep(TAIL_QUIET_S)
 
     def _reload_failure(self, invocation: Invocation, code: CodeRef) -> Outcome:
         """The outcome of a bootstrap that cannot start (contract 1.4).

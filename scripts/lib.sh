@@ -136,11 +136,29 @@ venv() {
   hash_of <"$requirements" >"$directory/.made-from"
 }
 
-# The image of function instances, from the base that scripts/images chose. No build context is sent.
+# The instance's init (init/), compiled here: where the images and the process engine look for it. False where that
+# cannot be done: the images then compile it themselves.
+build_init() {
+  local hash program
+  hash=$(cat "$ROOT"/init/*.c "$ROOT"/init/*.h "$ROOT"/init/build | hash_of)
+  program=$CACHE/init/program-$hash
+  if [[ ! -x $program ]]; then
+    [[ $(uname -sm) == 'Linux x86_64' ]] || return 1
+    ! has_apt || (apt_install gcc libc6-dev) || return 1
+    mkdir -p "$CACHE/init"
+    "$ROOT/init/build" "$program.$$" >&2 || return 1
+    mv "$program.$$" "$program"
+    say "compiled $program"
+  fi
+  mkdir -p "$LOCAL/init"
+  find "$LOCAL/init" -name 'program-*' ! -name "program-$hash" -delete
+  [[ -x $LOCAL/init/program-$hash ]] || cp "$program" "$LOCAL/init/"
+}
+
+# The image of function instances, from the base that scripts/images chose.
 build_instance_image() {
-  # shellcheck disable=SC2094
   docker build --build-arg "BASE_IMAGE=$(base_of SCF_BASE_IMAGE)" --build-arg "BASE_KIND=$(base_of SCF_BASE_KIND)" \
-    -t "$INSTANCE_IMAGE" - <"$ROOT/Dockerfile.centos7"
+    --build-arg "BUILD_IMAGE=$(base_of SCF_BUILD_IMAGE)" -t "$INSTANCE_IMAGE" -f "$ROOT/Dockerfile.centos7" "$ROOT"
 }
 
 # Whether a container in the engine's host network is in this machine's network: not where the engine runs elsewhere, in

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OPENAPI_VERSION = "3.0.3"
 
 STATIC = "/docs/static"
+#: Within a page of its own, another site could have the user press our buttons unawares.
+NO_FRAME = "frame-ancestors 'none'"
 FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"})
 
 
@@ -44,7 +46,7 @@ def install_docs(app: FastAPI) -> None:
         return app.openapi_schema
 
     async def page() -> Response:
-        return get_swagger_ui_html(
+        response = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title=app.title,
             swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
@@ -53,6 +55,8 @@ def install_docs(app: FastAPI) -> None:
             # The page would send documents of other hosts than localhost to a public validator.
             swagger_ui_parameters={"validatorUrl": None, "displayRequestDuration": True},
         )
+        response.headers["Content-Security-Policy"] = NO_FRAME
+        return response
 
     app.openapi = document  # type: ignore[method-assign]
     app.mount(STATIC, _PageFiles(directory=swagger_ui_path), name="docs-static")

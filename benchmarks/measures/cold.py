@@ -32,9 +32,9 @@ DIE = '{"do":"die"}'
 BURST, PARALLELISM = 20, 4  # the second is the default of SCF_START_PARALLELISM
 
 START = (
-    "Making and starting containers is the engine's work and fills these cores; the sandbox adds an"
-    " attach connection to each, and the client and the bootstraps run beside it. More cores, or a"
-    " faster engine, would lift it."
+    "Making and starting containers is the engine's work and fills these cores; the sandbox waits"
+    " until the init in each has dialled in, and the client and the bootstraps run beside it. More"
+    " cores, or a faster engine, would lift it."
 )
 
 

@@ -46,7 +46,7 @@ def instances(contest: Contest) -> list[Row]:
             "resident memory per warm instance",
             Series("ours on the host", "KB", (grown,)),
             goal=below(100),
-            bounds="Buffers of the attach connection, of the runtime connection and of the log.",
+            bounds="Buffers of the connections to its init and its runtime, and of the log.",
         ),
     ]
 

@@ -7,9 +7,20 @@ point of the group ``scf_sandbox.engines``; ``SCF_ENGINE`` chooses it by that na
 The order of calls. ``open`` comes first and ``close`` last; ``close`` comes also where ``open``
 failed. For a package: ``expect`` and ``take`` are hints and may be missing; ``prepare`` may be
 missing too; ``launch`` may then make it ready itself; ``forget`` comes when no function uses it.
-For an instance: ``launch``, ``release``, any number of ``memory_peak``, ``oom_kills`` and
-``send_signal``, then ``destroy``; the ``Sink`` hears ``output`` from the release on and ``ended``
-once.
+For an instance: ``launch``, ``release``, any number of ``flush``, ``watch`` and ``send_signal``,
+then ``destroy``; the ``Sink`` hears everything else from the release on, and ``ended`` once.
+
+What is hard about an instance is done by its init (``init/README.md``), a static program that the
+engine starts in the instance's place, as its first process, in the directory of the code. It dials
+the runtime API (or has one end of a socket pair), runs the bootstrap when it is told to, passes
+its output on with exact borders, watches its memory and tells its end. ``InitLink``
+(``sandbox.engine.init_link``) speaks with it and is most of a ``Container``: inherit from it, add
+the names and ``destroy``. So an engine has to create, start and remove, and no more::
+
+    container = MyContainer(sink, runtime.links.heard)
+    secret = runtime.links.expect(container.runtime_host, container)
+    ... start init, with SCF_INIT_ADDRESS=<address>:<settings.runtime_port>, SCF_INIT_SECRET=secret
+    await container.stands_by  # with a limit, and forget the name when it is over
 
 Everything is called on the event loop, and the methods that are not ``async`` must not block.
 Calls overlap: twenty launches may be under way, and ``forget`` of the same package beside them.
@@ -33,21 +44,43 @@ test module of one's own runs it, with the source's root in pytest's ``pythonpat
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
     import signal
-    from collections.abc import Awaitable, Callable, Mapping
+    import socket
+    from collections.abc import Callable, Mapping
 
+    from sandbox.engine.init_links import InitLinks
     from sandbox.packages.package import Package
 
-    #: Opens the runtime API on one more IPv4 address of the machine that the control plane runs
-    #: on, at the port ``settings.runtime_port``. ``OSError`` when that cannot be done. The engine
-    #: closes what it opened. An engine whose instances reach the control plane at one address for
-    #: all opens that one, in ``open``.
-    Listen = Callable[[str], Awaitable[asyncio.AbstractServer]]
+
+class Listen(Protocol):
+    """Opens the runtime API on one more IPv4 address of the machine that instances see.
+
+    An engine whose instances reach the control plane at one address for all opens that one, in
+    ``Engine.open``. The engine closes what it opened.
+    """
+
+    async def __call__(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
+        """At the port ``settings.runtime_port``, or on a socket that is there already.
+
+        ``OSError`` when that cannot be done.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeAccess:
+    """The runtime API, as an engine sees it: where it can be opened, and whose inits it expects."""
+
+    listen: Listen
+    links: InitLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +106,20 @@ class Exit:
     """How an instance's process ended. ``code`` is None when the engine could not tell.
 
     A process killed by signal N has code 128 + N, as a shell and an init process report it.
-    ``reason`` completes the sentence "the bootstrap ended ..." where there is no code.
+    ``reason`` completes the sentence "the bootstrap ended ..." where there is no code. ``errno``
+    is the kernel's where the bootstrap never ran: ``stage`` is ``exec`` where it refused the file,
+    ``fork`` or ``setup`` where it was short of something.
     """
 
     code: int | None
     oom_killed: bool = False
     reason: str = ""
+    errno: int = 0
+    stage: str = ""
 
     def __str__(self) -> str:
+        if self.errno:
+            return f"before it ran: {os.strerror(self.errno)} (at {self.stage})"
         if self.code is None:
             return self.reason or "for an unknown reason"
         if self.code > 128:
@@ -93,6 +132,15 @@ class Sink(Protocol):
 
     def output(self, data: bytes) -> None:
         """Bytes the process wrote to stdout or stderr, in the order of writing."""
+        ...
+
+    def discarded(self, size: int) -> None:
+        """So many bytes of its output were left out here: more than the platform keeps."""
+        ...
+
+    def memory(self, peak: int, oom_kills: int) -> None:
+        """Its memory was looked at: ``peak`` is the most that was seen so far, in bytes (anonymous
+        and shared), ``oom_kills`` how many of its processes were killed for want of it so far."""
         ...
 
     def ended(self, exit: Exit) -> None:
@@ -119,7 +167,8 @@ class Container(Protocol):
     def runtime_host(self) -> str:
         """The name under which the runtime API knows the instance: its ``Host``.
 
-        No two instances have the same, and it cannot be guessed.
+        No two instances have the same at a time, and it cannot be guessed. An engine may give it
+        to a later instance with the same ``peer``.
         """
         ...
 
@@ -142,15 +191,19 @@ class Container(Protocol):
         """Let the bootstrap run. Called once at most."""
         ...
 
-    def memory_peak(self) -> int:
-        """Highest memory use so far, bytes; 0 when it cannot be told (yet)."""
+    def flush(self, done: Callable[[], None]) -> None:
+        """Ask for a border: ``done`` is called, once, when the sink has heard all that the process
+        wrote until now, and nothing that it writes later; also when the process is gone.
+
+        Answers come in the order of asking, within 1 ms on a machine that is not at its limit.
+        """
         ...
 
-    def oom_kills(self) -> int:
-        """How many of its processes were killed for want of memory."""
+    def watch(self, *, closely: bool) -> None:
+        """Look at its memory every 50 ms, as from the release on, or only at flushes."""
         ...
 
-    async def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Signal the bootstrap itself. ``EngineError`` when it is not there (any more)."""
         ...
 
@@ -183,7 +236,7 @@ class Engine(Protocol):
     #: Complete after ``open``.
     info: EngineInfo
 
-    async def open(self, listen: Listen) -> None:
+    async def open(self, runtime: RuntimeAccess) -> None:
         """Connect and sweep what an earlier run of the installation left."""
         ...
 

@@ -59,7 +59,7 @@ class Runner(Protocol):
         """End an invocation as canceled, and the instance that works on it."""
         ...
 
-    async def signal(self, invocation: Invocation) -> bool:
+    def signal(self, invocation: Invocation) -> bool:
         """Send SIGTERM to the bootstrap that works on an invocation. False if none does."""
         ...
 

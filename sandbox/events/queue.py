@@ -327,7 +327,7 @@ class EventQueue:
         runner = self._runner
         if runner is None:
             raise _ended(request_id)
-        if graceful and event.invocation is not None and await runner.signal(event.invocation):
+        if graceful and event.invocation is not None and runner.signal(event.invocation):
             return
         event.terminated = True
         if event.invocation is not None:

@@ -22,7 +22,7 @@ FIXED: dict[str, str] = {
     "LC_ALL": "en_US.UTF8",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "SHELL": "/bin/bash",
-    "SHLVL": "2",  # the shell that starts the bootstrap makes it the documented 3
+    "SHLVL": "3",
     "LD_LIBRARY_PATH": "/var/runtime/java8:/var/user:/opt",
     "_": "/var/lang/python3/bin/python3",
     "PYTHONPATH": "/var/user:/opt",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from sandbox.deadline import Deadline
 from sandbox.errors import EngineError
+from sandbox.instance.borders import Borders
 from sandbox.instance.event_session import EventSession
+from sandbox.instance.initialisation import Initialisation
 from sandbox.instance.lifecycle import ENDED, Lifecycle, State, Step
 from sandbox.instance.logs import LogBook
-from sandbox.instance.memory import MemoryGauge
+from sandbox.instance.memory import MemoryUse
 from sandbox.instance.run import Run
 from sandbox.records.report import ColdStart, provisioned_report
 from sandbox.status import StatusCode, error_object
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.instance.session import SessionFactory
     from sandbox.invocation import Cause, Invocation
-
 
 #: The platform's words for 439.
 PROCESS_EXIT = "User process exit when running"
@@ -50,8 +50,8 @@ class Instance:
     """Owns one container, its place in the life cycle, its memory, its logs and its runs.
 
     How invocations reach the bootstrap is its session's matter (``sandbox.instance.session``).
-    The engine calls ``output`` and ``ended``; the pool ``attach``, ``release``, ``dispatch``,
-    ``stop``, ``removed`` and ``sample``; the runtime API ``ready``, ``poll``, ``unpark`` and the
+    The engine calls it as a ``Sink``; the pool ``attach``, ``release``, ``dispatch``, ``rest``,
+    ``stop`` and ``removed``; the runtime API ``ready``, ``poll``, ``unpark`` and the
     pushes. It is a ``Worker`` to its invocations. All of this happens on one event loop.
     """
 
@@ -76,17 +76,16 @@ class Instance:
         #: Why it ended before its first invocation, if it was initialised ahead.
         self.failure = ""
         self.logs = LogBook(spec.instance_id, context.clock, partial(context.recorder.lines, spec))
+        self.borders = Borders(spec, self.logs, context)
+        self.memory_use = MemoryUse(spec.memory_mb)
         self._owner = owner
         self._context = context
         self._clock = context.clock
-        self._init_timeout_s = init_timeout_s
         self._recycled_by_failure = recycled_by_failure
         now = context.clock.now()
         self._life = Lifecycle(now)
         context.recorder.instance_changed(spec, self.state.value, now)
-        self._memory = MemoryGauge(spec.memory_mb)
-        self._init_deadline = Deadline(context.loop)
-        self._released_at = 0.0
+        self._init = Initialisation(spec, init_timeout_s, self.logs, context)
         self._runs: dict[Invocation, Run] = {}
         self._session = session(self, timeout_s, context)
         #: How many invocations it can work on at once.
@@ -108,11 +107,6 @@ class Instance:
     def transitions(self) -> list[tuple[State, float]]:
         """Its states, each with the time at which it began: seconds since the epoch."""
         return self._life.transitions
-
-    @property
-    def memory_peak(self) -> int:
-        """The highest memory use that was seen, in bytes."""
-        return self._memory.peak
 
     @property
     def load(self) -> int:
@@ -138,22 +132,21 @@ class Instance:
     def attach(self, container: Container) -> None:
         """Its container was started, and waits for its release."""
         self.container = container
-        self._memory.watch(container)
+        self.borders.of(container)
         self._step(Step.STARTED)
 
     def release(self, invocation: Invocation | None) -> None:
         """Let the bootstrap run. The initialisation is part of ``invocation``, if there is one."""
         assert self.container is not None
         self._step(Step.RELEASED)
-        self._released_at = self._clock.monotonic()
+        began = self._init.begin(self._init_timed_out)
         if invocation is not None:
-            self._runs[invocation] = Run(invocation, self._released_at, cold=True)
+            self._runs[invocation] = Run(invocation, began, cold=True)
             invocation.taken_by(self)
             self.logs.begin(invocation.request_id)
             invocation.times["prepared"] = self.prepared_at
             invocation.times["started"] = self.transitions[1][1]
             invocation.times["released"] = self._clock.now()
-        self._init_deadline.set(self._init_timeout_s, self._init_timed_out)
         self.container.release()
 
     def dispatch(self, invocation: Invocation) -> None:
@@ -161,7 +154,14 @@ class Instance:
         self._life.dispatched(len(self._runs), self.capacity)
         run = self._runs[invocation] = Run(invocation, self._clock.monotonic())
         invocation.taken_by(self)
+        if self.container is not None:
+            self.memory_use.watch(self.container, closely=True)
         self._session.take(run)
+
+    def rest(self) -> None:
+        """It has been idle for a while: let what watches its memory sleep."""
+        assert self.container is not None
+        self.memory_use.watch(self.container, closely=False)
 
     def stop(self) -> None:
         """End it. Runs that have no outcome by then end with 439: their process goes too."""
@@ -169,7 +169,7 @@ class Instance:
             return
         for run in tuple(self._runs.values()):
             self._fail(run, StatusCode.PROCESS_EXIT, PROCESS_EXIT)
-        self._init_deadline.close()
+        self._init.close()
         self._session.close()
         self._step(Step.STOPPED)
         self._owner.instance_stopping(self)
@@ -181,30 +181,21 @@ class Instance:
         self._fail_all(StatusCode.CANCELED, message)
         self.stop()
 
-    async def send_signal(self, number: signal.Signals) -> bool:
+    def send_signal(self, number: signal.Signals) -> bool:
         """Signal the bootstrap, and say in the log of each run whether it was received."""
         assert self.container is not None
-        request_ids = [invocation.request_id for invocation in self._runs]
         try:
-            await self.container.send_signal(number)
+            self.container.send_signal(number)
             note, received = "[PLATFORM] Signal received successfully.", True
         except EngineError:
             note, received = "[PLATFORM] Signal reception failed.", False
-        for request_id in request_ids:
-            self.logs.note_for(request_id, note)
+        for invocation in self._runs:
+            self.logs.note_for(invocation.request_id, note)
         return received
 
     def removed(self) -> None:
         """Its container is gone."""
         self._step(Step.REMOVED)
-
-    def sample(self) -> bool:
-        """Look at its memory now. True if a process was killed for want of it: that ends every run
-        with 434, and the instance."""
-        if self._memory.look() and self.state in (State.BUSY, State.INITIALISING):
-            self._out_of_memory()
-            return True
-        return False
 
     # ------------------------------------------------------------------ the runtime API's side
 
@@ -232,14 +223,26 @@ class Instance:
 
     def output(self, data: bytes) -> None:
         """Bytes that the bootstrap wrote to stdout and stderr, in order."""
-        if self.state in (State.IDLE, State.BUSY):
-            self._session.heard()
         self.logs.feed(data)
+
+    def discarded(self, size: int) -> None:
+        """So much of its output was left out."""
+        self.logs.discarded()
+
+    def memory(self, peak: int, oom_kills: int) -> None:
+        """Its memory was looked at. A process killed for want of it ends every run, with 434."""
+        killed = self.memory_use.note(peak, oom_kills)
+        if killed and self.state in (State.BUSY, State.INITIALISING):
+            self._out_of_memory()
 
     def ended(self, exit: Exit) -> None:
         """The bootstrap has ended, by itself or not."""
-        self.logs.end()
+        self.logs.end_line()
         if self.state in ENDED:
+            return
+        if self.state is State.INITIALISING and not exit.oom_killed:
+            self._init_over()
+            self._init.explain(exit, self._fail_init)
             return
         handed_back = self._hand_back()
         if self._runs or not handed_back:
@@ -248,18 +251,22 @@ class Instance:
 
     # ------------------------------------------------------------------ the session's side
 
+    def reported_ready(self) -> bool:
+        """The initialisation ends here, and took until now; ``initialised`` follows. True once."""
+        return self.state is State.INITIALISING and self._init.end()
+
     def initialised(self) -> None:
         """The bootstrap can take its first invocation. Only the first report counts."""
-        if self.state is not State.INITIALISING:
+        self.reported_ready()
+        took_ms = self._init.took_ms
+        if self.state is not State.INITIALISING or took_ms is None:
             return
-        self._init_deadline.close()
-        init_ms = (self._clock.monotonic() - self._released_at) * 1000
         self._step(Step.READY)
         run = next(iter(self._runs.values()), None)
         if run is None:
-            self._report_provisioned(init_ms)
+            self._report_provisioned(took_ms)
         else:
-            run.init_ms = init_ms
+            run.init_ms = took_ms
             run.invocation.times["ready"] = self._clock.now()
             self._life.dispatched(0, self.capacity)
             run.began = self._clock.monotonic()
@@ -273,8 +280,7 @@ class Instance:
         self._leave()
 
     def failed(self, run: Run, status: int, message: str) -> None:
-        """The run failed, and the bootstrap goes on. With asynchronous execution any failure ends
-        the instance (contract 1.2)."""
+        """The run failed. With asynchronous execution that ends the instance (contract 1.2)."""
         self._fail(run, status, message)
         if self._recycled_by_failure:
             self.stop()
@@ -283,7 +289,6 @@ class Instance:
 
     def timed_out(self, run: Run, message: str, limit_ms: float) -> None:
         """The run took longer than ``limit_ms``. The instance ends with it."""
-        self._memory.look()
         self._fail(run, StatusCode.TIMEOUT, message, limit_ms)
         self.stop()
 
@@ -299,18 +304,27 @@ class Instance:
         self._owner.instance_has_room(self)
 
     def _out_of_memory(self) -> None:
-        self._memory.exhausted()
+        self.memory_use.exhausted()
         self._fail_all(StatusCode.OUT_OF_MEMORY, f"Task memory exceeded {self.spec.memory_mb} MB")
         self.stop()
 
     def _init_timed_out(self) -> None:
-        self._memory.look()
-        self._fail_all(
-            self._context.init_timeout_status,
-            f"Initialization timed out after {self._init_timeout_s:g} seconds: the bootstrap did"
-            " not POST /runtime/init/ready in time",
-        )
-        self.stop()
+        if self._init_over():
+            self.borders.settle(lambda: self._fail_init(self._init.timed_out()))
+
+    def _init_over(self) -> bool:
+        """The initialisation has failed: nothing changes that while its words are sought."""
+        if not self.reported_ready():
+            return False
+        for run in self._runs.values():
+            run.ended = self._clock.monotonic()
+        self._session.close()
+        return True
+
+    def _fail_init(self, message: str) -> None:
+        if self.state is State.INITIALISING:
+            self._fail_all(self._context.init_timeout_status, message)
+            self.stop()
 
     def _hand_back(self) -> bool:
         """Give the pool back the invocations that have not reached the bootstrap. True if there
@@ -336,13 +350,6 @@ class Instance:
         """End its runs with the status that fits the end of its process."""
         if exit.oom_killed:
             self._out_of_memory()
-        elif self.state is State.INITIALISING:
-            lines = self.logs.tail.lines
-            last = f": {lines[-1][1]}" if lines else ", without any output"
-            self._fail_all(
-                self._context.init_timeout_status,
-                f"Initialization failed: the bootstrap ended {exit} before it reported ready{last}",
-            )
         elif self.state is State.BUSY:
             self._fail_all(StatusCode.PROCESS_EXIT, PROCESS_EXIT)
             self.logs.note(f"[PLATFORM] the bootstrap ended {exit}")
@@ -351,10 +358,9 @@ class Instance:
 
     def _report_provisioned(self, init_ms: float) -> None:
         """It was initialised ahead: the log says what that took."""
-        self._memory.look()
         (_, began), (_, started), *_ = self.transitions
         phases = ColdStart.of(began, self.prepared_at, started, init_ms)
-        self.logs.note(provisioned_report(phases, self.spec.memory_mb, self.memory_peak))
+        self.logs.note(provisioned_report(phases, self.spec.memory_mb, self.memory_use.peak))
 
     def _fail_all(self, status: int, message: str) -> None:
         if not self._runs:
@@ -371,7 +377,7 @@ class Instance:
     ) -> None:
         """End the run. Its duration is measured, unless ``duration_ms`` is given."""
         invocation = run.invocation
-        elapsed = (self._clock.monotonic() - run.began) * 1000
+        elapsed = ((run.ended or self._clock.monotonic()) - run.began) * 1000
         if self._life.state is State.INITIALISING:
             run.init_ms, elapsed = elapsed, 0.0
         else:
@@ -382,5 +388,5 @@ class Instance:
         invocation.times["finished"] = self._clock.now()
         self.served += 1
         invocation.end(
-            run.outcome(status, body, elapsed, self._memory.peak, self.spec, self.logs.tail)
+            run.outcome(status, body, elapsed, self.memory_use.peak, self.spec, self.logs.tail)
         )

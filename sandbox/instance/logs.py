@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
 
 
+LIMIT_NOTE = "[PLATFORM] log limit of 1 MB or 5000 lines per 5 s reached"
+
+
 class LogBook:
     """Gives each line of an instance's output to the request it belongs to.
 
@@ -34,6 +37,8 @@ class LogBook:
         self._window_start = 0.0
         self._window_bytes = 0
         self._window_lines = 0
+        #: Of the present request, whatever the window.
+        self._bytes = self._lines = 0
         self._dropping = False
 
     def begin(self, request_id: str) -> None:
@@ -43,6 +48,7 @@ class LogBook:
         self._request_id = request_id
         self.tail = Tail()
         self._window_start = 0.0
+        self._bytes = self._lines = 0
 
     def begin_unless(self, request_id: str) -> None:
         """``begin``, unless lines belong to this request already, as after an initialisation."""
@@ -73,8 +79,16 @@ class LogBook:
         self._sink(LogChunk(request_id, self._instance_id, self._seq, [line]))
         self._seq += 1
 
-    def end(self) -> None:
-        """The process is gone. What it wrote without a line end becomes a line."""
+    def discarded(self) -> None:
+        """Output was left out on its way here. Where it was whole lines, the limit was passed; the
+        rest of a line that is too long is not told of."""
+        over = self._bytes >= limits.LOG_WINDOW_BYTES or self._lines >= limits.LOG_WINDOW_LINES
+        if over and not self._dropping:
+            self.note(LIMIT_NOTE)
+            self._dropping = True
+
+    def end_line(self) -> None:
+        """What was written without a line end becomes a line."""
         if self._partial:
             self._take([self._end_partial()])
 
@@ -93,7 +107,7 @@ class LogBook:
             if not self._within_rate(now, len(raw)):
                 if not self._dropping:
                     self._dropping = True
-                    kept.append((now, "[PLATFORM] log limit of 1 MB or 5000 lines per 5 s reached"))
+                    kept.append((now, LIMIT_NOTE))
                 continue
             self._dropping = False
             kept.append((now, raw.decode("utf-8", "replace")))
@@ -110,6 +124,8 @@ class LogBook:
             self._window_bytes = self._window_lines = 0
         self._window_bytes += size
         self._window_lines += 1
+        self._bytes += size
+        self._lines += 1
         return (
             self._window_bytes <= limits.LOG_WINDOW_BYTES
             and self._window_lines <= limits.LOG_WINDOW_LINES

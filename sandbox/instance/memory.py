@@ -4,40 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox import limits
+
 if TYPE_CHECKING:
     from sandbox.engine.base import Container
 
-MB = 1024 * 1024
-#: The share of its memory from which on an instance is asked for killed processes.
+#: An instance is short of memory from this share of it on.
 NEAR_LIMIT = 0.9
 
 
-class MemoryGauge:
-    """The highest memory use of one instance, and whether its limit killed a process."""
+class MemoryUse:
+    """The greatest memory use of one instance, as its container tells it. Sizes in bytes."""
 
-    __slots__ = ("_container", "_limit", "_near_limit", "peak")
+    __slots__ = ("_kills", "_limit", "_rests", "peak")
 
     def __init__(self, memory_mb: int) -> None:
         """``memory_mb`` is the instance's limit."""
         self.peak = 0
-        self._limit = memory_mb * MB
-        self._near_limit = self._limit * NEAR_LIMIT
-        self._container: Container | None = None
+        self._limit = memory_mb * limits.MIB
+        self._kills = 0
+        self._rests = False
 
-    def watch(self, container: Container) -> None:
-        """Look at this container from now on."""
-        self._container = container
+    @property
+    def short(self) -> bool:
+        """Whether nearly all of it has been in use."""
+        return self.peak >= NEAR_LIMIT * self._limit
 
-    def look(self) -> bool:
-        """Note the peak, in bytes. True if a process was killed for want of memory."""
-        container = self._container
-        if container is None:
-            return False
-        peak = container.memory_peak()
-        if peak > self.peak:
-            self.peak = peak
-        return self.peak >= self._near_limit and container.oom_kills() > 0
+    def note(self, peak: int, oom_kills: int) -> bool:
+        """The container was looked at. True if a process was killed for want of memory since."""
+        self.peak = max(self.peak, peak)
+        killed, self._kills = oom_kills > self._kills, oom_kills
+        return killed
 
     def exhausted(self) -> None:
-        """A process was killed for want of memory, so all of it was in use."""
+        """A process was killed for want of it, so all of it was in use."""
         self.peak = max(self.peak, self._limit)
+
+    def watch(self, container: Container, *, closely: bool) -> None:
+        """Let the container look at it often, or, while it is idle, only at borders."""
+        if self._rests is closely:
+            self._rests = not closely
+            container.watch(closely=closely)

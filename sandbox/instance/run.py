@@ -17,10 +17,11 @@ class Run:
 
     ``began`` is where its duration counts from, on the monotonic clock, in seconds: the release
     of the bootstrap, then the dispatch, then the hand-out. ``cold`` runs include the
-    initialisation of their instance, which took ``init_ms`` milliseconds.
+    initialisation of their instance, which took ``init_ms`` milliseconds. ``ended`` is set where
+    the end is told later than it came.
     """
 
-    __slots__ = ("began", "cold", "init_ms", "invocation")
+    __slots__ = ("began", "cold", "ended", "init_ms", "invocation")
 
     def __init__(self, invocation: Invocation, began: float, *, cold: bool = False) -> None:
         """``began`` is a time of the monotonic clock, in seconds."""
@@ -28,6 +29,7 @@ class Run:
         self.began = began
         self.cold = cold
         self.init_ms = 0.0
+        self.ended: float | None = None
 
     def outcome(
         self,

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.engine.base import InstanceSpec
+    from sandbox.instance.borders import Borders
     from sandbox.instance.logs import LogBook
+    from sandbox.instance.memory import MemoryUse
     from sandbox.instance.ports import InstanceContext
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.instance.run import Run
@@ -35,13 +37,15 @@ class SessionOwner(Protocol):
 
     spec: InstanceSpec
     logs: LogBook
+    borders: Borders
+    memory_use: MemoryUse
 
     def initialised(self) -> None:
         """The bootstrap can take its first invocation. Only the first report counts."""
         ...
 
-    def sample(self) -> bool:
-        """Look at the memory. True if that ended every run, with 434, and the instance."""
+    def reported_ready(self) -> bool:
+        """The initialisation ends here, and took until now; ``initialised`` follows. True once."""
         ...
 
     def succeeded(self, run: Run, body: bytes | bytearray) -> None:
@@ -77,10 +81,6 @@ class Session(Protocol):
 
     def untouched(self, run: Run) -> bool:
         """Whether nothing of this invocation has reached the bootstrap."""
-        ...
-
-    def heard(self) -> None:
-        """The function wrote something, after its initialisation."""
         ...
 
     def close(self) -> None:

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: How often the pool looks at expiry and memory. Seconds.
+#: How often the pool looks at its instances. Seconds.
 TICK_S = 0.1
+#: How long an instance may be idle until its memory is not looked at any more. Seconds.
+REST_AFTER_S = 1.0
 #: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
 #: Seconds.
 REPLACE_AFTER_S = 0.25
@@ -374,11 +376,14 @@ class Pool:
         now = self._loop.time()
         for instance in list(self._group_of):
             if instance.state is State.BUSY or instance.state is State.INITIALISING:
-                instance.sample()
+                instance.borders.look()
         for group in self._groups.current():
             for instance in group.spare:
                 if now - group.with_room[instance] > self._settings.idle_timeout:
                     instance.stop()
+            for instance in group.idle:
+                if now - group.with_room[instance] > REST_AFTER_S:
+                    instance.rest()
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
                     instance.stop()

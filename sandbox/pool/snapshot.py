@@ -52,7 +52,7 @@ class InstanceSnapshot:
             version=spec.version,
             state=instance.state,
             memory_mb=spec.memory_mb,
-            memory_peak=instance.memory_peak,
+            memory_peak=instance.memory_use.peak,
             served=instance.served,
             request_id=invocation.request_id if invocation else "",
             retired=retired,

@@ -84,13 +84,10 @@ def render_log(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> 
 
 
 def render_tail(record: InvocationRecord, lines: Iterable[tuple[float, str]]) -> str:
-    """The last 4 KB of a request's log in the test panel's dialect, from the start of a line."""
-    text = "".join(f"{line}\n" for line in _log_lines(record, lines, " "))
-    data = text.encode()
-    if len(data) <= limits.LOG_TAIL_BYTES:
-        return text
-    cut = data[-limits.LOG_TAIL_BYTES :]
-    return cut[cut.find(b"\n") + 1 :].decode("utf-8", "replace")
+    """The last 4,096 bytes of a request's log in the test panel's dialect; no half characters."""
+    data = "".join(f"{line}\n" for line in _log_lines(record, lines, " ")).encode()
+    # What is not valid at the beginning is the rest of a character.
+    return data[-limits.LOG_TAIL_BYTES :].decode("utf-8", "ignore")
 
 
 def _log_lines(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from api.runtime.server import RuntimeServer
+from sandbox.engine.base import RuntimeAccess
+from sandbox.engine.init_links import InitLinks
 from tests.support.functions import function
 from tests.support.pool import Heart
 from tests.support.waiting import DEADLINE_S, eventually, turns
@@ -178,7 +180,7 @@ async def stage(**settings: Any) -> AsyncIterator[Stage]:
     """A stage that is taken down again; nothing may be left."""
     heart = Heart(**settings)
     server = RuntimeServer(heart.pool, 0)
-    await heart.engine.open(server.listen)
+    await heart.engine.open(RuntimeAccess(server.listen, InitLinks()))
     built = Stage(heart, server)
     try:
         yield built

@@ -169,8 +169,44 @@ async def test_a_foreign_page_neither_posts_nor_frames_ours() -> None:
 @pytest.mark.parametrize("site", ["none", "same-origin"])
 async def test_what_a_user_types_or_our_page_asks_goes_through(site: str) -> None:
     for path in PATHS:
+        if site == "none" and "Action" in path:
+            continue
         answer = await ask(path, {**HERE, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"})
         assert not is_refused(answer), path
+
+
+ACTIONS = ["/?Action=DeleteFunction&FunctionName=hello", "/?%41ction=Invoke", "/?Action="]
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+async def test_an_address_that_no_page_gave_does_no_action(path: str) -> None:
+    """A mail's link and what a typed address is redirected to come as typed ones do."""
+    answer = await ask(path, {**HERE, "Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"})
+    assert is_refused(answer)
+    assert "curl" in answer.json()["error"]["message"]
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+@pytest.mark.parametrize("host", ["0.0.0.0:9000", "[::ffff:7f00:1]:9000", "192.168.1.5", "control"])
+async def test_a_browser_that_tells_no_site_does_no_action(path: str, host: str) -> None:
+    """It tells none to an address that it does not trust, such as 0.0.0.0 or a name of a LAN."""
+    for method in ("GET", "HEAD", "POST"):
+        headers = {"Host": host, "User-Agent": FIREFOX}
+        assert (await ask(path, headers, method=method)).status_code == 403
+        for program in ("curl/8.5.0", "python-requests/2.32", ""):
+            headers["User-Agent"] = program
+            assert (await ask(path, headers, method=method)).status_code == 200
+
+
+async def test_a_browser_that_tells_no_site_opens_pages() -> None:
+    for path in ("/", "/docs", "/openapi.json", "/functions/hello"):
+        headers = {"Host": "192.168.1.5:9000", "User-Agent": FIREFOX}
+        assert not is_refused(await ask(path, headers)), path
+    headers |= {"X-TC-Action": "Invoke", "Origin": "http://192.168.1.5:9000"}
+    assert not is_refused(await ask("/", headers, method="POST"))
 
 
 # ---------------------------------------------------------------- keys

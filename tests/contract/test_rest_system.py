@@ -231,6 +231,11 @@ async def test_a_scrape_stands_invocations_that_end_meanwhile(rest: RestApp) -> 
     assert b"scf_invocations_total" in await scraping
 
 
+async def test_the_docs_page_is_shown_in_no_frame(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
 async def test_the_docs_page_needs_nothing_from_outside(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.status_code == 200

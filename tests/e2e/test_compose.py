@@ -94,7 +94,7 @@ class TestANewcomer:
         assert result["InvokeResult"] == 0
         assert result["ErrMsg"] == ""
         assert result["Log"] == ""
-        assert result["MemUsage"] > 1_000_000
+        assert result["MemUsage"] > 100_000  # anonymous and shared memory, no page cache
         assert result["BillDuration"] >= result["Duration"] > 0
         assert result["FunctionRequestId"] == answer["RequestId"]
 

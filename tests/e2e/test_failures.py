@@ -61,15 +61,14 @@ def test_a_shebang_with_a_carriage_return_fails_the_initialisation_at_once(
 ) -> None:
     answer = run(product, "crlf", bash_runtime().replace("\n", "\r\n"), init_timeout="30")
     assert answer.status == 450
-    assert "bootstrap" in answer.error
-    assert "ended with exit code 12" in answer.error  # 126 or 127: the shell's choice
+    assert "line end" in answer.error
     assert answer.elapsed < 10
 
 
 def test_a_wrong_interpreter_fails_the_initialisation_at_once(product: Product) -> None:
     answer = run(product, "interpreter", "#!/opt/no/such/python\nprint(1)\n", init_timeout="30")
     assert answer.status == 450
-    assert "ended with exit code 12" in answer.error
+    assert "/opt/no/such/python" in answer.error
     assert answer.elapsed < 10
 
 

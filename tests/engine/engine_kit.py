@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.runtime.server import RuntimeServer
+from api.runtime.upgrade import init_upgrades
 from sandbox.clock import SystemClock
-from sandbox.engine.base import Container, Engine, Exit, InstanceSpec
+from sandbox.engine.base import Container, Engine, Exit, InstanceSpec, RuntimeAccess
+from sandbox.engine.init_links import InitLinks
 from sandbox.feed import Feed, Recorder
 from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
 from sandbox.instance.environment import FIXED
@@ -22,7 +24,7 @@ from sandbox.invocation import Invocation
 from sandbox.packages.model import Bootstrap, CodeRef
 from sandbox.packages.package import PackageStore
 from tests.support.records import Kept
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE_S, eventually
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
@@ -40,10 +42,19 @@ class Watcher:
 
     def __init__(self) -> None:
         self.exits: list[Exit] = []
+        self.left_out = 0
+        self.peak = 0
+        self.oom_kills = 0
         self._data = b""
 
     def output(self, data: bytes) -> None:
         self._data += data
+
+    def discarded(self, size: int) -> None:
+        self.left_out += size
+
+    def memory(self, peak: int, oom_kills: int) -> None:
+        self.peak, self.oom_kills = peak, oom_kills
 
     @property
     def data(self) -> bytes:
@@ -62,6 +73,12 @@ class Watcher:
     async def end(self) -> Exit:
         await eventually(lambda: bool(self.exits))
         return self.exits[0]
+
+    async def border(self, container: Container) -> None:
+        """Until it has heard all that was written until now."""
+        passed = asyncio.Event()
+        container.flush(passed.set)
+        await asyncio.wait_for(passed.wait(), DEADLINE_S)
 
 
 @dataclass
@@ -96,13 +113,17 @@ class Rig:
         self.settings = settings
         self.packages = packages
         self.directory = Directory()
-        self.runtime = RuntimeServer(self.directory, settings.runtime_port)
+        links = InitLinks()
+        self.runtime = RuntimeServer(
+            self.directory, settings.runtime_port, upgrades=init_upgrades(links)
+        )
+        self.access = RuntimeAccess(self.runtime.listen, links)
         #: Where the code is, as the function sees it: not a fixed place without isolation.
         self.fixed_places = True
 
-    def save(self, bootstrap: str, **files: str) -> str:
+    def save(self, bootstrap: str, **files: str | bytes) -> str:
         """Keep a package of a bash bootstrap and other files; its digest."""
-        content = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
+        content: dict[str, str | bytes] = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
         return self.packages.save(zip_of(content, dict.fromkeys(files, 0o644))).digest
 
     def spec(
@@ -133,10 +154,11 @@ class Rig:
         memory_mb: int = 128,
         environment: dict[str, str] | None = None,
         layers: tuple[str, ...] = (),
+        files: dict[str, bytes] | None = None,
     ) -> tuple[Container, Watcher]:
         watcher = Watcher()
         spec = self.spec(
-            self.save(bootstrap),
+            self.save(bootstrap, **(files or {})),
             function_name=function_name,
             memory_mb=memory_mb,
             environment=environment,
@@ -179,7 +201,7 @@ async def opened(
     engine = make(settings, packages)
     rig = Rig(engine, settings, packages)
     try:
-        await engine.open(rig.runtime.listen)
+        await engine.open(rig.access)
         yield rig
     finally:
         await engine.close()

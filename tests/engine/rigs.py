@@ -12,11 +12,11 @@ import pytest
 from docker.utils import kwargs_from_env
 
 from sandbox.engine.docker.engine import DockerEngine
-from sandbox.engine.process import proctree
 from sandbox.engine.process.engine import ProcessEngine
 from sandbox.engine.process.isolation import PlainProcess, choose_isolation
 from sandbox.settings import Settings
 from tests.engine.engine_kit import opened
+from tests.init.processes import below
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,8 +36,9 @@ async def plain_processes(_accounts: Path) -> Isolation:
 async def open_rig(
     kind: str, directory: Path, installation: str, **more: Any
 ) -> AsyncIterator[Rig]:
-    """An engine of ours that is closed again, and has left nothing then."""
-    settings = Settings(data_dir=directory, installation=installation, **more)
+    """An engine of ours that is closed again, and has left nothing then. It makes no places ahead,
+    unless it is told to."""
+    settings = Settings(data_dir=directory, installation=installation, **{"places": 0, **more})
     make: Callable[[Settings, PackageStore], Engine] = DockerEngine
     leftovers = partial(docker_leftovers, installation)
     if kind != "docker":
@@ -53,7 +54,7 @@ async def open_rig(
 
 def process_leftovers(settings: Settings) -> list[str]:
     """Processes below this one, processes with our mark, directories of the engine's."""
-    found = [f"process {pid}" for pid in proctree.descendants(os.getpid())]
+    found = [f"process {pid}" for pid in below(os.getpid())]
     mark = f"MARK={settings.installation}\0".encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:

@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from sandbox.engine.process import proctree
 from sandbox.engine.process.engine import ProcessEngine
 from sandbox.engine.process.host import HostLocale
-from sandbox.engine.process.isolation import WAITING, Places, PlainProcess
+from sandbox.engine.process.isolation import Places, PlainProcess
 from sandbox.engine.process.loopback import ATTEMPTS, LoopbackAddresses
 from sandbox.errors import EngineError
 from sandbox.packages.package import PackageStore
 from sandbox.settings import Settings
 from tests.engine.engine_kit import Watcher
 from tests.engine.rigs import open_rig, process_leftovers
+from tests.init.processes import below, children
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from sandbox.engine.base import InstanceSpec
+    import socket
+    from collections.abc import Sequence
+
     from tests.engine.engine_kit import Rig
 
 #: A control plane that is killed before it can tidy up.
@@ -54,7 +56,7 @@ asyncio.run(main())
 class BrokenIsolation(PlainProcess):
     """Starts something that fails before the bootstrap can be released."""
 
-    def command(self, handover_fd: int) -> tuple[str, ...]:
+    def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
         return ("/bin/sh", "-c", "echo 'no namespaces here' >&2; exit 1")
 
 
@@ -64,8 +66,8 @@ class SecretiveIsolation(PlainProcess):
     def __init__(self) -> None:
         self.commands: list[tuple[str, ...]] = []
 
-    def command(self, handover_fd: int) -> tuple[str, ...]:
-        self.commands.append(super().command(handover_fd))
+    def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
+        self.commands.append(super().command(init, options, arguments_fd))
         return self.commands[-1]
 
 
@@ -83,11 +85,11 @@ async def test_nothing_outlives_a_killed_control_plane(
     assert process.stdout is not None
     async with asyncio.timeout(30):
         assert await process.stdout.readline() == b"running\n"
-    below = proctree.descendants(process.pid)
-    assert len(below) > 4
+    pids = below(process.pid)
+    assert len(pids) > 4
     process.kill()
     await process.wait()
-    await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+    await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     async with open_rig(kind, tmp_path, installation) as rig:
         assert not list((rig.settings.data_dir / "process").glob("scratch/*"))
 
@@ -112,7 +114,7 @@ async def test_a_taken_address_is_passed_over() -> None:
     asked: list[str] = []
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
 
-    async def listen(address: str) -> asyncio.AbstractServer:
+    async def listen(address: str, listener: socket.socket | None = None) -> asyncio.AbstractServer:
         asked.append(address)
         if len(asked) < 3:
             raise OSError(errno.EADDRINUSE, "address in use")
@@ -137,7 +139,7 @@ async def test_without_an_address_the_error_says_what_to_do(
 ) -> None:
     asked: list[str] = []
 
-    async def listen(address: str) -> asyncio.AbstractServer:
+    async def listen(address: str, listener: socket.socket | None = None) -> asyncio.AbstractServer:
         asked.append(address)
         raise OSError(code, "no")
 
@@ -156,7 +158,7 @@ async def test_a_process_that_cannot_start_is_the_engines_error(
     packages = PackageStore(tmp_path / "packages")
     async with open_rig("plain", tmp_path / "other", installation) as rig:
         engine = ProcessEngine(settings, packages, broken)
-        await engine.open(rig.runtime.listen)
+        await engine.open(rig.access)
         rig.engine, rig.packages = engine, packages
         watcher = Watcher()
         with pytest.raises(EngineError, match="no namespaces here"):
@@ -182,7 +184,7 @@ async def test_no_variable_is_in_a_command_line(tmp_path: Path, installation: st
     async with open_rig("plain", tmp_path, installation) as rig:
         settings = Settings(data_dir=tmp_path / "second", installation=installation)
         engine = ProcessEngine(settings, rig.packages, choose)
-        await engine.open(rig.runtime.listen)
+        await engine.open(rig.access)
         spec = rig.spec(rig.save("true"), environment={"SECRET": "xyzzy"})
         await engine.launch(spec, Watcher())
         await engine.close()
@@ -209,9 +211,8 @@ async def test_what_a_function_preloads_is_not_loaded_outside(bubblewrap_rig: Ri
     container, watcher = await bubblewrap_rig.launch(
         'echo "$LD_PRELOAD" 2>/dev/null', environment={"LD_PRELOAD": "/var/user/evil.so"}
     )
-    supervisor = proctree.children(os.getpid())[0]
-    outside = [supervisor, *proctree.children(supervisor)]
-    assert not [pid for pid in outside if b"LD_PRELOAD" in environment_of(pid)]
+    bubblewrap = children(os.getpid())[0]
+    assert b"LD_PRELOAD" not in environment_of(bubblewrap)
     container.release()
     await watcher.end()
     assert watcher.lines[-1] == "/var/user/evil.so"
@@ -231,9 +232,8 @@ async def test_without_isolation_variables_name_the_real_places(plain_rig: Rig) 
 
 def test_a_users_time_zone_stands_without_isolation(tmp_path: Path) -> None:
     places = Places(tmp_path, None, tmp_path)
-    spec: InstanceSpec = None  # type: ignore[assignment]
-    assert b"TZ=UTC\0" in PlainProcess().handover(spec, places, {})
-    assert b"TZ=Asia/Shanghai\0" in PlainProcess().handover(spec, places, {"TZ": "Asia/Shanghai"})
+    assert PlainProcess().environment(places, {})["TZ"] == "UTC"
+    assert PlainProcess().environment(places, {"TZ": "Asia/Shanghai"})["TZ"] == "Asia/Shanghai"
 
 
 def test_a_locale_that_is_not_there_is_replaced() -> None:
@@ -258,24 +258,6 @@ async def test_what_python_ignores_is_not_ignored_in_a_function(process_rig: Rig
     assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
 
 
-async def test_a_process_of_somebody_else_is_never_signalled() -> None:
-    stranger = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
-    parent = os.getpid()
-    proctree.send_signal(stranger.pid, parent + 1, signal.SIGKILL)
-    assert stranger.pid in proctree.children(parent)
-    proctree.send_signal(stranger.pid, parent, signal.SIGKILL)
-    assert await stranger.wait() == -signal.SIGKILL
-    proctree.send_signal(stranger.pid, parent, signal.SIGKILL)
-
-
-async def test_memory_of_a_process_that_is_gone_is_nothing() -> None:
-    process = await asyncio.create_subprocess_exec("true")
-    await process.wait()
-    assert proctree.memory([process.pid]) == 0
-    assert proctree.descendants(process.pid) == []
-    assert proctree.memory([os.getpid()]) > 0
-
-
 def test_the_engine_works_on_uvloop_too(tmp_path: Path, installation: str) -> None:
     async def main() -> None:
         async with open_rig("plain", tmp_path, installation) as rig:
@@ -285,7 +267,3 @@ def test_the_engine_works_on_uvloop_too(tmp_path: Path, installation: str) -> No
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
-
-
-def test_the_entry_says_that_it_waits() -> None:
-    assert WAITING.endswith(b"\n")

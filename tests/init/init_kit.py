@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox.instance.init_protocol import SWITCHING, Ended, NotStarted, Started
+from sandbox.engine.init_protocol import Ended, NotStarted, Started
 from tests.init.peers import DEADLINE_S, Partner, Peer
 from tests.init.processes import below, children, nothing_in, process_name, sleeps, switches, writes
 from tests.support.waiting import eventually
@@ -25,6 +25,10 @@ SECRET = "5ec2e7" * 8
 NAME = "0123456789abcdef" * 2 + ".scf"
 #: The init as PID 1 of a process namespace of its own, as in a container.
 OWN_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+#: The runtime API's answer to a right secret.
+SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: scf-init/1\r\n\r\n"
+)
 PYTHON = f"#!{sys.executable} -IS\n"
 
 

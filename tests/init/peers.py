@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TypeVar
 
-from sandbox.instance.init_protocol import (
+from sandbox.engine.init_protocol import (
     Discarded,
     Ended,
     Flushed,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.instance.init_protocol import EXIT_GONE, EXIT_REFUSED, Ended
+from sandbox.engine.init_protocol import EXIT_GONE, EXIT_REFUSED, Ended
 from tests.init.init_kit import NAME, SECRET, Instance, Stage
 from tests.init.peers import DEADLINE_S
 from tests.init.processes import below, gone, process_name

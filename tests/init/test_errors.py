@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.instance.init_protocol import Stage as Step
+from sandbox.engine.init_protocol import Stage as Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

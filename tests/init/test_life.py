@@ -9,7 +9,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from sandbox.instance.init_protocol import EXIT_GONE, EXIT_REFUSED, EXIT_USAGE, Ended, Started
+from sandbox.engine.init_protocol import EXIT_GONE, EXIT_REFUSED, EXIT_USAGE, Ended, Started
 from tests.init.init_kit import NAME, SECRET
 from tests.init.processes import alive, below, gone
 from tests.support.waiting import eventually

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.engine.init_protocol import MemoryRose
 from tests.init.processes import Burners, asleep, switches
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.init.init_kit import Instance, Stage
+    from tests.init.peers import Peer
 
 MIB = 1024 * 1024
 
@@ -61,6 +65,27 @@ async def test_shared_memory_is_memory(stage: Stage) -> None:
     await instance.peer.said(b"up")
 
     assert 49 * MIB < (await instance.peer.flush()).peak < 80 * MIB
+
+
+async def test_what_rises_is_told_without_being_asked(stage: Stage) -> None:
+    instance = await stage.start(
+        "import time\n"
+        "held = []\n"
+        "for n in range(20): held.append(b'x' * 2000000); time.sleep(.06)\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    await instance.go()
+    await instance.peer.said(b"up")
+    peer = instance.peer
+    await eventually(lambda: told(peer)[-1].peak > 40000000)
+
+    peaks = [message.peak for message in told(peer)]
+    assert len(peaks) > 10
+    assert all(later > before * 1.03 for before, later in pairwise(peaks))
+
+
+def told(peer: Peer) -> list[MemoryRose]:
+    return [message for message in peer.messages if isinstance(message, MemoryRose)]
 
 
 async def test_sampling_is_the_control_planes_choice(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.instance.init_protocol import Ended, OutputClosed
+from sandbox.engine.init_protocol import Ended, OutputClosed
 from tests.init.processes import below, cpu_s, rss_kb
 from tests.support.waiting import eventually
 

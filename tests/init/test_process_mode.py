@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.instance.init_protocol import EXIT_GONE, EXIT_USAGE
+from sandbox.engine.init_protocol import EXIT_GONE, EXIT_USAGE
 from tests.init.processes import below, gone
 from tests.support.waiting import eventually
 

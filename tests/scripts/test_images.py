@@ -71,7 +71,7 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    for name in ("scripts", "images"):
+    for name in ("scripts", "images", "init"):
         shutil.copytree(ROOT / name, tmp_path / "checkout" / name)
     for name in ("centos7", "python"):
         build = tmp_path / "checkout" / "images" / name / "build"

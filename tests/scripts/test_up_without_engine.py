@@ -55,7 +55,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         pytest.skip("scripts/test has not made .venv here")
     project = tmp_path / "checkout"
     project.mkdir()
-    for name in ("scripts", "api", "sandbox", "scf_sandbox"):
+    for name in ("scripts", "init", "api", "sandbox", "scf_sandbox"):
         shutil.copytree(ROOT / name, project / name)
     for requirements in ROOT.glob("requirements*.txt"):
         shutil.copy(requirements, project)

@@ -11,6 +11,7 @@ from sandbox.settings import Settings
 from tests.support.engine import FakeEngine, echoing
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -23,7 +24,9 @@ class NoPort:
     def __init__(self) -> None:
         self.closed = 0
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
         return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
 
     async def close(self) -> None:
@@ -31,10 +34,17 @@ class NoPort:
 
 
 def plane_of(
-    directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
+    directory: Path,
+    engine: FakeEngine | None = None,
+    clock: Clock | None = None,
+    chosen: str = "process",
+    **settings: Any,
 ) -> ControlPlane:
-    """A control plane under ``directory``. It is not open, and keeps no standby instances."""
-    given = {"data_dir": directory, "engine": "process", "standby": 0, **settings}
+    """A control plane under ``directory`` that is not opened, without standby instances.
+
+    ``chosen`` is the name of the real engine that it has without an ``engine``.
+    """
+    given = {"data_dir": directory, "engine": chosen, "standby": 0, **settings}
     return ControlPlane(Settings(**given), engine=engine, clock=clock)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
 
-    from sandbox.engine.base import InstanceSpec, Listen, Sink
+    from sandbox.engine.base import InstanceSpec, RuntimeAccess, Sink
     from sandbox.errors import SandboxError
     from sandbox.instance.instance import Instance
     from sandbox.instance.rendezvous import Event, Push
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class FakeContainer:
-    """A container without a process. ``end`` acts as the process's death. ``peak`` is in bytes."""
+    """A container without a process. ``end`` is its process's death; ``peak`` is in bytes.
+
+    A flush is answered at once. With ``holds_flushes`` it waits for ``answer``.
+    """
 
     def __init__(self, engine: FakeEngine, spec: InstanceSpec, sink: Sink, number: int) -> None:
         self.container_id = f"fake-{number}"
@@ -36,6 +39,10 @@ class FakeContainer:
         self.kills = 0
         self.signals: list[signal.Signals] = []
         self.server: asyncio.AbstractServer | None = None
+        self.holds_flushes = False
+        self.flushes: list[Callable[[], None]] = []
+        #: Whether its memory is watched closely, each time that this was said.
+        self.watched: list[bool] = []
         self._engine = engine
         self._sink = sink
 
@@ -48,13 +55,26 @@ class FakeContainer:
         if self._engine.on_release is not None:
             asyncio.get_running_loop().call_soon(self._engine.on_release, self)
 
-    def memory_peak(self) -> int:
-        return self.peak
+    def flush(self, done: Callable[[], None]) -> None:
+        self.flushes.append(done)
+        if not self.holds_flushes:
+            self.answer()
 
-    def oom_kills(self) -> int:
-        return self.kills
+    def answer(self) -> None:
+        """The border of every flush is passed."""
+        self.look()
+        flushes, self.flushes = self.flushes, []
+        for done in flushes:
+            done()
 
-    async def send_signal(self, number: signal.Signals) -> None:
+    def look(self) -> None:
+        """Its memory is looked at."""
+        self._sink.memory(self.peak, self.kills)
+
+    def watch(self, *, closely: bool) -> None:
+        self.watched.append(closely)
+
+    def send_signal(self, number: signal.Signals) -> None:
         if not self.alive:
             raise EngineError("there is no bootstrap left to be signalled")
         self.signals.append(number)
@@ -67,6 +87,8 @@ class FakeContainer:
         """Act as the process that ends. Only the first call counts."""
         if self.alive:
             self.alive = False
+            if self.flushes:
+                self.answer()
             self._sink.ended(exit)
 
     async def destroy(self) -> None:
@@ -108,14 +130,14 @@ class FakeEngine:
         self.destroy_gate = asyncio.Event()
         self.destroy_gate.set()
         self.launches = 0
-        self._listen: Listen | None = None
+        self._runtime: RuntimeAccess | None = None
 
     @property
     def alive(self) -> list[FakeContainer]:
         return [container for container in self.containers if container.alive]
 
-    async def open(self, listen: Listen) -> None:
-        self._listen = listen
+    async def open(self, runtime: RuntimeAccess) -> None:
+        self._runtime = runtime
 
     def capacity(self) -> dict[str, int]:
         return self.memory_mb
@@ -144,8 +166,8 @@ class FakeEngine:
             self.on_launch(container)
         if self.failures:
             raise self.failures.pop(0)
-        if self._listen is not None:
-            container.server = await self._listen(container.address)
+        if self._runtime is not None:
+            container.server = await self._runtime.listen(container.address)
             container.port = cast("Any", container.server).sockets[0].getsockname()[1]
         self.containers.append(container)
         return container

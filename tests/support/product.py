@@ -91,6 +91,7 @@ class Product:
             "SCF_DATA_DIR": str(data_dir),
             "SCF_ENGINE": engine,
             "SCF_INSTALLATION": self.installation,
+            "SCF_PLACES": "2",
             **settings,
         }
         self.log_path = data_dir.parent / f"{self.installation}.log"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.invocation import Invocation
     from sandbox.records.record import InvocationRecord
+    from tests.support.engine import FakeContainer
 
 MIB = 2**20
 
@@ -259,8 +260,14 @@ async def test_a_tail_has_the_lines_in_the_test_panels_dialect(desk: Desk) -> No
 async def test_a_tail_waits_for_lines_still_on_their_way(desk: Desk) -> None:
     def run(container: object) -> None:
         runtime = Runtime(desk.heart.engine.containers[0])
-        runtime.ready().poll().answer()
-        desk.heart.loop.call_later(0.002, runtime.container.write, "written before the answer\n")
+        runtime.ready().poll()
+        runtime.container.holds_flushes = True
+        runtime.answer()
+        desk.heart.loop.call_later(0.002, arrive, runtime.container)
+
+    def arrive(container: FakeContainer) -> None:
+        container.write("written before the answer\n")
+        container.answer()
 
     desk.heart.engine.on_release = run
     assert "written before the answer" in (await desk.invoke(tail=True)).log
@@ -333,13 +340,13 @@ async def test_canceling_a_waiting_event_takes_it_out_of_the_queue() -> None:
 
 async def test_a_running_event_can_be_signalled(desk: Desk) -> None:
     invocation = desk.begin()
-    assert not await desk.invoker.signal(invocation)
+    assert not desk.invoker.signal(invocation)
     runtime = (await desk.heart.runtime(0)).ready().poll()
-    assert await desk.invoker.signal(invocation)
+    assert desk.invoker.signal(invocation)
     assert runtime.container.signals == [signal.SIGTERM]
     assert desk.heart.logged("id") == ["[PLATFORM] Signal received successfully."]
     runtime.answer()
-    assert not await desk.invoker.signal(invocation)
+    assert not desk.invoker.signal(invocation)
 
 
 async def test_whether_an_event_can_begin_is_what_the_pool_says(desk: Desk) -> None:

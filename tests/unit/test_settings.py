@@ -12,7 +12,7 @@ from sandbox.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 #: What compose.yaml sets itself, or what means nothing inside the control plane's container.
-OF_THE_CONTAINER = {"SCF_HOST", "SCF_DATA_DIR", "SCF_CONTROL_CONTAINER", "SCF_CGROUP_ROOT"}
+OF_THE_CONTAINER = {"SCF_HOST", "SCF_DATA_DIR", "SCF_CONTROL_CONTAINER", "SCF_INIT_PROGRAM"}
 OF_THE_CONTAINER |= {"SCF_INSTALLATION", "SCF_PORT", "SCF_INSTANCE_IMAGE"}
 
 
@@ -54,7 +54,7 @@ def test_compose_passes_on_every_setting_that_means_something_there() -> None:
         ("SCF_CREDENTIALS", "only-an-id"),
         ("SCF_NETWORK_RANGE", "anywhere"),
         ("SCF_NETWORK_RANGE", "10.0.0.1/8"),
-        ("SCF_NETWORK_RANGE", "10.0.0.0/24"),
+        ("SCF_NETWORK_RANGE", "10.0.0.0/29"),
         ("SCF_INSTALLATION", "Mine!"),
         ("SCF_ALLOWED_HOSTS", "http://dev.example.com"),
         ("SCF_ALLOWED_HOSTS", "dev.example.com:9000"),

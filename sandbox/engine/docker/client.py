@@ -7,8 +7,6 @@ docker-py blocks, so each call runs in a thread of the client's own. Its errors 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +21,7 @@ from sandbox import limits
 from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from sandbox.engine.docker.options import ContainerOptions
 
@@ -32,8 +30,8 @@ T = TypeVar("T")
 
 #: How long one answer may take, seconds: a container start on a machine at its limit.
 CALL_TIMEOUT_S = 120
-#: How long the engine may take to notice that a container ended, seconds.
-WAIT_TIMEOUT_S = 10
+#: The option of a bridge that says whether its ends reach each other.
+ICC = "com.docker.network.bridge.enable_icc"
 
 
 class _Refusal(NamedTuple):
@@ -46,6 +44,9 @@ class _Refusal(NamedTuple):
 
 #: The first that fits counts. Seen with Docker 20.10; newer ones answer 400 or 409 for an overlap.
 _REFUSALS = (
+    _Refusal(404, "/.scf/init", EngineErrorKind.NO_INIT),
+    _Refusal(400, "/.scf/init", EngineErrorKind.NO_INIT),
+    _Refusal(500, "/.scf/init", EngineErrorKind.NO_INIT),
     _Refusal(404, "", EngineErrorKind.GONE),
     _Refusal(409, "already in progress", EngineErrorKind.REMOVING),
     _Refusal(409, "overlap", EngineErrorKind.OVERLAP),
@@ -74,11 +75,21 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a container's first process ended."""
+class ContainerFacts:
+    """A container's image, its named volumes by the path where they are mounted, and its address
+    in each network, by the network's name."""
 
-    exit_code: int
-    oom_killed: bool
+    image: str
+    volumes: dict[str, str]
+    addresses: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """A network's IPv4 gateway, and whether its ends reach each other."""
+
+    gateway: str
+    closed: bool
 
 
 class DockerClient:
@@ -140,28 +151,21 @@ class DockerClient:
         found = await self._run(self._api.containers, all=True, filters={"label": list(labels)})
         return [item["Id"] for item in found]
 
-    async def end_of(self, container: str) -> Ended:
-        """How a container ended; waits until the engine has noticed."""
-        await self._run(self._api.wait, container, timeout=WAIT_TIMEOUT_S)
-        state = (await self._run(self._api.inspect_container, container))["State"]
-        return Ended(state["ExitCode"], state["OOMKilled"])
+    async def container_facts(self, container: str) -> ContainerFacts:
+        """What it was made from."""
+        found = await self._run(self._api.inspect_container, container)
+        volumes = {m["Destination"]: m["Name"] for m in found["Mounts"] if m["Type"] == "volume"}
+        networks = found["NetworkSettings"]["Networks"]
+        addresses = {name: end["IPAddress"] for name, end in networks.items()}
+        return ContainerFacts(found["Image"], volumes, addresses)
 
-    async def attach(self, container: str) -> socket.socket:
-        """A non-blocking socket: standard input in, the multiplexed output out."""
-        return await self._run(self._attach, container)
-
-    async def execute(self, container: str, command: Sequence[str]) -> int:
-        """Run a command in a container to its end; its exit code."""
-        created = await self._run(self._api.exec_create, container, list(command))
-        await self._run(self._api.exec_start, created["Id"])
-        exit_code: int = (await self._run(self._api.exec_inspect, created["Id"]))["ExitCode"]
-        return exit_code
-
-    async def memory(self, container: str) -> int:
-        """Bytes in use, or the greatest use so far where the engine tells it."""
-        found = await self._run(self._api.stats, container, stream=False, one_shot=True)
-        memory: dict[str, int] = found.get("memory_stats", {})
-        return max(memory.get("max_usage", 0), memory.get("usage", 0))
+    async def last_line(self, container: str) -> str:
+        """What a container has written last; empty where the engine cannot tell."""
+        try:
+            found: bytes = await self._run(self._api.logs, container, tail=1)
+        except EngineError:
+            return ""
+        return found.decode("utf-8", "replace").strip()
 
     async def put_archive(self, container: str, path: str, pieces: Iterable[bytes]) -> None:
         """Unpack a tar, given in pieces, to a directory of a container."""
@@ -185,12 +189,24 @@ class DockerClient:
     # ------------------------------------------------------------------ networks
 
     async def create_network(
-        self, name: str, subnet: str, gateway: str, labels: dict[str, str]
+        self, name: str, subnet: str, gateway: str, labels: dict[str, str], *, device: str
     ) -> str:
-        """The id of a bridge with these IPv4 addresses."""
+        """The id of a bridge with these IPv4 addresses, on which no end reaches another.
+
+        ``device`` is its name on the engine's machine. It has no IPv6, link-local included.
+        """
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)])
         created = await self._run(
-            self._api.create_network, name, driver="bridge", ipam=ipam, labels=labels
+            self._api.create_network,
+            name,
+            driver="bridge",
+            ipam=ipam,
+            labels=labels,
+            enable_ipv6=False,
+            options={
+                ICC: "false",
+                "com.docker.network.bridge.name": device,
+            },
         )
         network_id: str = created["Id"]
         return network_id
@@ -199,25 +215,17 @@ class DockerClient:
         """``IN_USE`` while a running container has an end in it."""
         await self._run(self._api.remove_network, network)
 
+    async def network_facts(self, network: str) -> NetworkFacts:
+        """What a bridge was made with."""
+        found = await self._run(self._api.inspect_network, network)
+        gateways = [config.get("Gateway", "") for config in found["IPAM"]["Config"] or []]
+        gateway = next((found for found in gateways if "." in found), "")
+        return NetworkFacts(gateway, (found["Options"] or {}).get(ICC) == "false")
+
     async def network_ids(self, *labels: str) -> list[str]:
         """The networks that carry these labels."""
         found = await self._run(self._api.networks, filters={"label": list(labels)})
         return [item["Id"] for item in found]
-
-    async def network_members(self, network: str) -> list[str]:
-        """The containers that have an end in a network."""
-        found = await self._run(self._api.inspect_network, network)
-        return list(found["Containers"])
-
-    async def join_network(self, container: str, network: str, address: str) -> None:
-        """Give a running container an end with this IPv4 address."""
-        await self._run(
-            self._api.connect_container_to_network, container, network, ipv4_address=address
-        )
-
-    async def leave_network(self, container: str, network: str) -> None:
-        """Take a container's end away, also while it runs."""
-        await self._run(self._api.disconnect_container_from_network, container, network, force=True)
 
     # ------------------------------------------------------------------ inside
 
@@ -237,7 +245,6 @@ class DockerClient:
             user=options.user or None,
             working_dir=options.working_dir or None,
             environment=dict(options.environment),
-            stdin_open=options.stdin_open,
             labels=dict(options.labels),
             networking_config=self._networking(options),
             host_config=self._host_config(options),
@@ -251,48 +258,42 @@ class DockerClient:
         address = options.endpoint.address
         # The published types know a single endpoint where the library takes one per network.
         endpoints: Any = {
-            options.endpoint.network: self._api.create_endpoint_config(ipv4_address=address)
+            options.endpoint.network: self._api.create_endpoint_config(ipv4_address=address or None)
         }
         return self._api.create_networking_config(endpoints)
 
     def _host_config(self, options: ContainerOptions) -> Any:
         """Leaves out what is empty. Never more rights than the options say."""
         wanted: dict[str, Any] = {
-            "init": options.init,
             "read_only": options.read_only,
             "mounts": [
                 Mount(m.target, m.volume, "volume", read_only=m.read_only, no_copy=True)
                 for m in options.mounts
             ],
             "tmpfs": dict(options.tmpfs),
+            "shm_size": options.shm_bytes,
             "cpu_shares": options.cpu_shares,
             "pids_limit": options.pids,
             "ulimits": [
                 Ulimit(name=name, soft=most, hard=most) for name, most in options.limits.items()
             ],
             "extra_hosts": dict(options.extra_hosts),
+            "sysctls": dict(options.sysctls),
         }
         if options.memory_mb:
             wanted["mem_limit"] = wanted["memswap_limit"] = f"{options.memory_mb}m"
         if options.unprivileged:
             wanted |= {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+        wanted["network_mode"] = options.network_mode
         if options.endpoint is not None:
             wanted["network_mode"] = options.endpoint.network
-        if options.log_files:
+        if options.log_driver:
+            wanted["log_config"] = LogConfig(type=options.log_driver)
+        elif options.log_files:
             sizes = {"max-size": f"{options.log_file_mb}m", "max-file": f"{options.log_files}"}
             wanted["log_config"] = LogConfig(type="json-file", config=sizes)
-        return self._api.create_host_config(**{k: v for k, v in wanted.items() if v})
-
-    def _attach(self, container: str) -> socket.socket:
-        attached = self._api.attach_socket(
-            container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        )
-        # A duplicate of the descriptor outlives docker-py's response object.
-        sock = socket.socket(fileno=os.dup(attached.fileno()))
-        sock.setblocking(False)
-        # Closing what docker-py returns leaves its socket open until it is collected as garbage.
-        attached._response.close()
-        return sock
+        # No init of the engine's, whatever its own default: ours is the first process.
+        return self._api.create_host_config(init=False, **{k: v for k, v in wanted.items() if v})
 
 
 def _error_of(error: DockerException | OSError) -> EngineError:

@@ -10,26 +10,36 @@ from typing import TYPE_CHECKING
 from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.docker.client import DockerClient
-from sandbox.engine.docker.container import ENTRY, DockerContainer
+from sandbox.engine.docker.container import DockerContainer
 from sandbox.engine.docker.labels import Labels
-from sandbox.engine.docker.networks import FunctionNetworks
+from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
+from sandbox.engine.docker.places import MOST_PLACES, Places
 from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.docker.volumes import CodeVolumes
-from sandbox.tasks import TaskOwner
+from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
-    from sandbox.engine.base import Listen
-    from sandbox.engine.docker.networks import Place
+    from sandbox.engine.base import RuntimeAccess
+    from sandbox.engine.docker.places import Place
     from sandbox.packages.package import Package, PackageStore
     from sandbox.settings import Settings
+
+
+#: The first process of every instance, in the image (``Dockerfile.centos7``).
+INIT = "/.scf/init"
+#: How long an init may take to dial in once its container was started, seconds.
+DIAL_S = 30.0
 
 
 class DockerEngine:
     """An ``Engine`` (see ``engine.base``): owns everything of ours that lives in a Docker engine.
 
-    The attach connection of a container is the event loop's, so a running instance costs no thread.
+    The engine creates, starts and removes containers. What goes on in one is told by its init, on
+    a connection of the event loop's: a running instance costs no thread, and nothing is attached.
     """
+
+    _runtime: RuntimeAccess
 
     def __init__(self, settings: Settings, packages: PackageStore) -> None:
         """``EngineError`` when no engine answers."""
@@ -40,12 +50,13 @@ class DockerEngine:
         self.info = EngineInfo("docker", "", settings.instance_image, "", True)
         self.labels = Labels(settings.installation)
         self._settings = settings
-        self._networks = FunctionNetworks(self.client, self.labels, settings)
+        self._network = InstanceNetwork(self.client, self.labels, settings)
+        self.places = Places(self.client, self.labels, self._network, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
-        self._tasks = TaskOwner()
 
-    async def open(self, listen: Listen) -> None:
+    async def open(self, runtime: RuntimeAccess) -> None:
+        self._runtime = runtime
         facts = await self.client.facts()
         self._node, self._memory_mb = facts.node, facts.memory_mb
         image = self._settings.instance_image
@@ -59,7 +70,8 @@ class DockerEngine:
             details={"cgroup": facts.cgroup, "storage": facts.storage},
         )
         await self._sweep()
-        self._networks.open(listen)
+        await self._network.open(runtime.listen)
+        self.places.open(runtime, self._most_places())
 
     def capacity(self) -> dict[str, int]:
         return {self._node: self._memory_mb}
@@ -79,66 +91,120 @@ class DockerEngine:
         await self._code.forget(code_digest)
 
     async def launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
-        async with self._starting:
-            with self._code.held(spec.code_digest, *spec.layers):
-                return await self._launch(spec, sink)
+        with self.places.starting():
+            async with self._starting:
+                with self._code.held(spec.code_digest, *spec.layers):
+                    return await self._launch(spec, sink)
 
     async def _launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
         mounts = [VolumeMount(await self._code.code(spec.code_digest), "/var/user")]
         if spec.layers:
             mounts.append(VolumeMount(await self._code.layers(spec.layers), "/opt"))
-        place = await self._networks.join(spec)
-        options = self._options(spec, mounts, place)
-        container_id = ""
+        if place := self.places.let():
+            try:
+                return await self._launch_at(spec, sink, mounts, place)
+            except EngineError:
+                if not place.lost:
+                    raise
+        return await self._launch_at(spec, sink, mounts, None)
+
+    async def _launch_at(
+        self, spec: InstanceSpec, sink: Sink, mounts: list[VolumeMount], place: Place | None
+    ) -> DockerContainer:
+        """In a place, or with a network end of its own."""
+        peer = place.address if place else self._network.take()
+        container = DockerContainer(
+            self.client,
+            place.host if place else f"{spec.instance_id}.scf",
+            peer,
+            self._node,
+            sink=sink,
+            heard=self._heard,
+            left=partial(self._left, place, peer),
+        )
+        if place:
+            place.tenant = container
         try:
-            container_id = await self.client.create_container(options)
-            container = DockerContainer(
-                self.client,
-                container_id,
-                runtime_host=_runtime_host(spec),
-                peer=place.peer,
-                node=self._node,
-                sink=sink,
-                tasks=self._tasks,
-                cgroup_root=self._settings.cgroup_root,
-                left=partial(self._networks.leave, spec, place.peer),
-            )
-            await container.connect(await self.client.attach(container_id))
-            await self.client.start_container(container_id)
+            await self._start(container, self._options(spec, mounts, container, place))
         except BaseException:
-            if container_id:
-                await remove_container(self.client, container_id)
-            await self._networks.leave(spec, place.peer)
+            await container.destroy()
             raise
         return container
 
+    def _left(self, place: Place | None, peer: str, gone: bool) -> None:
+        if place:
+            self.places.give_back(place, gone=gone)
+        elif gone:
+            self._network.give_back(peer)
+
+    def _heard(self) -> None:
+        self.places.heard()
+        self._runtime.links.heard()
+
+    async def _start(self, container: DockerContainer, options: ContainerOptions) -> None:
+        """Until its init has dialled in."""
+        host = container.runtime_host
+        try:
+            container.container_id = await self.client.create_container(options)
+            await self.client.start_container(container.container_id)
+            async with asyncio.timeout(DIAL_S):
+                await container.stands_by
+            if not container.peer:
+                container.peer = await self._network.address_of(container.container_id)
+        except EngineError as error:
+            if error.kind is EngineErrorKind.NO_INIT:
+                raise EngineError(
+                    f"the image {options.image} has no {INIT}, which every instance starts with:"
+                    " build it again (scripts/images and docker compose build do), or copy it into"
+                    " an image of your own, as Dockerfile.centos7 does",
+                    error.kind,
+                ) from error
+            raise
+        except TimeoutError:
+            said = await self.client.last_line(container.container_id)
+            address = options.environment["SCF_INIT_ADDRESS"]
+            raise EngineError(
+                f"an instance did not reach the runtime API at {address} within {DIAL_S:g} s"
+                f" ({said or 'silent'}): see that no firewall keeps containers from that port"
+            ) from None
+        finally:
+            self._runtime.links.forget(host)
+
     def _options(
-        self, spec: InstanceSpec, mounts: list[VolumeMount], place: Place
+        self,
+        spec: InstanceSpec,
+        mounts: list[VolumeMount],
+        container: DockerContainer,
+        place: Place | None,
     ) -> ContainerOptions:
         """As closed as the platform's own containers are (contract 2.2)."""
-        host = _runtime_host(spec)
+        host, port = container.runtime_host, str(self._settings.runtime_port)
         name = f"scf-{self.labels.installation}-{spec.function_name}-{spec.instance_id[:12]}"
         return ContainerOptions(
             image=self._settings.instance_image,
             name=name,
-            command=ENTRY,
+            command=(INIT,),
             user="qcloud",
             working_dir="/var/user",
             environment={
                 **spec.environment,
                 "SCF_RUNTIME_API": host,
-                "SCF_RUNTIME_API_PORT": str(self._settings.runtime_port),
+                "SCF_RUNTIME_API_PORT": port,
                 "NO_PROXY": host,
                 "no_proxy": host,
+                # Of init alone: it wipes them.
+                "SCF_INIT_ADDRESS": f"{self._network.gateway}:{port}",
+                "SCF_INIT_SECRET": self._runtime.links.expect(host, container),
             },
-            stdin_open=True,
             labels=self.labels.of("instance", function=f"{spec.namespace}/{spec.function_name}"),
             mounts=mounts,
-            endpoint=Endpoint(place.network, place.peer),
-            extra_hosts={host: place.runtime_address},
-            init=True,
+            # In a place, all of the network is the place's.
+            network_mode=f"container:{place.container_id}" if place else "",
+            endpoint=None if place else Endpoint(self._network.name, container.peer),
+            extra_hosts={} if place else {host: self._network.gateway},
             read_only=True,
             tmpfs={"/tmp": f"size={limits.TMP_BYTES},mode=1777,exec"},
+            shm_bytes=limits.SHM_BYTES,
             memory_mb=spec.memory_mb,
             cpu_shares=max(2, 1024 * spec.memory_mb // limits.MEMORY_PER_CORE_MB),
             pids=limits.MAX_PIDS,
@@ -147,22 +213,28 @@ class DockerEngine:
             log_files=2,
         )
 
+    def _most_places(self) -> int:
+        if self._settings.places is not None:
+            return self._settings.places
+        budget_mb = self._settings.memory_budget_mb or self._memory_mb
+        return min(MOST_PLACES, budget_mb // limits.MEMORY_DEFAULT_MB)
+
     async def _sweep(self) -> None:
         """Remove what an earlier run of this installation left behind."""
         await self._code.settled()
-        for role in ("instance", "filler"):
-            for container_id in await self.client.container_ids(*self.labels.find(role)):
-                await remove_container(self.client, container_id)
-        await self._networks.sweep()
+        await self._remove_all("instance")
+        await self.places.close()
+        for role in ("place", "filler", "lender"):
+            await self._remove_all(role)
+        await self._network.sweep()
         await self._code.sweep()
+
+    async def _remove_all(self, role: str) -> None:
+        found = await self.client.container_ids(*self.labels.find(role))
+        await asyncio.gather(*(remove_container(self.client, found_id) for found_id in found))
 
     async def close(self) -> None:
         async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
             parts.callback(self.client.close)
-            parts.push_async_callback(self._networks.close)
-            parts.push_async_callback(self._sweep)
-            await self._tasks.cancel()
-
-
-def _runtime_host(spec: InstanceSpec) -> str:
-    return f"{spec.instance_id}.scf"
+            parts.push_async_callback(self._network.close)
+            await self._sweep()

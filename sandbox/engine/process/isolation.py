@@ -1,7 +1,7 @@
 """What keeps the instances of the process engine apart: bubblewrap, or hardly anything.
 
-Either way the engine's child is a supervisor (``supervisor.py``), below which the bootstrap runs,
-and which takes everything below it along when it ends or when the engine does.
+Either way the bootstrap's parent is init (``init/README.md``), which takes everything below it
+along when it ends or when the engine does.
 """
 
 from __future__ import annotations
@@ -9,28 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox import limits
-from sandbox.engine.process import proctree, supervisor
-from sandbox.engine.process.supervisor import NO_ENVIRONMENT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sandbox.engine.base import InstanceSpec
 
-#: As in a container: waits for its release, then becomes the bootstrap, stderr going with stdout.
-#: Says that it waits, so that what fails before is not taken for the function's failure.
-WAITING = b"waiting\n"
-ENTRY = (
-    f"ulimit -n {limits.MAX_FDS} 2>/dev/null; ulimit -c 0; echo waiting;"
-    " read -r _ && exec ./bootstrap </dev/null 2>&1"
-)
-SHELL = ("/bin/sh", "-c", ENTRY)
+#: Where init is within bubblewrap, as in a container.
+INIT = "/.scf/init"
 
 #: The host's parts that make a system without its data. Others do not exist in the sandbox.
 SYSTEM = (
@@ -79,16 +71,18 @@ class Isolation(Protocol):
     #: What it does and does not do, as a sentence for people.
     note: str
 
-    def command(self, handover_fd: int) -> tuple[str, ...]:
-        """What the engine executes; ``handover_fd`` holds what ``handover`` gave."""
+    def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
+        """What the engine executes: ``init`` with these options in the end."""
         ...
 
-    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
-        """What the started program reads, so that no secret is in a command line."""
+    def environment(self, places: Places, environment: Mapping[str, str]) -> dict[str, str]:
+        """Of what the engine executes."""
         ...
 
-    def bootstrap(self, pid: int) -> tuple[int, int] | None:
-        """(process of the bootstrap, its parent) below the child; None when it is gone."""
+    def arguments(
+        self, spec: InstanceSpec, init: Path, places: Places, environment: Mapping[str, str]
+    ) -> bytes:
+        """What is to be read from ``arguments_fd``, so that no secret is in a command line."""
         ...
 
 
@@ -113,11 +107,17 @@ class Bubblewrap:
         """A command that succeeds if bubblewrap supports every option we use."""
         return (self._program, *self._system, "--remount-ro", "/", "/bin/sh", "-c", "true")
 
-    def command(self, handover_fd: int) -> tuple[str, ...]:
-        return _supervised(NO_ENVIRONMENT, self._program, "--args", str(handover_fd), *SHELL)
+    def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
+        return (self._program, "--args", str(arguments_fd), INIT, *options)
 
-    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
-        arguments = [*self._system]
+    def environment(self, places: Places, environment: Mapping[str, str]) -> dict[str, str]:
+        return {}
+
+    def arguments(
+        self, spec: InstanceSpec, init: Path, places: Places, environment: Mapping[str, str]
+    ) -> bytes:
+        arguments = [*self._system, "--as-pid-1", "--dir", "/.scf"]
+        arguments += ["--ro-bind", str(init), INIT]
         arguments += ["--ro-bind", str(places.code), "/var/user"]
         if places.layers is not None:
             arguments += ["--ro-bind", str(places.layers), "/opt"]
@@ -131,16 +131,9 @@ class Bubblewrap:
         arguments += ["--chdir", "/var/user"]
         return b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
 
-    def bootstrap(self, pid: int) -> tuple[int, int] | None:
-        # Below the supervisor: bubblewrap, then its init process, and below that the bootstrap.
-        for _ in range(2):
-            pid = next(iter(proctree.children(pid)), 0)
-        found = next(iter(proctree.children(pid)), None)
-        return None if found is None else (found, pid)
-
 
 class PlainProcess:
-    """A process like any other, under a supervisor that leaves nothing behind."""
+    """A process like any other, below an init that leaves nothing behind."""
 
     name = "none"
     note = (
@@ -149,21 +142,21 @@ class PlainProcess:
         " is not read-only, and /tmp is the host's"
     )
 
-    def command(self, handover_fd: int) -> tuple[str, ...]:
-        return _supervised(handover_fd, *SHELL)
+    def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
+        return (str(init), *options)
 
-    def handover(self, spec: InstanceSpec, places: Places, environment: dict[str, str]) -> bytes:
+    def environment(self, places: Places, environment: Mapping[str, str]) -> dict[str, str]:
         # The cloud's clock shows UTC; the rest of the system is the host's.
-        environment = {"TZ": "UTC", **environment, "TMPDIR": str(places.scratch)}
+        moved = {"TZ": "UTC", **environment, "TMPDIR": str(places.scratch)}
         for name in PATH_VARIABLES:
-            if name in environment:
-                environment[name] = _moved(environment[name], places)
-        pairs = (f"{name}={value}" for name, value in environment.items())
-        return b"".join(os.fsencode(pair) + b"\0" for pair in pairs)
+            if name in moved:
+                moved[name] = _moved(moved[name], places)
+        return moved
 
-    def bootstrap(self, pid: int) -> tuple[int, int] | None:
-        found = next(iter(proctree.children(pid)), None)
-        return None if found is None else (found, pid)
+    def arguments(
+        self, spec: InstanceSpec, init: Path, places: Places, environment: Mapping[str, str]
+    ) -> bytes:
+        return b""
 
 
 async def choose_isolation(accounts: Path) -> Isolation:
@@ -190,11 +183,6 @@ async def _works(isolation: Bubblewrap) -> bool:
             process.kill()
         await process.wait()
         return False
-
-
-def _supervised(environment_fd: int, *command: str) -> tuple[str, ...]:
-    python = (sys.executable, "-I", "-S", supervisor.__file__)
-    return (*python, str(os.getpid()), str(environment_fd), *command)
 
 
 def _system_arguments() -> list[str]:

@@ -19,8 +19,6 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.engine.process.child import ChildProcess
-
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A Docker engine that tells its version, and is gone for everything else."""
@@ -58,8 +56,8 @@ async def test_an_instance_that_cannot_be_tidied_up_keeps_nothing_else(tmp_path:
             one = next(iter(rig.engine._children))
             tidy = one._tidy
 
-            async def fail(child: ChildProcess) -> None:
-                await tidy(child)
+            async def fail() -> None:
+                await tidy()
                 raise OSError("the directory cannot be removed")
 
             one._tidy = fail

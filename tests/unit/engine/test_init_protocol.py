@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.errors import IllegalTransitionError
-from sandbox.instance.init_protocol import (
+from sandbox.engine.init_protocol import (
     OUTPUT_MAX_BYTES,
     TRANSITIONS,
     Discarded,
@@ -19,6 +18,7 @@ from sandbox.instance.init_protocol import (
     Flushed,
     InitConnection,
     InitProtocolError,
+    MemoryRose,
     Message,
     NotStarted,
     Output,
@@ -27,6 +27,7 @@ from sandbox.instance.init_protocol import (
     Started,
     State,
 )
+from sandbox.errors import IllegalTransitionError
 
 
 def frame(kind: bytes, body: bytes = b"") -> bytes:
@@ -73,6 +74,7 @@ def test_a_life_from_go_to_the_end() -> None:
         + frame(b"O", b"hello\n")
         + frame(b"D", (1 << 40).to_bytes(8))
         + border(b"N", 1, 1 << 33, 2)
+        + frame(b"M", struct.pack("!QI", 1 << 34, 3))
         + frame(b"C")
         + border(b"E", 9, 1 << 34, 3)
     )
@@ -83,6 +85,7 @@ def test_a_life_from_go_to_the_end() -> None:
         Output(b"hello\n"),
         Discarded(1 << 40),
         Flushed(1, 1 << 33, 2),
+        MemoryRose(1 << 34, 3),
         OutputClosed(),
         Ended(9, 1 << 34, 3),
     )

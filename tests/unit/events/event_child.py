@@ -67,7 +67,7 @@ class Runner:
 
     def cancel(self, invocation: Invocation, cause: Cause, message: str) -> None: ...
 
-    async def signal(self, _invocation: Invocation) -> bool:
+    def signal(self, _invocation: Invocation) -> bool:
         return False
 
 

@@ -18,6 +18,7 @@ from tests.support.functions import function
 from tests.support.records import Kept
 
 if TYPE_CHECKING:
+    from sandbox.instance.ports import Explainer
     from sandbox.instance.rendezvous import Event, Push
     from sandbox.instance.session import SessionFactory
 
@@ -31,7 +32,11 @@ class InstanceBench:
     """
 
     def __init__(
-        self, *, recycled_by_failure: bool = False, session: SessionFactory = EventSession
+        self,
+        *,
+        recycled_by_failure: bool = False,
+        session: SessionFactory = EventSession,
+        explainer: Explainer | None = None,
     ) -> None:
         self.time = LoopTime()
         self.clock = FakeClock()
@@ -48,7 +53,9 @@ class InstanceBench:
             timeout_s=3,
             init_timeout_s=5,
             owner=self,
-            context=InstanceContext(loop, self.clock, Recorder(self.kept, self.feed)),
+            context=InstanceContext(
+                loop, self.clock, Recorder(self.kept, self.feed), explainer=explainer
+            ),
             recycled_by_failure=recycled_by_failure,
             session=session,
         )

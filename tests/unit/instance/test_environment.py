@@ -36,7 +36,7 @@ def test_an_instance_has_the_documented_variables_and_no_others() -> None:
         "LC_ALL": "en_US.UTF8",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "SHELL": "/bin/bash",
-        "SHLVL": "2",
+        "SHLVL": "3",
         "LD_LIBRARY_PATH": "/var/runtime/java8:/var/user:/opt",
         "_": "/var/lang/python3/bin/python3",
         "PYTHONPATH": "/var/user:/opt",

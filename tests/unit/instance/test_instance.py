@@ -107,7 +107,7 @@ async def test_an_instance_released_for_nobody_is_idle_when_it_is_ready(
 async def test_memory_use_is_the_peak_the_container_saw(bench: InstanceBench) -> None:
     invocation = bench.busy()
     bench.container.peak = 30 * MB
-    bench.instance.sample()
+    bench.container.look()
     bench.container.peak = 20 * MB
     bench.poll()
     bench.push()
@@ -230,73 +230,6 @@ async def test_lines_before_an_event_is_fetched_belong_to_the_one_before(
     bench.container.write("second\n")
     assert bench.lines("request-1") == ["OK", "long-polling..."]
     assert bench.lines("request-2") == ["second"]
-
-
-async def test_lines_that_come_after_the_result_do_not_belong_to_the_next_event(
-    bench: InstanceBench,
-) -> None:
-    bench.warm()
-    bench.dispatch()
-    bench.poll()
-    bench.container.write("two, the first part\n")
-    bench.push()
-    bench.dispatch()
-    bench.poll()
-    assert len(bench.got) == 2
-    bench.container.write("two, the rest\n")
-    await bench.later(0.01)
-    assert len(bench.got) == 3
-    bench.container.write("three\n")
-    assert bench.lines("request-2") == ["two, the first part", "two, the rest"]
-    assert bench.lines("request-3") == ["three"]
-
-
-async def test_an_instance_that_never_stops_writing_gets_its_next_event_nevertheless(
-    bench: InstanceBench,
-) -> None:
-    bench.warm()
-    bench.container.write("again\n")
-    bench.dispatch()
-    bench.poll()
-    for _ in range(20):
-        bench.container.write("and again\n")
-        await bench.later(0.0045)
-    assert len(bench.got) == 2
-
-
-async def test_a_runtime_that_takes_its_time_gets_its_next_event_as_soon_as_it_asks(
-    bench: InstanceBench,
-) -> None:
-    bench.warm()
-    bench.container.write("OK\n")
-    invocation = bench.dispatch()
-    await bench.later(0.003)
-    bench.poll()
-    assert len(bench.got) == 2
-    await bench.later(0.5)
-    bench.push()
-    assert invocation.future.result().duration_ms == 503
-
-
-async def test_an_event_that_is_held_back_times_out_if_nobody_asks_for_it(
-    bench: InstanceBench,
-) -> None:
-    bench.warm()
-    bench.container.write("OK\n")
-    invocation = bench.dispatch()
-    await bench.later(3.01)
-    assert "did not fetch" in failure(invocation)["errorMessage"]
-
-
-async def test_a_silent_instance_gets_its_next_event_at_once(bench: InstanceBench) -> None:
-    bench.initialising()
-    bench.container.write("starting\n")
-    bench.instance.ready()
-    bench.poll()
-    bench.push()
-    bench.dispatch()
-    bench.poll()
-    assert len(bench.got) == 2
 
 
 async def test_a_tail_is_kept_only_when_it_was_asked_for(bench: InstanceBench) -> None:

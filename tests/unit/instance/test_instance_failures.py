@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.engine.base import Exit
 from sandbox.instance.lifecycle import State
 from sandbox.instance.rendezvous import Push
+from sandbox.invocation import Cause
 from tests.unit.instance.instance_kit import MB, InstanceBench, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.engine.base import InstanceSpec
 
 OOM = Exit(137, oom_killed=True)
 OOM_TEXT = "Task memory exceeded 128 MB"
@@ -84,7 +91,7 @@ async def test_a_bootstrap_that_is_never_ready_runs_into_the_init_timeout(
         "errorCode": -1,
         "errorMessage": (
             "Initialization timed out after 5 seconds: the bootstrap did not"
-            " POST /runtime/init/ready in time"
+            " POST /runtime/init/ready in time: waiting for nothing"
         ),
         "statusCode": 450,
     }
@@ -92,6 +99,83 @@ async def test_a_bootstrap_that_is_never_ready_runs_into_the_init_timeout(
     assert (outcome.duration_ms, outcome.bill_ms, outcome.init_ms) == (0, 0, 5000)
     assert bench.lines("request-1") == ["waiting for nothing"]
     assert bench.stopping == [bench.instance]
+
+
+async def test_a_silent_initialisation_that_times_out_is_told_as_one(bench: InstanceBench) -> None:
+    invocation = bench.initialising()
+    await bench.time.advance(5.1)
+    assert failure(invocation)["errorMessage"].endswith("in time, without any output")
+
+
+async def test_ready_after_the_init_timeout_is_too_late(bench: InstanceBench) -> None:
+    invocation = bench.initialising()
+    bench.container.holds_flushes = True
+    await bench.time.advance(5.02)
+    bench.container.write("last words")
+    bench.instance.ready()
+    assert not invocation.over
+    bench.container.answer()
+    assert failure(invocation)["errorMessage"].endswith("in time: last words")
+
+
+async def test_what_the_kernel_refuses_to_run_is_told(bench: InstanceBench) -> None:
+    invocation = bench.initialising()
+    bench.container.end(Exit(127, errno=2, stage="exec"))
+    why = "the bootstrap cannot be started: No such file or directory"
+    assert failure(invocation)["errorMessage"] == f"Initialization failed: {why}"
+    assert bench.lines("request-1") == [f"[PLATFORM] {why}"]
+
+
+class Explains:
+    """Tells why when it is asked to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Exit, str]] = []
+        self.tells: list[Callable[[str], None]] = []
+
+    def explain(
+        self, spec: InstanceSpec, exit: Exit, output: str, tell: Callable[[str], None]
+    ) -> None:
+        self.asked.append((exit, output))
+        self.tells.append(tell)
+
+
+@pytest.mark.parametrize(
+    ("exit", "message"),
+    [
+        (Exit(127, errno=2, stage="exec"), "Initialization failed: it is the line ends"),
+        (
+            Exit(127),
+            "Initialization failed: the bootstrap ended with exit code 127 before it reported"
+            " ready: last words; it is the line ends",
+        ),
+    ],
+)
+async def test_a_failed_start_waits_for_its_explanation(exit: Exit, message: str) -> None:
+    explainer = Explains()
+    bench = InstanceBench(explainer=explainer)
+    invocation = bench.initialising()
+    bench.container.write("last words")
+    bench.clock.tick(0.25)
+    bench.container.end(exit)
+    assert explainer.asked == [(exit, "last words")]
+    assert not invocation.over
+    await bench.later(60)  # past the InitTimeout
+    explainer.tells[0]("it is the line ends")
+    assert failure(invocation)["errorMessage"] == message
+    assert invocation.future.result().init_ms == 250
+    assert bench.lines("request-1")[-1] == "[PLATFORM] it is the line ends"
+    assert bench.stopping == [bench.instance]
+
+
+async def test_an_explanation_that_comes_too_late_is_no_news() -> None:
+    explainer = Explains()
+    bench = InstanceBench(explainer=explainer)
+    invocation = bench.initialising()
+    bench.container.end(Exit(1))
+    bench.instance.cancel(Cause.KILLED, "enough")
+    explainer.tells[0]("it is the line ends")
+    assert failure(invocation)["statusCode"] == 499
 
 
 async def test_an_instance_released_for_nobody_can_time_out_too(bench: InstanceBench) -> None:
@@ -172,16 +256,16 @@ async def test_a_bootstrap_killed_for_memory_while_idle_only_stops(bench: Instan
     bench.warm()
     bench.container.end(OOM)
     assert bench.stopping == [bench.instance]
-    assert bench.instance.memory_peak == 128 * MB
+    assert bench.instance.memory_use.peak == 128 * MB
 
 
 @pytest.mark.parametrize("phase", ["initialising", "busy"])
-async def test_a_child_killed_for_memory_is_noticed_by_looking(
+async def test_a_child_killed_for_memory_ends_the_event_as_soon_as_it_is_known(
     bench: InstanceBench, phase: str
 ) -> None:
     invocation = getattr(bench, phase)()
     bench.container.peak, bench.container.kills = 128 * MB, 1
-    bench.instance.sample()
+    bench.container.look()
     assert failure(invocation)["errorMessage"] == OOM_TEXT
     assert bench.stopping == [bench.instance]
 
@@ -192,6 +276,7 @@ async def test_a_result_after_a_child_was_killed_for_memory_is_not_taken(
     invocation = bench.busy()
     bench.poll()
     bench.container.peak, bench.container.kills = 127 * MB, 1
+    bench.clock.tick(0.005)  # a shorter run cannot have filled its memory
     assert bench.push() is Push.ACCEPTED
     assert failure(invocation)["statusCode"] == 434
     assert bench.stopping == [bench.instance]
@@ -200,7 +285,7 @@ async def test_a_result_after_a_child_was_killed_for_memory_is_not_taken(
 async def test_an_idle_instance_is_not_ended_by_looking(bench: InstanceBench) -> None:
     bench.warm()
     bench.container.peak, bench.container.kills = 128 * MB, 1
-    bench.instance.sample()
+    bench.container.look()
     assert bench.instance.state is State.IDLE
 
 
@@ -215,8 +300,7 @@ async def test_much_memory_without_a_kill_is_no_failure(bench: InstanceBench) ->
 async def test_an_instance_without_a_container_has_no_memory_to_look_at(
     bench: InstanceBench,
 ) -> None:
-    bench.instance.sample()
-    assert bench.instance.memory_peak == 0
+    assert bench.instance.memory_use.peak == 0
 
 
 # ---------------------------------------------------------------- 439, process exit
@@ -376,7 +460,7 @@ async def test_with_asynchronous_execution_a_success_keeps_the_instance() -> Non
 
 async def test_a_signal_is_noted_in_the_log_of_the_event(bench: InstanceBench) -> None:
     bench.busy()
-    assert await bench.instance.send_signal(signal.SIGTERM)
+    assert bench.instance.send_signal(signal.SIGTERM)
     assert bench.container.signals == [signal.SIGTERM]
     assert bench.lines("request-1") == ["[PLATFORM] Signal received successfully."]
 
@@ -384,7 +468,7 @@ async def test_a_signal_is_noted_in_the_log_of_the_event(bench: InstanceBench) -
 async def test_a_signal_that_finds_no_bootstrap_is_noted_too(bench: InstanceBench) -> None:
     bench.busy()
     bench.container.alive = False
-    assert not await bench.instance.send_signal(signal.SIGTERM)
+    assert not bench.instance.send_signal(signal.SIGTERM)
     assert bench.lines("request-1") == ["[PLATFORM] Signal reception failed."]
 
 

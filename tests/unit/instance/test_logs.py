@@ -65,8 +65,8 @@ def test_output_without_a_line_end_is_kept_back_until_there_is_one(log: Book) ->
 
 def test_the_end_of_the_process_ends_the_line(log: Book) -> None:
     log.book.feed(b"no line end")
-    log.book.end()
-    log.book.end()
+    log.book.end_line()
+    log.book.end_line()
     assert log.lines() == ["no line end"]
 
 
@@ -96,7 +96,7 @@ def test_a_line_of_8_kb_is_whole(log: Book) -> None:
 def test_a_long_line_without_end_does_not_grow_for_ever(log: Book) -> None:
     for _ in range(100):
         log.book.feed(b"x" * 1024)
-    log.book.end()
+    log.book.end_line()
     assert log.lines() == ["x" * 8192]
 
 
@@ -158,6 +158,17 @@ def test_after_1_mb_in_5_s_lines_are_dropped(log: Book) -> None:
     assert log.lines()[-1] == LIMIT_NOTE
 
 
+def test_lines_left_out_on_the_way_are_told_as_the_limit(log: Book) -> None:
+    log.book.feed(b"x\n" * 2500)
+    log.book.discarded()  # of a line that is too long
+    log.clock.tick(6)
+    log.book.feed(b"x\n" * 2500)
+    log.book.discarded()
+    log.book.discarded()
+    assert log.lines().count(LIMIT_NOTE) == 1
+    assert log.lines()[-1] == LIMIT_NOTE
+
+
 def test_the_next_5_s_begin_afresh(log: Book) -> None:
     log.book.feed(b"x\n" * 5001)
     log.clock.tick(4.9)
@@ -183,8 +194,8 @@ def test_a_tail_keeps_the_last_4_kb() -> None:
     tail = Tail()
     for number in range(100):
         tail.add((0.0, f"{number:02}" + "x" * 97))
-    assert len(tail.lines) == 40
-    assert tail.lines[0][1].startswith("60")
+    assert len(tail.lines) == 41  # of the first one, the last 96 bytes
+    assert tail.lines[0][1].startswith("59")
     assert tail.count == 100
 
 

@@ -150,16 +150,15 @@ def test_the_log_of_the_test_panel_has_blanks_and_neither_response_nor_error() -
         )
 
 
-@pytest.mark.parametrize("letter", ["x", "ä"])
-def test_a_tail_is_4_kb_at_most_and_begins_with_a_whole_line(letter: str) -> None:
-    many = [f"{number:03} {letter * 40}" for number in range(200)]
-    tail = render_tail(record(), lines(*many))
-    assert 4000 < len(tail.encode()) <= 4096
-    assert tail.endswith("MemUsage:29.7344MB\n")
-    kept = tail.splitlines()[:-2]
-    assert kept == many[-len(kept) :]
-
-
-def test_a_tail_whose_last_line_is_too_long_keeps_the_closing_lines() -> None:
-    tail = render_tail(record(), lines("x" * 8192))
-    assert tail.splitlines()[0] == f"END RequestId: {ID}"
+@pytest.mark.parametrize("letter", ["x", "ä", "语"])
+def test_a_tail_is_the_last_4_kb_whatever_the_lines_are(letter: str) -> None:
+    for many in (
+        [f"{n:03} {letter * 40}" for n in range(200)],
+        [letter * 8192],
+        ["a", letter * 5000],
+    ):
+        tail = render_tail(record(), lines(*many))
+        assert 4096 - len(letter.encode()) < len(tail.encode()) <= 4096
+        whole = f"{chr(10).join(many)}\nEND RequestId: {ID}\n"
+        closing = f"Report RequestId: {ID} Duration:1ms Memory:128MB MemUsage:29.7344MB\n"
+        assert (whole + closing).endswith(tail)

@@ -9,6 +9,7 @@ A frame is 1 byte of type, 3 bytes of length, and a body; numbers are big endian
     W ms      sample memory every ms  D  Discarded          size 8
     Q 0       end now                 C  OutputClosed       nothing
                                       N  Flushed            n 4, peak 8, OOM kills 4
+                                      M  MemoryRose         peak 8, OOM kills 4
                                       E  Ended              wait status 4, peak 8, OOM kills 4
 
 Rules:
@@ -40,15 +41,6 @@ from sandbox.errors import EngineError, IllegalTransitionError
 if TYPE_CHECKING:
     import signal
 
-#: The answer to init's request, when its name, address and secret are right; frames follow at once.
-SWITCHING = (
-    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: scf-init/1\r\n\r\n"
-)
-UPGRADE = "scf-init/1"
-INSTANCE_PATH = "/runtime/instance"
-PLACE_PATH = "/runtime/place"
-SECRET_HEADER = "Scf-Init-Secret"
-
 #: init's own exit codes: see init/README.md.
 EXIT_REFUSED = 111
 EXIT_USAGE = 112
@@ -61,6 +53,7 @@ _COMMAND = struct.Struct("!cxxBI")
 _FAILURE = struct.Struct("!II")
 _COUNT = struct.Struct("!Q")
 _BORDER = struct.Struct("!IQI")
+_MEMORY = struct.Struct("!QI")
 
 
 class InitProtocolError(EngineError):
@@ -114,6 +107,13 @@ class Flushed(NamedTuple):
     oom_kills: int
 
 
+class MemoryRose(NamedTuple):
+    """A sample between two flushes saw more than was told, or a process killed for want of it."""
+
+    peak: int
+    oom_kills: int
+
+
 class Ended(NamedTuple):
     """``status`` as ``os.waitpid`` gives it."""
 
@@ -128,7 +128,7 @@ class Ended(NamedTuple):
         return code if code >= 0 else 128 - code
 
 
-Message = Started | NotStarted | Output | Discarded | OutputClosed | Flushed | Ended
+Message = Started | NotStarted | Output | Discarded | OutputClosed | Flushed | MemoryRose | Ended
 
 
 class State(Enum):
@@ -152,12 +152,14 @@ TRANSITIONS: dict[State, dict[type[Message], State]] = {
         Output: State.RUNNING,
         Discarded: State.RUNNING,
         Flushed: State.RUNNING,
+        MemoryRose: State.RUNNING,
         OutputClosed: State.SILENT,
         Ended: State.ENDED,
     },
     State.SILENT: {
         Discarded: State.SILENT,
         Flushed: State.SILENT,
+        MemoryRose: State.SILENT,
         Ended: State.ENDED,
     },
     State.FAILED: {
@@ -257,6 +259,7 @@ _SIZES = {
     ord("D"): (_COUNT.size, _COUNT.size),
     ord("C"): (0, 0),
     ord("N"): (_BORDER.size, _BORDER.size),
+    ord("M"): (_MEMORY.size, _MEMORY.size),
     ord("E"): (_BORDER.size, _BORDER.size),
 }
 
@@ -273,6 +276,8 @@ def _decode(kind: int, body: bytes) -> Message:
             return Output(body)
         case 0x4E:  # N
             return Flushed(*_BORDER.unpack(body))
+        case 0x4D:  # M
+            return MemoryRose(*_MEMORY.unpack(body))
         case 0x45:  # E
             return _ended(*_BORDER.unpack(body))
         case 0x44:  # D
