@@ -29,6 +29,7 @@ MEASURES = (
     Measure("warm", "Warm invoke, 1 client", warm.one_client, 300, short=True),
     Measure("warm8", "Warm invoke, 8 clients on 8 instances", warm.eight_clients, 240, short=True),
     Measure("sam", "SAM local, without a registry", emulators.sam_local, 400),
+    Measure("line", "A line of log per event, 1 client", variants.line, 120, short=True),
     Measure("signature", "TC3 signatures enforced, against off", variants.signature, 120),
     Measure("bash", "The README's bash bootstrap, 1 client", variants.bash, 120),
     Measure("large", "6 MB event, 6 MB result, 1 client", variants.large, 120),

@@ -1,4 +1,4 @@
-"""Warm invokes in other dresses: signed, with the bash bootstrap, with 6 MB each way."""
+"""Warm invokes in other dresses: with a line of log, signed, by the bash bootstrap, with 6 MB."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from benchmarks import signing
+from benchmarks.client import call
 from benchmarks.contest import EVENT, FUNCTION, latencies, rates
 from benchmarks.load import Load, wrk
+from benchmarks.ours import result
 from benchmarks.peers import rie
 from benchmarks.peers.limit import limit
 from benchmarks.programs import bash_for_lambda, bash_package
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row, at_least, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +21,45 @@ if TYPE_CHECKING:
     from benchmarks.contest import Contest
     from benchmarks.ours import Sandbox
 
+#: The same program, on the same way, with and without a line of log.
+LINE, SILENT = '{"do":"line"}', '{"do":"none"}'
+WRITTEN = "a line of the function's own log"
+
 #: A JSON text of a little less than 6 MB: the event's limit.
 LARGE = json.dumps("x" * (6 * 1024 * 1024 - 1024))
+
+
+def line(contest: Contest) -> list[Row]:
+    """A function that writes a line for each event, against itself without, and the emulator."""
+    event, name = LINE.encode(), "ours on the host"
+    with contest.rie.contained(contest.containers, contest.code) as port, contest.host() as plane:
+        plane.create(FUNCTION, contest.package)
+        for order, lines in ((SILENT, 0), (LINE, 1)):
+            answer = result(call(plane.invoke(FUNCTION, order)).json())
+            if plane.record(answer["FunctionRequestId"])["log"].count(WRITTEN) != lines:
+                raise RuntimeError(f"the log of {order} has not {lines} lines of the function's")
+        loads = contest.loads(
+            {
+                "line": (plane.checked(FUNCTION, LINE), 1),
+                "silent": (plane.checked(FUNCTION, SILENT), 1),
+                "peer": (rie.request(port, event), 1),
+            }
+        )
+    bounds = (
+        "A line goes from the bootstrap through init to the control plane, which gives it to its"
+        " request and keeps it; init copies it for `docker logs`. All of that is on the cores that"
+        " the invocation has. More cores, or a part of the control plane compiled, would lift it."
+    )
+    ours, silent = loads["line"], loads["silent"]
+    contained = "RIE in a container"
+    return [
+        Row("rate", rates(name, ours), rates("ours, silent", silent), at_least(0.7), bounds=bounds),
+        Row("p50", latencies(name, ours), latencies("ours, silent", silent)),
+        Row("rate", rates(name, ours), rates(contained, loads["peer"]), at_least(2.5),
+            bounds=bounds),
+        Row("p50", latencies(name, ours), latencies(contained, loads["peer"]), at_most(0.4),
+            bounds=bounds),
+    ]  # fmt: skip
 
 
 def signature(contest: Contest) -> list[Row]:
