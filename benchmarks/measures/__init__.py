@@ -34,6 +34,7 @@ MEASURES = (
     Measure("bash", "The README's bash bootstrap, 1 client", variants.bash, 120),
     Measure("large", "6 MB event, 6 MB result, 1 client", variants.large, 120),
     Measure("cold", "Cold start, a container standing by", cold.standby, 240, short=True),
+    Measure("none", "Cold start, none standing by", cold.none_standing_by, 240, short=True),
     Measure("burst", "Burst of cold starts, one container standing by", cold.burst, 600),
     Measure("create", "A new function of 5 MB", cold.create, 120),
     Measure("crash", "Crash during an invocation", failures.crash, 120, short=True),
