@@ -33,10 +33,10 @@ log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us: it would end the process with them.
+    """uvicorn's server, without its signal handlers: they would end the process.
 
-    ``feed`` is closed when it stops: it waits for its answers, and those that listen to the feed
-    would not end.
+    It closes ``feed`` when it stops. It waits for every answer, and streams of the feed would not
+    end.
     """
 
     def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
         self._feed = feed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, answer what is under way, then close every connection."""
+        """End the streams, finish the other answers, then close every connection."""
         self._feed.close()
         await super().shutdown(sockets)
 
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serve both ports; on SIGTERM or SIGINT end every instance and leave nothing behind.
+    """Serve both ports until SIGTERM or SIGINT. Then end every instance and leave nothing behind.
 
     ``listener`` is the control port's.
     """

@@ -1,8 +1,8 @@
 """Which names a client may call the sandbox by, as its ``Host`` header says.
 
-A page can have its own name resolve to 127.0.0.1 (DNS rebinding). Its requests then are of the
-same origin for the browser, and only ``Host`` tells them from ours. So a name is taken only if
-nobody outside can have chosen its address.
+A page can make its own name resolve to 127.0.0.1 (DNS rebinding). For the browser its requests then
+have the same origin, and only ``Host`` tells them from ours. So a name is allowed only if no
+stranger can choose its address.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Names below these domains are allowed. The first always leads to this machine. The others are the
-#: platform's: clients call them when they are made to come here.
+#: platform's: clients use them if their traffic is directed here.
 OWN_DOMAINS = (".localhost", ".tencentcloudapi.com", ".myqcloud.com")
 
-#: How many decisions are remembered. A ``Host`` longer than the second figure is refused unread: a
-#: name has 253 characters at most.
+#: How many decisions are kept. A ``Host`` longer than the second figure is refused unread: a name
+#: has 253 characters at most.
 KNOWN_AT_MOST = 1024
 LONGEST_HEADER = 300
 
@@ -32,10 +32,10 @@ _IPV4 = re.compile(r"[0-9.]+")
 
 
 class AllowedHosts:
-    """Decides on ``Host`` headers. One for an application; used on every request.
+    """Decides on ``Host`` headers. An application has one, and asks it about every request.
 
-    Taken are IP addresses, names without a dot, ``localhost``, the names below ``OWN_DOMAINS`` and
-    the configured ones (``dev.example.com``, or ``*.example.com`` for all names below it).
+    It allows IP addresses, names without a dot, ``localhost``, the names below ``OWN_DOMAINS`` and
+    the configured names (``dev.example.com``, or ``*.example.com`` for all names below it).
     """
 
     def __init__(self, configured: Iterable[str] = ()) -> None:
@@ -50,7 +50,7 @@ class AllowedHosts:
         return len(self._known)
 
     def allows(self, host: bytes) -> bool:
-        """Whether a client that sends this header is let in."""
+        """Whether a client that sends this header may use the sandbox."""
         known = self._known.get(host)
         return self._decide(host) if known is None else known
 

@@ -1,4 +1,4 @@
-"""The HTTP side of one control plane: routes, the runtime API, what only HTTP needs."""
+"""The HTTP side of a control plane: its routes, the runtime API, and what only HTTP needs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Application:
-    """Everything that speaks HTTP for a control plane. Made within its block.
+    """The parts of a control plane that speak HTTP. Made within the control plane's block.
 
-    ``runtime`` is what the control plane is opened with; ``asgi`` and ``protocol`` are for uvicorn.
+    The control plane is opened with ``runtime``. uvicorn runs ``asgi`` and ``protocol``.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -69,7 +69,7 @@ class Application:
 
     @property
     def protocol(self) -> type[HttpToolsProtocol]:
-        """The protocol of the control port, which knows a short way for an Invoke."""
+        """The protocol of the control port. It has a short way for an Invoke."""
         instances = IPv4Network(self._plane.settings.network_range)
         return fast_invoke_protocol(
             self.cloud, instances, self.busy_poll.keep_awake, hosts=self.hosts

@@ -1,4 +1,4 @@
-"""Packages to download: links that work for a while, for whoever has them."""
+"""Links to packages. A link works for a limited time, for everyone who has it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ VALID_S = 600
 class Downloads:
     """Makes links to packages, and answers them.
 
-    A link is signed with a key of this process. So it works until the process ends, and for one
-    package only.
+    A key of this process signs the link. So it works for one package, and not after the process's
+    end.
     """
 
     def __init__(self, packages: PackageStore, clock: Clock, valid_s: int = VALID_S) -> None:
@@ -41,20 +41,20 @@ class Downloads:
         self._key = secrets.token_bytes(32)
 
     def url(self, host: str, name: str, digest: str) -> str:
-        """A link to a package, under a file name. ``host`` is what the client calls this server:
-        its ``Host`` header, which some clients send with the scheme."""
+        """A link to a package, under a file name. ``host`` is the client's ``Host`` header. Some
+        clients send it with the scheme."""
         expires = str(int(self._clock.now()) + self._valid_s)
         query = {"expires": expires, "signature": self._signature(digest, expires)}
         base = host if "://" in host else f"http://{host}"
         return f"{base}{PREFIX}{digest}/{quote(name)}.zip?{urlencode(query)}"
 
     def route(self) -> Route:
-        """The place of the links in the control application."""
+        """The route of the links in the control application."""
         return Route(PREFIX + "{digest}/{name}", self.answer, methods=["GET"])
 
     async def answer(self, request: Request) -> Response:
-        """The zip as it was uploaded; 403 for a link that is over or was changed, 404 for a package
-        that is gone."""
+        """The zip as it was uploaded. 403 if the link has expired or was changed, 404 if the
+        package is gone."""
         digest, query = request.path_params["digest"], request.query_params
         expires, signature = query.get("expires", ""), query.get("signature", "")
         expected = self._signature(digest, expires)

@@ -1,6 +1,6 @@
-"""The one shape of an error that is answered outside the cloud API's envelope.
+"""The form of every error outside the cloud API's envelope.
 
-``{"error": {"code", "message", "request_id"}}``: plain REST, downloads and the guard share it.
+``{"error": {"code", "message", "request_id"}}``: plain REST, downloads and the guard use it.
 """
 
 from __future__ import annotations

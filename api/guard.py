@@ -1,4 +1,4 @@
-"""Who may use the control port: no foreign web page, and with enforcement only who has a key.
+"""Refuses foreign web pages at the control port and, with enforcement, clients without a key.
 
 A page from anywhere can make a browser on this machine send requests to 127.0.0.1. Three headers
 tell: ``Host`` (a name that an attacker points at 127.0.0.1), ``Sec-Fetch-Site`` (what kind of page
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Paths that need no key: they show nothing of the functions.
 OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
-#: The same by their beginning. A download's link carries a signature of its own.
+#: The same by their beginning. A download's link has its own signature.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
 #: ``Sec-Fetch-Site`` of what our own pages ask for, and of what no page does: the user typed it, it
@@ -41,9 +41,8 @@ MAX_FIELDS = 100
 class Guard:
     """ASGI middleware around the whole control application.
 
-    ``credentials`` (SecretId to SecretKey) are asked for on plain REST when they are not None.
-    ``hosts`` are the names that the sandbox may be called by. A request without a ``Host`` passes:
-    every browser sends one.
+    Plain REST needs one of ``credentials`` (SecretId to SecretKey) if they are not None. ``hosts``
+    are the names of the sandbox. A request without a ``Host`` passes: every browser sends one.
     """
 
     def __init__(
@@ -133,10 +132,10 @@ def _is_mere_address(site: bytes | None, headers: Mapping[bytes, bytes]) -> bool
 
 
 def _follows_a_link(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the browser only goes to a page of ours, which the page it comes from cannot read.
+    """Whether the browser only opens one of our pages. The page it comes from cannot read ours.
 
-    It does not if the request is an action of the cloud API, or if our page is to be shown inside
-    the other one.
+    False if the request is an action of the cloud API, or if our page would be shown inside the
+    other one.
     """
     return (
         scope["method"] == "GET"
@@ -156,7 +155,7 @@ def _may_name_an_action(query: bytes) -> bool:
 
 
 def _is_our_own(origin: bytes, host: bytes) -> bool:
-    """A page of this very server, by the name that the request has, which was checked."""
+    """Whether the page is of this server. The request's own name is compared, which was checked."""
     try:
         page = urlsplit(origin.decode("ascii"))
     except ValueError:

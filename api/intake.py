@@ -1,7 +1,7 @@
-"""How much of a request may come, beside its body, and how long the rest is waited for.
+"""Limits how long a request's head may be, and how long a server waits for the rest.
 
-A client pays for memory with bytes that it sends, and no part of a request but its body has a
-use for many. No I/O: a protocol says what its parser found, and is told what to do.
+A request takes memory only for bytes that came, and only its body may have many. No I/O: a protocol
+reports what its parser found, and gets an order.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from enum import IntEnum
 class IntakeLimits:
     """Limits of one request.
 
-    ``head_bytes`` are for all that is not its body: the request line and headers, and later each
-    chunk's line, and the trailers. ``head_s`` is from the head's first byte to its last.
-    ``silence_s`` is how long the rest of a body is waited for without a byte.
+    ``head_bytes`` bounds the request line and headers, each chunk's line, and the trailers.
+    ``head_s`` is the time from the head's first byte to its last. ``silence_s`` is the longest time
+    without a byte of the body.
     """
 
     head_bytes: int = 64 * 1024
@@ -25,7 +25,7 @@ class IntakeLimits:
 
 
 class Stage(IntEnum):
-    """What of a request is expected next; between requests nothing is."""
+    """The part of a request that comes next. Between requests there is none."""
 
     BETWEEN = 0
     HEAD = 1
@@ -35,8 +35,8 @@ class Stage(IntEnum):
 class Intake:
     """The request that is coming in on one connection.
 
-    ``began``, ``head_ended``, ``came`` and ``ended`` tell what the parser found in some bytes,
-    ``fed`` how many those were. ``fed`` is needed only while ``stage`` is not BETWEEN.
+    The parser reports by ``began``, ``head_ended``, ``came`` and ``ended`` what it found in some
+    bytes, and by ``fed`` their number. ``fed`` is needed only while ``stage`` is not BETWEEN.
     """
 
     __slots__ = ("_limits", "_loose", "_moved", "_until", "stage")
@@ -44,8 +44,8 @@ class Intake:
     def __init__(self, limits: IntakeLimits) -> None:
         self.stage = Stage.BETWEEN
         self._limits = limits
-        #: Bytes of the head or body under way that came after the piece it began in. At 1 it stands
-        #: for that first piece, of which this part's share is not known.
+        #: Bytes of the present head or body that came after its first piece. 1 stands for the first
+        #: piece, because the share of this part in it is not known.
         self._loose = 0
         self._moved = False
         self._until = 0.0
@@ -57,7 +57,7 @@ class Intake:
         self._loose = 0
 
     def head_ended(self, piece: int, url: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-        """The end of a head, within so many bytes. False if the head is above the limit."""
+        """The head has ended, in a piece of ``piece`` bytes. False if it is above the limit."""
         if self._loose or piece > self._limits.head_bytes:
             size = len(url) + sum(len(name) + len(value) for name, value in headers)
             if size > self._limits.head_bytes:
@@ -75,8 +75,8 @@ class Intake:
         self.stage = Stage.BETWEEN
 
     def fed(self, piece: int, now: float) -> float | None:
-        """So many bytes came, and the request has not ended. How long to wait for more, seconds;
-        None if it is above the limit. ``now`` is any clock's."""
+        """``piece`` bytes came, and the request has not ended. Returns how long to wait for more,
+        in seconds, or None if the request is above the limit. ``now`` is any clock's."""
         if self._moved:
             self._moved = False
             self._loose = 1

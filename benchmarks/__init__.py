@@ -1,1 +1,1 @@
-"""The benchmark harness: this sandbox beside its peers and beside the limit, on one machine."""
+"""The benchmark: measures this sandbox, its peers and the limit on one machine."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 CACHE = Path(os.environ.get("SCF_CACHE_DIR") or Path.home() / ".cache" / "scf-sandbox") / "bench"
 RESULTS = Path(__file__).with_name("RESULTS.md")
-#: Of runs that are not the full one. Not in git.
+#: The results of short and partial runs. Not in git.
 LOCAL = machine.ROOT / ".cache" / "bench"
 
-#: A measure that takes this much longer than its rounds may is given up.
+#: A measure is given up after this many times its budget.
 GIVE_UP = 2.0
 
 
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def run(contest: Contest, measure: Measure) -> list[Row] | str:
-    """A measure's rows, or why there are none: others still have theirs."""
+    """The rows of a measure, or the reason for none. A failure does not stop the other measures."""
     print(f"{measure.title} ({measure.name}) ...", flush=True)
     machine.calm()
     began = time.monotonic()
@@ -99,10 +99,10 @@ def run(contest: Contest, measure: Measure) -> list[Row] | str:
 
 @contextmanager
 def contest_of(rounds: int, seconds: int, short: bool) -> Iterator[Contest]:
-    """Build what is needed; remove everything at the end, whatever ends it."""
+    """Build what the measures need. Remove everything at the end, also after an error."""
     CACHE.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="scf-bench-"))
-    directory.chmod(0o755)  # bootstraps run from below it as another user
+    directory.chmod(0o755)  # bootstraps in it run as another user
     try:
         code = programs.build(directory / "code")
         contest = Contest(directory, CACHE, code, rie.fetch(CACHE), rounds, seconds, short)

@@ -1,4 +1,5 @@
-"""Requests one at a time and many at once, with as little of our own time in them as possible."""
+"""Sends requests, one at a time or many at once. The client itself takes as little time as it
+can."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Reply:
 
 
 class Caller:
-    """One client on one kept connection. A bare socket: a library's own time would be measured."""
+    """One client on one kept connection. It uses a bare socket, because a library's time would be
+    measured too."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
@@ -76,7 +78,7 @@ def call(request: Request) -> Reply:
 
 
 def all_at_once(requests: Sequence[Request]) -> list[Reply]:
-    """Every request on its own connection; sent together once all are connected."""
+    """Send every request on its own connection. All are sent together once all are connected."""
     return asyncio.run(_all_at_once(requests))
 
 

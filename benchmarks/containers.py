@@ -1,4 +1,5 @@
-"""The harness's own containers: the same image and limits as an instance's, one label for all."""
+"""The benchmark's own containers. They have the image and the limits of instances, and one
+label."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 IMAGE = "scf-sandbox/centos7"
 
-#: What the sandbox gives an instance of 128 MB, as options of ``docker run``. Without the engine's
-#: own init: an instance has none, its first process is ours.
+#: The limits of an instance of 128 MB, as options of ``docker run``. Without Docker's own init:
+#: an instance's first process is ours.
 LIMITS = (
     *("--read-only", "--tmpfs", "/tmp:size=536870912,mode=1777,exec"),
     *("--memory", "128m", "--memory-swap", "128m", "--cpu-shares", "102"),
@@ -24,11 +25,11 @@ LIMITS = (
 
 
 class EngineFailed(Exception):
-    """The container engine refused something, or does not answer."""
+    """The container engine refused a request, or does not answer."""
 
 
 def docker(*arguments: str) -> str:
-    """Run the docker client; its output. ``EngineFailed`` says what it said when it fails."""
+    """Run the docker client and return its output. ``EngineFailed`` has its error text."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise EngineFailed(f"docker {arguments[0]}: {done.stderr.strip()}")
@@ -37,14 +38,14 @@ def docker(*arguments: str) -> str:
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the harness's own, and the address at which its containers reach the host."""
+    """A network of the benchmark's own, and the address at which its containers reach the host."""
 
     name: str
     gateway: str
 
 
 class Containers:
-    """Everything the harness itself puts into the engine carries ``scf-sandbox=<label>``."""
+    """The benchmark's containers and networks. All have the label ``scf-sandbox=<label>``."""
 
     def __init__(self, label: str) -> None:
         self.label = label

@@ -1,4 +1,4 @@
-"""What all measures of one run share, and the order in which contestants take turns."""
+"""What all measures of a run share, and the order in which the contestants take turns."""
 
 from __future__ import annotations
 
@@ -62,12 +62,13 @@ class Contest:
 
     @contextmanager
     def compose(self, *, published: bool = False, **settings: str) -> Iterator[Sandbox]:
-        """One by compose: see ``ours.by_compose``."""
+        """A control plane that compose runs, see ``ours.by_compose``."""
         with ours.by_compose(self._new_label(), published=published, **settings) as plane:
             yield plane
 
     def interleave(self, contestants: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-        """Every contestant once per round, in turns, for all rounds that fit into the time."""
+        """Measure every contestant once per round, for all rounds that begin before the
+        deadline."""
         found: dict[str, list[T]] = {name: [] for name in contestants}
         slowest = 0.0
         for _ in range(self.rounds):
@@ -80,9 +81,11 @@ class Contest:
         return found
 
     def loads(self, contestants: Mapping[str, tuple[Request, int]]) -> dict[str, list[Load]]:
-        """``interleave`` for load: each contestant is a request and a number of clients."""
+        """``interleave`` under load. A contestant is a request and a number of clients."""
         for request, clients in contestants.values():
-            wrk_tolerant(request, clients=clients, seconds=1)  # nobody is measured cold
+            wrk_tolerant(
+                request, clients=clients, seconds=1
+            )  # warm up, so that no contestant is measured cold
 
         def turn(request: Request, clients: int) -> Callable[[], Load]:
             return lambda: wrk(request, clients=clients, seconds=self.seconds)
@@ -90,7 +93,8 @@ class Contest:
         return self.interleave({name: turn(*who) for name, who in contestants.items()})
 
     def sweep(self) -> None:
-        """Remove all that this run put into the engine. ``EngineFailed`` for what stays."""
+        """Remove everything that this run made in the engine. ``EngineFailed`` if anything
+        stays."""
         failed = []
         for label in self.labels:
             try:

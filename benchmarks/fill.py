@@ -1,4 +1,4 @@
-"""A data directory with a past: functions, records and log lines, written by the store itself."""
+"""Fills a data directory with functions, records and log lines. The store itself writes them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 5_000
-#: The past that the records are spread over: well within the time that they are kept.
+#: The records are spread over this time. It is shorter than the retention.
 PAST_S = 24 * 3600
 
 
 def fill(directory: Path, *, functions: int, records: int, lines_each: int, code: bytes) -> None:
-    """Write so many active functions, and so many ended invocations with log lines."""
+    """Write active functions, and ended invocations with log lines."""
     directory.mkdir(parents=True)
     reference = PackageStore(directory / "packages").save(code)
     database = open_database(f"sqlite:///{directory / 'scf.db'}")

@@ -17,7 +17,8 @@ SCRIPT = Path(__file__).with_name("load.lua")
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk saw: answers per second, latencies in milliseconds, failed requests."""
+    """The result of one run of wrk: answers per second, latencies in milliseconds, failed
+    requests."""
 
     rate: float
     p50_ms: float
@@ -31,7 +32,8 @@ class LoadError(Exception):
 
 
 def wrk(request: Request, *, clients: int, seconds: int) -> Load:
-    """Send ``request`` over and over from so many clients. ``LoadError`` unless all succeed."""
+    """Send ``request`` again and again from ``clients`` clients. ``LoadError`` unless all
+    succeed."""
     load = wrk_tolerant(request, clients=clients, seconds=seconds)
     if load.failed or not load.requests:
         raise LoadError(f"{load.failed} requests failed, {load.requests} were answered")
@@ -39,7 +41,7 @@ def wrk(request: Request, *, clients: int, seconds: int) -> Load:
 
 
 def wrk_tolerant(request: Request, *, clients: int, seconds: int) -> Load:
-    """The same, failures only counted."""
+    """Send ``request`` in the same way, but only count failures."""
     with tempfile.TemporaryDirectory() as place:
         body, headers = Path(place, "body"), Path(place, "headers")
         body.write_bytes(request.body)

@@ -1,4 +1,4 @@
-"""What was measured where: the machine, and the version of everything that took part."""
+"""Describes the machine, and the versions of everything that was measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def facts(peers: dict[str, str]) -> dict[str, str]:
-    """Name and value of each fact, ready to be shown; ``peers`` adds theirs."""
+    """The name and the value of each fact, as text. ``peers`` are added."""
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -67,8 +67,8 @@ def processor_s(pid: int) -> float:
 
 
 def calm(within_s: float = 20.0) -> None:
-    """Wait until the machine has next to nothing to do: until the engine, above all, has removed
-    what the last measure left to it. Not for ever: others may use the machine, too."""
+    """Wait until the machine is nearly idle. The engine may still remove the containers of the last
+    measure. The wait ends anyway after a while, because others may use the machine too."""
     latest = time.monotonic() + within_s
     while time.monotonic() < latest:
         before = _idle_s(), time.monotonic()
@@ -79,7 +79,7 @@ def calm(within_s: float = 20.0) -> None:
 
 
 def _idle_s() -> float:
-    """Processor time, of all processors, that nobody has wanted so far, seconds."""
+    """Idle time of all processors so far, seconds."""
     fields = Path("/proc/stat").read_text().split(None, 6)
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 

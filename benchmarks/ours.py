@@ -1,4 +1,4 @@
-"""The sandbox itself: its control plane as a process of the host, or run by compose."""
+"""Runs the sandbox: its control plane is a process of the host, or compose runs it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Sandbox:
         return self.cloud("Invoke", {"FunctionName": name, "ClientContext": event})
 
     def checked(self, name: str, event: str, expected: str | None = None) -> Request:
-        """``invoke``, made once to see that the answer is right; the instance is warm then."""
+        """``invoke``, after one call that checks the answer. That call leaves a warm instance."""
         request = self.invoke(name, event)
         answer = result(call(request).json())
         if answer["RetMsg"] != (event if expected is None else expected):
@@ -80,10 +80,11 @@ class Sandbox:
         return request
 
     def warm(self, name: str, count: int, hold_ms: int = 2000) -> None:
-        """Have ``count`` warm instances of a function, by so many events at once, each held."""
+        """Start ``count`` warm instances of a function: send as many events at once, each held for
+        a while."""
         order = json.dumps({"do": "delay", "ms": hold_ms}, separators=(",", ":"))
         deadline = time.monotonic() + 400
-        # Those that were still starting when the last event was taken stand by until the next wave.
+        # Instances that start too late for an event stand by. The next wave warms them.
         while (found := len(self.instances(name, "idle"))) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{found} instances of {name} are warm, not {count}")
@@ -123,7 +124,7 @@ class Sandbox:
         )
 
     def force_cold(self, name: str) -> None:
-        """End the function's instances, have one stand by again, and wait for the engine."""
+        """End the function's instances, and wait until they are gone and a new one stands by."""
         self._http.post(f"/functions/{name}/cold")
         self.await_none(name)
         call(self.invoke(name, '{"do":"die"}'))
@@ -135,7 +136,7 @@ class Sandbox:
         return found
 
     def failures(self, name: str) -> int:
-        """How many invocations of a function have failed, by their records."""
+        """How many records of a function's invocations say that they failed."""
         query: dict[str, str | int] = {"result": "failed", "limit": 1}
         total: int = self._http.get(f"/functions/{name}/invocations", params=query).json()["total"]
         return total
@@ -196,16 +197,16 @@ def on_host(installation: str, data: Path, **settings: str) -> Iterator[Sandbox]
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-        with suppress(EngineFailed):  # tried again, and told of, at the end of the run
+        with suppress(EngineFailed):  # the end of the run sweeps again, and reports a failure
             sweep(installation)
 
 
 @contextmanager
 def by_compose(installation: str, *, published: bool = False, **settings: str) -> Iterator[Sandbox]:
-    """The control plane as ``scripts/up`` runs it here: by compose, in the machine's network.
+    """A control plane that compose runs in the machine's network, as ``scripts/up`` does.
 
-    ``published``: as plain ``docker compose up`` does anywhere, behind a published port. Its image
-    must be there.
+    With ``published`` it runs behind a published port, as plain ``docker compose up`` does. The
+    image must exist.
     """
     plane = Sandbox(free_port(), installation)
     environment = {
@@ -246,5 +247,5 @@ def by_compose(installation: str, *, published: bool = False, **settings: str) -
 
 
 def _own_environment() -> dict[str, str]:
-    """This process's environment without settings that somebody has for their own sandbox."""
+    """This process's environment without the settings of the user's own sandbox."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SCF_")}

@@ -1,4 +1,4 @@
-"""The results as a page for people and as data for programs."""
+"""Writes the results, as a page for people and as data for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.rows import Goal, Series
 
-#: By title: the rows of a measure, or why it has none.
+#: The rows of each measure by its title, or the reason why it has none.
 Results = Mapping[str, Sequence[Row] | str]
 
 HEAD = """# Results
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def page(facts: Mapping[str, str], results: Results, how: str) -> str:
-    """RESULTS.md: the machine, a table per measure, what bounds the misses."""
+    """The text of RESULTS.md: the machine, a table for each measure, and why goals were missed."""
     parts = [HEAD, how, "", "| | |", "|---|---|"]
     parts += [f"| {name} | {value} |" for name, value in facts.items()]
     for title, rows in results.items():
@@ -88,7 +88,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits that count; thousands with a comma."""
+    """The value with three significant digits. Thousands have a comma."""
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"

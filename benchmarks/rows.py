@@ -1,4 +1,4 @@
-"""What a measure gives back: rows of a table, each with its figures and its goal."""
+"""The rows that a measure returns, each with its figures and its goal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class Series:
         return statistics.median(self.values)
 
     def quantile(self, share: float) -> float:
-        """The value below which ``share`` (0 to 1) of all values lie; never above the highest."""
+        """The value below which ``share`` (0 to 1) of all values lie. It is at most the highest
+        value."""
         ordered = sorted(self.values)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on a row's ratio to the peer, or, with ``of_value``, on our own figure."""
+    """A bound on the ratio to the peer. With ``of_value``, a bound on our own figure."""
 
     bound: float
     at_least: bool
@@ -55,8 +56,8 @@ def below(bound: float) -> Goal:
 class Row:
     """One line of the results.
 
-    ``figure`` is what is judged of our series: its median, unless it is given. ``bounds`` says what
-    bounds the figure and what would lift it; it is shown where the goal is missed.
+    ``figure`` is compared with the goal. Without it, the median of our series is. ``bounds`` says
+    what limits the figure and what would lift it. It is shown if the goal is missed.
     """
 
     what: str
@@ -74,7 +75,7 @@ class Row:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Ours / peer: round by round where both were measured in the same rounds."""
+        """Ours / peer. It is taken round by round if both were measured in the same rounds."""
         if self.peer is None:
             return ()
         if self.figure is None and len(self.ours.values) == len(self.peer.values):

@@ -1,4 +1,4 @@
-"""TC3-HMAC-SHA256, from the caller's side. One signature is good for five minutes."""
+"""Signs requests with TC3-HMAC-SHA256. A signature is valid for five minutes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ SERVICE = "scf"
 
 
 def signed(headers: dict[str, str], host: str, body: bytes) -> dict[str, str]:
-    """``headers`` (with a Content-Type) and what a signature over ``body``, made now, adds."""
+    """Sign a request at the present time. Returns ``headers`` with the signature's headers added.
+    ``headers`` must have a Content-Type."""
     timestamp = int(time.time())
     date = datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d")
     names = "content-type;host"

@@ -1,4 +1,4 @@
-"""The stages of an invoke as a picture: one bar each, as long as it was measured to take."""
+"""Draws the stages of an invoke. The length of a bar is the measured time of its stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT, WIDTH, ROW, TOP = 300, 560, 28, 84
 
 @dataclass(frozen=True)
 class Stage:
-    """``lane`` is who is at work. All times in milliseconds; ``median`` is what is drawn."""
+    """``lane`` says who works. Times are milliseconds. The picture shows ``median``."""
 
     lane: str
     what: str
@@ -31,8 +31,8 @@ def draw(kind: str, stages: Sequence[Stage], runs: int) -> None:
 
 
 def picture(kind: str, stages: Sequence[Stage], runs: int) -> str:
-    """An SVG document of the stages, end to end."""
-    # Clocks of several processes: a stage can come out a hair below nothing.
+    """An SVG document of the stages, one after the other."""
+    # The clocks of several processes differ a little, so a stage can be below 0.
     lengths = [max(stage.median, 0.0) for stage in stages]
     total = sum(lengths)
     scale = WIDTH / total

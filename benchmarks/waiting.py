@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, within: float = 60.0, every: float = 0.01) -> T:
-    """What ``condition`` gives as soon as it is true; ``TimeoutError`` names ``what`` otherwise."""
+    """Wait until ``condition`` is true, and return what it gave. ``TimeoutError`` names
+    ``what``."""
     deadline = time.monotonic() + within
     while True:
         found = condition()
@@ -25,7 +26,7 @@ def until(condition: Callable[[], T], what: str, within: float = 60.0, every: fl
 
 
 def listens(port: int) -> bool:
-    """Something answers HTTP on 127.0.0.1:``port``; an error is an answer."""
+    """Whether a server answers HTTP on 127.0.0.1:``port``. An error counts as an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/")

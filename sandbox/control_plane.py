@@ -43,6 +43,7 @@ from sandbox.store.tables import layers, namespaces
 from sandbox.store.writer import RecordWriter
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
     from typing import Self
 
@@ -65,8 +66,10 @@ INTERRUPTED = "the sandbox was stopped while this was running"
 class RuntimePort(Protocol):
     """The runtime API, as the control plane opens and closes it."""
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
-        """Listen on one more address of this machine. ``OSError`` if it cannot be bound."""
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
+        """Listen on one more address, or on its ``listener``. ``OSError`` if it cannot be bound."""
         ...
 
     async def close(self) -> None:

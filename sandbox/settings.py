@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox import limits
@@ -19,6 +19,8 @@ BUILT_IN_ENGINES = ("docker", "process")
 AUTO = "auto"
 #: Engines of other packages are entry points of this group.
 ENGINE_GROUP = "scf_sandbox.engines"
+#: The smallest range of addresses that instances can have: 13 of them.
+SMALLEST_PREFIX = 28
 
 
 def known_engines() -> list[str]:
@@ -51,7 +53,6 @@ class Settings(BaseSettings):
     control_container: bool = False
     init_program: Path | None = None
     network_range: str = "198.18.0.0/15"
-    network_prefix: int = Field(default=23, ge=20, le=28, validate_default=True)
 
     region: str = "ap-guangzhou"
     app_id: str = "1250000000"
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     functions_per_namespace: int = Field(default=50, ge=1)
     namespaces: int = Field(default=limits.NAMESPACES, ge=1)
     busy_poll_us: float = Field(default=100.0, ge=0, le=10_000)
+    places: int | None = Field(default=None, ge=0, le=512)
     start_parallelism: int = Field(default=4, ge=1, le=64)
     init_timeout_status: int = 450
     async_retry_interval: float = Field(default=60.0, gt=0)
@@ -111,15 +113,10 @@ class Settings(BaseSettings):
     @field_validator("network_range")
     @classmethod
     def _check_range(cls, value: str) -> str:
-        return str(IPv4Network(value))
-
-    @field_validator("network_prefix")
-    @classmethod
-    def _check_prefix(cls, value: int, info: ValidationInfo) -> int:
-        within = IPv4Network(info.data.get("network_range", "0.0.0.0/0"))
-        if value < within.prefixlen:
-            raise ValueError(f"no network of /{value} fits into SCF_NETWORK_RANGE {within}")
-        return value
+        network = IPv4Network(value)
+        if network.prefixlen > SMALLEST_PREFIX:
+            raise ValueError(f"a range for instances is a /{SMALLEST_PREFIX} or larger")
+        return str(network)
 
     @property
     def resolved_database_url(self) -> str:

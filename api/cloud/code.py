@@ -1,4 +1,4 @@
-"""Where a package comes from. Only ``ZipFile`` is a source here; every other one is refused."""
+"""Reads a package from a request. ``ZipFile`` is the only source; the others are refused."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sandbox.packages.package import decode_base64
 if TYPE_CHECKING:
     from api.cloud.models.common import CodePart
 
-#: What the platform calls its sources; ours is the first.
+#: The platform's names of its sources. Ours is the first.
 SOURCES = ("ZipFile", "Inline", "Cos", "TempCos", "Demo", "Git", "Image")
 
-#: The parts of ``Code`` that stand for a source which is not simulated.
+#: The parts of ``Code`` that name a source which is not simulated.
 _OTHERS = {
     "COS": ("CosBucketName", "CosObjectName", "CosBucketRegion", "TempCosObjectName"),
     "demos": ("DemoId",),
@@ -36,8 +36,8 @@ _OTHERS = {
 async def package_of(action: str, code: CodePart) -> bytes:
     """The bytes of the zip in ``Code`` (or a layer's ``Content``).
 
-    ``UnsupportedOperation`` when it names, also, another source; the code for a missing ``Code``
-    when it names none; ``InvalidParameterValue.ZipFileBase64BinasciiError``.
+    ``UnsupportedOperation`` if it names another source too. The code for a missing ``Code`` if it
+    names none. ``InvalidParameterValue.ZipFileBase64BinasciiError`` if it is not base64.
     """
     for source, names in _OTHERS.items():
         if any(getattr(code, name) for name in names):
@@ -48,8 +48,8 @@ async def package_of(action: str, code: CodePart) -> bytes:
 
 
 def check_source(action: str, source: str | None) -> None:
-    """``CodeSource``: none, or ZipFile. ``UnsupportedOperation`` for the platform's others,
-    ``InvalidParameterValue.CodeSource`` for what is none."""
+    """Check that ``CodeSource`` is empty or ZipFile. ``UnsupportedOperation`` for the platform's
+    other sources, ``InvalidParameterValue.CodeSource`` for an unknown one."""
     if not source or source.lower() == "zipfile":
         return
     if source.lower() in (known.lower() for known in SOURCES):
@@ -58,7 +58,7 @@ def check_source(action: str, source: str | None) -> None:
 
 
 def no_source(source: str) -> UnsupportedError:
-    """``UnsupportedOperation`` for code that does not come in the request, to be raised."""
+    """Makes the ``UnsupportedOperation`` for code that the request does not hold."""
     return UnsupportedError(
         f"this sandbox takes no code from {source}: send the package in ZipFile, in base64"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Per action, the codes it may answer for one of its parameters: ``kind: parameter parameter``.
+#: For each action, its codes that name a parameter, as ``kind: parameter parameter``.
 _BY_ACTION = {
     "CopyFunction": {
         "InvalidParameterValue": "Description FunctionName",

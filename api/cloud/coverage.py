@@ -1,8 +1,8 @@
-"""What every request field does here, action by action. ``docs/en/api.md`` is written from this.
+"""The table of what every request field does here, by action. ``docs/en/api.md`` is made from it.
 
-A field is a field of the SDK's model, or a dotted field of a structure in it; where some fields of
-a structure are named, all of them are. Fields of actions that are not named here are refused, as
-the actions are.
+A field is a field of the SDK's model, or a dotted field of a structure in it. A structure has
+either all of its fields in the table, or none. Actions that are not in the table are refused, and
+so are their fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Support(StrEnum):
-    """What becomes of a field."""
+    """What the sandbox does with a field."""
 
     EFFECT = "takes effect"
     KEPT = "kept"
@@ -26,7 +26,7 @@ class Support(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its support, and what more there is to say."""
+    """One field, its support, and a note."""
 
     name: str
     support: Support
@@ -34,12 +34,12 @@ class Field:
 
 
 def effect(names: str, note: str = "") -> tuple[Field, ...]:
-    """Fields that do here what they do on the platform. ``names`` are separated by spaces."""
+    """Fields that have the platform's effect. ``names`` are separated by spaces."""
     return tuple(Field(name, Support.EFFECT, note) for name in names.split())
 
 
 def passthrough(names: str, note: str = "") -> tuple[Field, ...]:
-    """Fields that are kept and shown, and change nothing."""
+    """Fields that are kept and shown, but change nothing."""
     return tuple(Field(name, Support.KEPT, note) for name in names.split())
 
 

@@ -41,7 +41,7 @@ These actions are known, and answered with `UnsupportedOperation`, whatever thei
 
 
 def uncovered(action: str) -> set[str]:
-    """Fields that the table and the request's model do not have in common."""
+    """Fields that only the table or only the request's model has."""
     expected = set(_paths(REQUESTS[action], _opened(action)))
     return expected ^ {field.name for field in FIELDS[action]}
 
@@ -70,12 +70,12 @@ def _row(field: Field) -> str:
 
 
 def _opened(action: str) -> set[str]:
-    """The structures of which the table names the fields."""
+    """The structures whose fields the table names."""
     return {field.name.partition(".")[0] for field in FIELDS[action] if "." in field.name}
 
 
 def _paths(model: type[BaseModel], opened: set[str]) -> Iterator[str]:
-    """The model's fields in its order, those of opened structures in place of these."""
+    """The model's fields in its order. An opened structure is replaced by its fields."""
     for name, field in model.model_fields.items():
         if name not in opened:
             yield name

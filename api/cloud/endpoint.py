@@ -1,4 +1,4 @@
-"""From a raw request to the answer's envelope: understand, check, dispatch."""
+"""Turns a raw request into the answer's envelope: reads it, checks it, runs its action."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class CloudApi:
         return frozenset(self._actions)
 
     async def answer(self, raw: RawRequest) -> bytes:
-        """The body of the answer to whatever came in. Never raises, never shows a stack."""
+        """The body of the answer to any request. It raises nothing and shows no stack."""
         request_id = new_request_id()
         try:
             request = self._accept(raw, request_id)
@@ -94,10 +94,10 @@ class CloudApi:
         return envelope.encode(await self._run(request))
 
     def answer_invoke(self, raw: RawRequest, answer: Callable[[bytes], None]) -> None:
-        """``answer`` for an Invoke or InvokeFunction, which calls back instead of being awaited.
+        """``answer`` for an Invoke or InvokeFunction. It calls back instead of being awaited.
 
-        The way of most events: nothing is done on it that the answer does not need, and a task is
-        one of those things.
+        Most events come this way. So it does nothing that the answer does not need, and starts no
+        task.
         """
         request_id = new_request_id()
         try:
@@ -154,10 +154,10 @@ def _answer_of(outcome: Outcome) -> bytes:
 
 
 def _failed(error: Exception, request_id: str, action: str = "") -> dict[str, Any]:
-    """The envelope for whatever was raised. What is no fault of the caller's is logged.
+    """The envelope for any exception. It logs those that are not the caller's fault.
 
-    Every way of a request ends here: nobody above can answer in the API's form, and a fault of
-    ours must not reach the caller as a stack.
+    Every error of a request comes here, because no caller of this could answer in the API's form. A
+    stack never reaches the client.
     """
     if not isinstance(error, SandboxError):
         log.error("request_failed", request_id=request_id, action=action, exc_info=error)

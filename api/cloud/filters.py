@@ -1,4 +1,4 @@
-"""``Filters`` of ListFunctions: names with alternative values, all of which must hold."""
+"""``Filters`` of ListFunctions. Every filter must match; any of its values is enough."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function
 
 MAX_FILTERS = 10
-#: Filters that take one value, and filters that take up to twenty.
+#: Filters with one value, and filters with up to twenty.
 SINGLE = frozenset(
     {"CfsId", "CfsMountInsId", "ClsLogsetId", "ClsTopicId", "Eip", "Role", "SubnetId", "VpcId"}
 )
@@ -29,8 +29,8 @@ TAG = "tag-"
 def predicate(filters: Sequence[FilterPart], description: str) -> Callable[[Function], bool]:
     """Whether a function meets every filter, and its description holds ``description``.
 
-    Raises ``InvalidParameterValue.Name`` for a filter there is none of, ``.LimitExceeded`` for too
-    many filters or values.
+    Raises ``InvalidParameterValue.Name`` for an unknown filter, ``.LimitExceeded`` for too many
+    filters or values.
     """
     if len(filters) > MAX_FILTERS:
         raise _too_many(f"Filters: {len(filters)} given; the limit is {MAX_FILTERS}")
@@ -54,7 +54,7 @@ def predicate(filters: Sequence[FilterPart], description: str) -> Callable[[Func
 
 
 def _values(function: Function, name: str) -> set[Any]:
-    """What a function has under the name of a filter."""
+    """The function's value that a filter compares."""
     if name.startswith(TAG):
         return {function.tags.get(name.removeprefix(TAG))}
     details = function_details(function, function.latest, LATEST, "")

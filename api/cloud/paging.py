@@ -1,4 +1,4 @@
-"""``Offset`` and ``Limit`` of the lists that are short enough to be had as a whole."""
+"""``Offset`` and ``Limit`` of lists that are short enough to be read whole."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LIMIT_MAX = 1000
 
 
 def page_of(items: Sequence[T], offset: int | None, limit: int | None) -> Sequence[T]:
-    """The items from ``offset`` (0) on, ``limit`` (20) at most. ``InvalidParameterValue`` for
-    others than 0 and above, and 1 to 1000."""
+    """At most ``limit`` (20) items, from ``offset`` (0) on. ``InvalidParameterValue`` if ``offset``
+    is below 0, or ``limit`` is not 1 to 1000."""
     first, most = offset or 0, DEFAULT_LIMIT if limit is None else limit
     if first < 0:
         raise RequestError(f"Offset {first} is not valid: use 0 or more")

@@ -1,4 +1,4 @@
-"""Fields that change nothing in the sandbox: checked, kept, and given back as they were given."""
+"""Fields that change nothing in the sandbox. They are checked, kept, and returned as they came."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SWITCHES = (
 def kept_fields(action: str, request: Request) -> dict[str, Any]:
     """Those of the request's fields that are kept. Switches come as TRUE or FALSE.
 
-    ``InvalidParameterValue.<field>``, where the action lists it, for a value that it may not have.
+    Raises ``InvalidParameterValue.<field>`` for a wrong value, if the action lists that code.
     """
     kept = request.model_dump(include=set(KEPT), exclude_none=True)
     for name in SWITCHES:
@@ -60,8 +60,8 @@ def kept_fields(action: str, request: Request) -> dict[str, Any]:
 
 
 def created_topic(namespace: str, name: str, kept: dict[str, Any]) -> dict[str, Any]:
-    """``AutoCreateClsTopic``: a log topic of the function's own, unless it was given one. There is
-    no log service here, so it has a name only; the logs are in the sandbox."""
+    """``AutoCreateClsTopic``: a new log topic, unless the request names one. The sandbox has no log
+    service, so the topic is only a name. The logs stay in the sandbox."""
     if kept.get("AutoCreateClsTopic") != "TRUE" or kept.get("ClsTopicId"):
         return {}
     logset = uuid.uuid5(uuid.NAMESPACE_URL, f"scf-sandbox:{namespace}")

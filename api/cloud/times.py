@@ -1,4 +1,4 @@
-"""Times as the cloud API writes them: ``YYYY-MM-DD hh:mm:ss`` in Beijing, no zone named."""
+"""Times as the cloud API writes them: ``YYYY-MM-DD hh:mm:ss`` in UTC+8, without a zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters to request models, and what is wrong with them to the platform's error codes."""
+"""Turns parameters into request models, and their faults into the platform's error codes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Request")
 
-#: What the platform calls the JSON types.
+#: The platform's names of the JSON types.
 _TYPES = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 
 
 def validate(action: str, model: type[R], params: dict[str, Any]) -> R:
     """The request, or ``MissingParameter``, ``InvalidParameter`` or ``InvalidParameterValue``.
 
-    Where the action lists a code for the very parameter (``MissingParameter.Code``), that is the
-    code. The message names the first parameter that is wrong.
+    If the action lists a code for the parameter (``MissingParameter.Code``), the error has it. The
+    message names the first parameter that is wrong.
     """
     halved = _halved_pair(params)
     if halved is not None:
@@ -39,7 +39,7 @@ def validate(action: str, model: type[R], params: dict[str, Any]) -> R:
 
 
 def _halved_pair(params: dict[str, Any]) -> str | None:
-    """The parameter with text that cannot be stored or sent: JSON can escape what Unicode lacks."""
+    """The parameter whose text is not valid Unicode: JSON can escape half of a surrogate pair."""
 
     def found(value: object) -> bool:
         if isinstance(value, str):
@@ -58,7 +58,7 @@ def missing(action: str, *path: str) -> RequestError:
 
 
 def invalid(action: str, name: str, message: str) -> RequestError:
-    """The error for a parameter whose value is not one of those it may have."""
+    """The error for a parameter with a wrong value."""
     code = _listed(action, (name,), "InvalidParameterValue", "InvalidParameter")
     return RequestError(message, code or "InvalidParameterValue")
 
@@ -72,7 +72,7 @@ def switch(action: str, name: str, value: str | None) -> bool:
 
 
 def wrong_type(action: str, name: str, value: object, expected: str = "text") -> RequestError:
-    """The error for a parameter that has another type than it must have."""
+    """The error for a parameter of a wrong type."""
     code = _listed(action, (name,), "InvalidParameterValue", "InvalidParameter")
     shown = _TYPES.get(type(value), "text")
     return RequestError(f"{name} is {shown}; it must be {expected}", code or "InvalidParameter")
@@ -84,7 +84,7 @@ def _request_error(action: str, error: ErrorDetails) -> RequestError:
     if error["type"] == "missing" or value is None:
         return missing(action, *path)
     code = _listed(action, path, "InvalidParameterValue", "InvalidParameter")
-    # Text that does not read as a number has the right type (forms have no other), a wrong value.
+    # Text that is no number has the right type, because forms have only text. Its value is wrong.
     generic = "InvalidParameterValue" if isinstance(value, str) else "InvalidParameter"
     shown = repr(value)
     return RequestError(
@@ -95,7 +95,7 @@ def _request_error(action: str, error: ErrorDetails) -> RequestError:
 
 
 def _listed(action: str, path: tuple[str, ...], *kinds: str) -> str | None:
-    """The code that the action lists for the parameter, or for the one that it is part of."""
+    """The code that the action lists for the parameter, or for the parameter that contains it."""
     for name in reversed(path):
         for kind in kinds:
             if (action, f"{kind}.{name}") in LISTED:

@@ -1,4 +1,4 @@
-"""Functions as the cloud API shows them. Every field of the SDK's models is there."""
+"""Functions as the cloud API shows them, with every field of the SDK's models."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _FAILED = (
 def function_details(
     function: Function, version: FunctionVersion, qualifier: str, code_text: str
 ) -> dict[str, Any]:
-    """The answer of GetFunction for one version, under the qualifier that was asked for.
+    """The answer of GetFunction for one version, under the requested qualifier.
 
-    ``CodeInfo`` is ``code_text``, ``CodeSize`` the zip's bytes; ``Layers`` is left to whoever knows
-    them. What the sandbox does not simulate
-    is shown as it was given, else as the platform shows it by default.
+    ``CodeInfo`` is ``code_text``, ``CodeSize`` the zip's bytes. The caller adds ``Layers``. A field
+    that is not simulated has the value that was given, or the platform's default.
     """
     wanted = version.wanted
     config, kept = wanted.config, wanted.config.kept

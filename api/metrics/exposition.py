@@ -1,4 +1,4 @@
-"""The figures in Prometheus' text format. Import it late: the library takes 1 MB."""
+"""Writes the figures in Prometheus' text format. Import it late: its library takes 1 MB."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def scrape(metrics: Metrics) -> bytes:
-    """Everything as text, written in a thread: for a thousand functions it is megabytes."""
+    """All figures as text. A thread writes it: for a thousand functions it has megabytes."""
     return await asyncio.to_thread(render, metrics, metrics.read())
 
 
@@ -36,7 +36,7 @@ def render(metrics: Metrics, present: Present) -> bytes:
 
 
 def families(metrics: Metrics, present: Present) -> Iterable[Metric]:
-    """May run in a thread: what ``observe`` adds to is copied (in one step) before a loop."""
+    """It may run in a thread. It copies, in one step, each dictionary that ``observe`` changes."""
     place = ["namespace", "function"]
     invocations = CounterMetricFamily(
         "scf_invocations",
@@ -67,7 +67,7 @@ def families(metrics: Metrics, present: Present) -> Iterable[Metric]:
 
 
 class _Families(Collector):
-    """Families as a registry asks for them."""
+    """Gives the families to a registry."""
 
     def __init__(self, families: Callable[[], Iterable[Metric]]) -> None:
         self._families = families

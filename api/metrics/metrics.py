@@ -1,4 +1,5 @@
-"""Figures for Prometheus, as plain numbers; ``exposition`` makes metric families of them."""
+"""Counts the figures for Prometheus as plain numbers. ``exposition`` makes metric families of
+them."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Where a scrape reads the present state. Called on the event loop, so must not block.
+    """Reads the present state for a scrape. The event loop calls it, so it must not block.
 
     ``instances`` is the pool's list; ``memory`` (reserved, budget) in bytes; ``records`` (pending,
     written, dropped) as the record writer counts them.
@@ -48,7 +49,7 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What the gauges said. ``instances`` counts by namespace, function and state."""
+    """The values of the gauges. ``instances`` counts by namespace, function and state."""
 
     instances: Mapping[tuple[str, str, str], int]
     memory: tuple[int, int]
@@ -71,16 +72,16 @@ class Histogram:
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Upper bound, as text, and how many values are at most that; the last is ``+Inf``."""
+        """The upper bounds as text, each with the number of values up to it. The last is
+        ``+Inf``."""
         names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
         return list(zip(names, accumulate(self.counts), strict=True))
 
 
 class Metrics:
-    """The figures of one application; nothing is shared with another.
+    """The figures of one application.
 
-    Ended invocations come from the feed, some at a time: most of them pay nothing for being
-    counted.
+    The feed hands over ended invocations in groups, so most invocations take no time to count.
     """
 
     def __init__(self, gauges: Gauges, feed: Feed) -> None:
@@ -94,7 +95,7 @@ class Metrics:
         feed.observe(self._count, [InvocationEnded])
 
     def read(self) -> Present:
-        """Bring the figures up to date, and ask the gauges. Call it on the event loop."""
+        """Update the figures and read the gauges. Call it on the event loop."""
         self._feed.gather()
         return self._gauges.read()
 

@@ -1,4 +1,4 @@
-"""Looking for what comes next for a moment, instead of sleeping at once."""
+"""Keeps the event loop awake for a moment after work, because more work often follows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from time import perf_counter
 class BusyPoll:
     """Keeps the event loop awake for ``for_s`` seconds after each ``keep_awake``.
 
-    An event is handed on four times, client to sandbox to bootstrap and back, and each time the
-    receiver is asleep. Waking it takes the kernel 20 to 40 µs where the processor is virtual (on a
-    virtual machine an idle processor is given back to the host), which together is more than all
-    the rest of a warm invocation. So where something has just come, more is likely to come at
-    once, and the loop asks again before it sleeps. It is what the kernel's ``busy_poll`` does for
-    network cards. A sandbox with nothing to do sleeps.
+    An event is passed on four times, from client to sandbox to bootstrap and back. Each time the
+    receiver sleeps. On a virtual machine the kernel takes 20 to 40 µs to wake it, because an idle
+    processor goes back to the host. Together this is more than the rest of a warm invocation. After
+    one message the next one often follows at once, so the loop polls again before it sleeps. The
+    kernel's ``busy_poll`` does the same for network cards. A sandbox without work sleeps.
     """
 
     def __init__(self, for_s: float) -> None:
@@ -25,7 +24,7 @@ class BusyPoll:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def keep_awake(self) -> None:
-        """Something has come."""
+        """A message has come."""
         if not self._for_s:
             return
         self._until = perf_counter() + self._for_s
@@ -44,7 +43,7 @@ class BusyPoll:
 
 
 def several_processors() -> bool:
-    """Whether somebody else can work meanwhile."""
+    """Whether others can work on another processor meanwhile."""
     try:
         return len(os.sched_getaffinity(0)) > 1
     except AttributeError:  # not on every system

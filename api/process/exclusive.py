@@ -1,7 +1,7 @@
-"""What only one sandbox at a time may have: its control port and its data directory.
+"""Claims what only one sandbox may have: its control port and its data directory.
 
-Both are claimed before anything else is done. A sandbox sweeps its installation's containers when
-it starts: one that was started a second time by mistake must end before it does that to the first.
+Both are claimed first. A sandbox removes its installation's old containers when it starts. A second
+sandbox, started by mistake, must end before it removes those of the first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def claim_port(host: str, port: int) -> socket.socket:
-    """Listen on the control port. ``PlatformError`` when that cannot be done."""
+    """Listen on the control port. ``PlatformError`` if it cannot."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=2048)
@@ -29,10 +29,10 @@ def claim_port(host: str, port: int) -> socket.socket:
 
 
 def claim_directory(directory: Path) -> IO[bytes]:
-    """Lock the data directory, which is made if need be; until what this returns is closed.
+    """Make the data directory, and lock it until the returned file is closed.
 
-    ``PlatformError`` when another sandbox has it, or it cannot be used. The end of the process,
-    whatever ends it, frees it too.
+    ``PlatformError`` if another sandbox has it, or it cannot be used. Any end of the process frees
+    it too.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)

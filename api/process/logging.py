@@ -1,4 +1,4 @@
-"""How the control plane writes its own log: key=value lines on stderr, or JSON."""
+"""Configures the control plane's own log: key=value lines on stderr, or JSON."""
 
 from __future__ import annotations
 

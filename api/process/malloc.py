@@ -1,4 +1,4 @@
-"""Memory that was freed is kept while there is work, and given back when there is none."""
+"""Keeps freed memory during work, and gives it back to the system after the work."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from pathlib import Path
 
 from sandbox.limits import MIB
 
-#: ``mallopt`` of the GNU C library: up to so much of free memory is kept at the end of the heap,
-#: and so large a block comes out of the heap rather than from the system. Bytes.
+#: Values for ``mallopt`` of the GNU C library, bytes: how much free memory is kept at the end of
+#: the heap, and up to what size a block comes from the heap.
 M_TRIM_THRESHOLD, KEPT_BYTES = -1, 64 * MIB
 M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES = -3, 32 * MIB
 
-#: How often it is looked at whether there is something to give back, in seconds.
+#: How often the process checks whether it can give memory back. Seconds.
 CHECK_S = 5.0
-#: A process that has used a smaller part of a processor since the last look has no work.
+#: A process that used a smaller part of a processor since the last check has no work.
 BUSY_PART = 0.1
-#: So little above what it had after the last time is left alone.
+#: Less growth than this since the last time is not given back.
 SPARE_BYTES = 16 * MIB
 
 STATM = Path("/proc/self/statm")
 
 
 def keep_freed_memory() -> bool:
-    """For events of megabytes: memory fresh from the system costs more to touch than to copy into,
-    and each passes through half a dozen buffers. False where the C library is another one."""
+    """Keep freed memory, for events of megabytes. New memory takes longer to touch than to copy
+    into, and such an event passes through about six buffers. False if the C library is not
+    GNU's."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
@@ -37,11 +38,11 @@ def keep_freed_memory() -> bool:
 
 
 async def give_back_freed_memory() -> None:
-    """Give back, whenever the work of the process has ended, what it had for it; for ever.
+    """Give memory back each time the work of the process has ended. Runs for ever.
 
-    The C library gives back what is free at the end of the heap. After a storm of large events
-    something small lies there, and hundreds of megabytes below it are free and stay. Asked for it,
-    the library gives all free pages back. Returns at once where it is another one.
+    By itself the C library gives back only the end of the heap. After many large events a small
+    block lies there, and hundreds of free megabytes below it stay. On request the library gives all
+    free pages back. Returns at once if the C library is not GNU's.
     """
     try:
         trim = ctypes.CDLL(None).malloc_trim
@@ -62,5 +63,5 @@ async def give_back_freed_memory() -> None:
 
 
 def resident_bytes() -> int:
-    """What the process has in memory."""
+    """The resident memory of the process, bytes."""
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Dead letters: events that were given up. The box stands for every dead letter queue."""
+"""Dead letters: events that were given up. One local store stands for all dead letter queues."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class LetterList(BaseModel):
 
 
 def dead_letter_routes(services: Services) -> APIRouter:
-    """List, delete, redrive. Without a box in ``services`` there are no such routes."""
+    """List, delete, redrive. These routes exist only if ``services`` has dead letters."""
     router = APIRouter(tags=["dead letters"])
     box = services.dead_letters
     if box is None:
@@ -93,7 +93,7 @@ def dead_letter_routes(services: Services) -> APIRouter:
     @router.post(
         "/dead-letters/{request_id}/redrive",
         summary="Invoke the function with it again",
-        description="A new asynchronous invocation under a new request id; the letter goes.",
+        description="A new asynchronous invocation under a new request id. The letter is deleted.",
         status_code=202,
     )
     async def redrive(request_id: str) -> Accepted:

@@ -1,4 +1,4 @@
-"""The OpenAPI page, served from this machine alone: no network, no third party."""
+"""The OpenAPI page. All of it comes from this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"
 
 
 def install_docs(app: FastAPI) -> None:
-    """Add ``/docs`` and its files, and have ``/openapi.json`` speak the page's OpenAPI version.
+    """Add ``/docs`` and its files, and write ``/openapi.json`` in the page's OpenAPI version.
 
     The application must have been made with ``docs_url=None``.
     """
@@ -52,7 +52,7 @@ def install_docs(app: FastAPI) -> None:
             swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
             swagger_css_url=f"{STATIC}/swagger-ui.css",
             swagger_favicon_url=f"{STATIC}/favicon-32x32.png",
-            # The page would ask a public validator about documents from other than localhost.
+            # The page would send documents of other hosts than localhost to a public validator.
             swagger_ui_parameters={"validatorUrl": None, "displayRequestDuration": True},
         )
         response.headers["Content-Security-Policy"] = NO_FRAME
@@ -64,14 +64,14 @@ def install_docs(app: FastAPI) -> None:
 
 
 class _PageFiles(StaticFiles):
-    """Only what the page uses: the bundle's own sample page points to an outside host."""
+    """Only the files that the page uses: the bundle's sample page names an outside host."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         return super().lookup_path(path) if path in FILES else ("", None)
 
 
 def _as_3_0(node: Any) -> Any:
-    """A schema of OpenAPI 3.1 said in 3.0: nullable types and binary strings."""
+    """A schema of OpenAPI 3.1 written in 3.0: nullable types and binary strings."""
     if isinstance(node, list):
         return [_as_3_0(item) for item in node]
     if not isinstance(node, dict):
@@ -84,7 +84,7 @@ def _as_3_0(node: Any) -> Any:
     if isinstance(choices, list) and {"type": "null"} in choices:
         rest = [choice for choice in choices if choice != {"type": "null"}]
         del node["anyOf"]
-        # Beside a $ref 3.0 takes nothing, so that one stays a list of one.
+        # OpenAPI 3.0 allows nothing beside a $ref, so this stays a list of one.
         plain = len(rest) == 1 and "$ref" not in rest[0]
         node |= {"nullable": True} | (rest[0] if plain else {"anyOf": rest})
     return node

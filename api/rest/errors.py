@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: Codes whose HTTP status says more than that of their family.
+#: Codes with another HTTP status than their family has.
 STATUS_BY_CODE = {
     "InvalidParameter.RequestTooLarge": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 
-#: The platform's nearest code for what the framework itself refuses.
+#: The platform's nearest codes for the framework's own refusals.
 CODE_BY_STATUS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "ResourceNotFound",
     HTTPStatus.METHOD_NOT_ALLOWED: "UnsupportedOperation",
@@ -36,7 +36,7 @@ CODE_BY_STATUS: dict[int, str] = {
 
 
 class ErrorDetail(BaseModel):
-    """One error: what a program, a person and the log need of it."""
+    """One error, for a program, a person and the log."""
 
     code: str = Field(description="the platform's error code")
     message: str = Field(description="what is wrong, and what to do next")
@@ -61,7 +61,7 @@ class ErrorBody(BaseModel):
     }
 
 
-#: The ``responses`` of every route. (It also keeps the framework's own 422 out of the document.)
+#: The ``responses`` of every route. It also removes the framework's 422 from the document.
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "the request is wrong, or cannot be done now"},
     "5XX": {"model": ErrorBody, "description": "the sandbox or its engine failed"},
@@ -69,7 +69,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def request_id_of(request: Request) -> str:
-    """The id under which this request is answered; made when first asked for."""
+    """The request id of this request. The first call makes it."""
     if not hasattr(request.state, "request_id"):
         request.state.request_id = new_request_id()
     request_id: str = request.state.request_id
@@ -82,7 +82,7 @@ def http_status(error: SandboxError) -> int:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the application answer every error in the one shape, never with a stack trace."""
+    """Make the application answer every error in this form, without a stack trace."""
     app.add_exception_handler(SandboxError, _sandbox_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)

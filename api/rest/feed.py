@@ -1,4 +1,4 @@
-"""What happens in the sandbox, as server-sent events."""
+"""Sends what happens in the sandbox as server-sent events."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from api.rest.services import Services
     from sandbox.feed import Batch, Feed
 
-#: Facts that come within this of each other are written together. Seconds.
+#: Facts within this time are written together. Seconds.
 JOIN_S = 0.05
-#: The most facts of one write, and how many of them are made into text without a pause.
+#: The most facts of one write, and of one step that makes text of them.
 WRITE_FACTS, STEP_FACTS = 500, 100
-#: How long a stream is silent at most, seconds.
+#: The longest silence of a stream, seconds.
 HEARTBEAT_S = 15.0
-#: When a browser comes back after the connection was lost, milliseconds.
+#: A browser that lost the connection comes back after this time, milliseconds.
 RETRY_MS = 1000
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -1,4 +1,4 @@
-"""A function's log as it is written."""
+"""Follows a function's log."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sandbox.feed.facts import Fact
     from sandbox.records.query import RecordQuery
 
-#: What is written within this of each other is sent together. Lines are to be there within 50 ms,
-#: and the feed takes some of that. Seconds.
+#: Lines within this time are sent together, seconds. A line must arrive within 50 ms, and the feed
+#: takes a part of these.
 JOIN_S = 0.02
 #: The most facts of one write.
 WRITE_FACTS = 500
@@ -28,14 +28,16 @@ KINDS = frozenset({InvocationDispatched, LinesWritten, InvocationEnded})
 
 
 async def follow(services: Services, query: RecordQuery) -> AsyncIterator[str]:
-    """The logs of the last invocations, those of what is under way so far, then what comes.
+    """The logs of the last invocations, then those of running ones so far, then new lines.
 
     Ends when the sandbox stops.
     """
     assert query.function_name is not None
     feed = services.feed
     listener = feed.listen(Filter(query.namespace, query.function_name, query.request_id, KINDS))
-    running = _under_way(services, query)  # in the same step: what begins from now on is told
+    running = _under_way(
+        services, query
+    )  # without an await in between, so the feed tells everything that begins later
     _, records = await services.history.find(query)
     ended = [r for r in records[::-1] if r.status_code != StatusCode.RUNNING]
     ids = {record.request_id for record in ended}
@@ -57,7 +59,7 @@ async def follow(services: Services, query: RecordQuery) -> AsyncIterator[str]:
 
 
 def _under_way(services: Services, query: RecordQuery) -> list[InvocationRecord]:
-    """What instances work on, as records of running invocations."""
+    """The running invocations, as records. The instances name them."""
     return [
         InvocationRecord(
             at_work.request_id,
@@ -79,15 +81,16 @@ def _texts(log: str) -> frozenset[str]:
 
 
 class LiveLog:
-    """Makes lines of facts. ``written`` are the lines that were written before, by request; of
-    these requests the ``ended`` had ended. Facts up to number ``until`` may be told by them."""
+    """Makes lines of facts. ``written`` has the lines that were sent before, by request. ``ended``
+    are those of these requests that had ended. Facts up to number ``until`` may repeat such
+    lines."""
 
     def __init__(self, written: dict[str, frozenset[str]], ended: set[str], until: int) -> None:
         self._written = written
         self._ended = ended
         self._begun = written.keys() - ended
         self._until = until
-        #: Whose line was written last.
+        #: The request or instance of the last line.
         self._speaker = next(reversed(written), "")
 
     def lines(self, number: int, fact: Fact) -> Iterator[str]:

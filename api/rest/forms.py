@@ -1,4 +1,4 @@
-"""Fields as curl sends them, made into what the function service takes."""
+"""Turns the fields that curl sends into the function service's types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EnvironmentField = Annotated[
 
 
 def _require_unicode(text: str) -> str:
-    """JSON can escape what Unicode lacks: half of a surrogate pair."""
+    """Refuse half of a surrogate pair. JSON can escape it, and Unicode has no such character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -52,7 +52,7 @@ class ConfigFields(BaseModel):
     )
 
     def change(self) -> ConfigChange:
-        """The same as the function service takes it."""
+        """These fields as the function service takes them."""
         return ConfigChange(
             handler=self.handler,
             description=self.description,
@@ -64,14 +64,14 @@ class ConfigFields(BaseModel):
 
 
 async def read_zip(upload: UploadFile) -> bytes:
-    """The bytes of an uploaded package; ``LimitError`` when it is over the platform's limit."""
+    """The bytes of an uploaded package. ``LimitError`` if it is above the platform's limit."""
     if upload.size is not None:
         check_sizes(upload.size, 0)
     return await upload.read()
 
 
 def parse_environment(items: list[str] | None) -> dict[str, str] | None:
-    """``KEY=VALUE`` items, or one JSON object, as a mapping; None when nothing was given."""
+    """``KEY=VALUE`` items, or one JSON object, as a mapping. None if nothing was given."""
     if items is None:
         return None
     pairs: list[tuple[str, str]] = []

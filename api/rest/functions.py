@@ -22,7 +22,7 @@ from sandbox.functions.model import (
 if TYPE_CHECKING:
     from api.rest.services import Functions, Services
 
-#: How long a create or an update is waited for, seconds: unpacking and starting take far less.
+#: How long a request waits for a create or an update, seconds. Both take far less.
 SETTLE_S = 120.0
 
 Name = Annotated[str, Form(description="2-60 letters, digits, `-`, `_`; starts with a letter")]
@@ -34,7 +34,7 @@ WaitField = Annotated[bool, Form(description="answer when it serves (201), or at
 
 
 def function_routes(services: Services) -> APIRouter:
-    """Everything under ``/functions`` that changes or shows a function."""
+    """The routes under ``/functions`` that change or show functions."""
     router = APIRouter(tags=["functions"])
     functions = services.functions
 
@@ -97,7 +97,7 @@ def function_routes(services: Services) -> APIRouter:
         namespace: Namespace = "default",
         wait: Wait = True,
     ) -> FunctionView:
-        """The code before goes on serving until the new one is ready."""
+        """The old code serves until the new code is ready."""
         function = await functions.update_code(namespace, name, await read_zip(code))
         return await _view(functions, function, wait, response)
 
@@ -114,12 +114,12 @@ def function_routes(services: Services) -> APIRouter:
 
     @router.delete("/functions/{name}", status_code=204, summary="Delete a function")
     async def delete_function(name: str, namespace: Namespace = "default") -> None:
-        """With all its versions; events it works on are finished first."""
+        """Deletes all versions. Running events finish first."""
         await functions.delete(namespace, name)
 
     @router.post("/functions/{name}/cold", summary="Make the next start a cold one")
     async def force_cold(name: str, namespace: Namespace = "default") -> FunctionView:
-        """Ends the function's instances; busy ones finish first."""
+        """Ends the function's instances. Busy ones finish first."""
         function = await functions.force_cold(namespace, name)
         return FunctionView.of(function, function.latest)
 
@@ -129,7 +129,7 @@ def function_routes(services: Services) -> APIRouter:
 async def _view(
     functions: Functions, function: Function, wait: bool, response: Response
 ) -> FunctionView:
-    """The function as it is now, or, with ``wait``, once it serves."""
+    """The function now. With ``wait``, the function when it serves."""
     if wait:
         function = await functions.settled(*function.key, SETTLE_S)
     if function.latest.status in TRANSITIONAL:
@@ -146,7 +146,7 @@ def _require_active(function: Function) -> None:
     reason = latest.status_reasons[-1] if latest.status_reasons else None
     why = reason.message if reason else "no reason was given"
     code = reason.code if reason else ConflictError.default_code
-    # What the sandbox or its engine could not do is not the caller's fault, all else is.
+    # A failure of the sandbox or its engine is not the caller's fault. Every other one is.
     family = PlatformError if code.startswith("InternalError") else ConflictError
     raise family(
         f"function {function.name} is {latest.status}: {why}; GET /functions/{function.name} shows"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from api.rest.services import Services
     from sandbox.invocation import Outcome
 
-#: What a failed function is answered with: 502 (its own fault) unless it is named here.
+#: The HTTP status for each function status code. Others are 502, the function's own fault.
 HTTP_STATUS: dict[int, HTTPStatus] = {
     StatusCode.SUCCESS: HTTPStatus.OK,
     StatusCode.INVALID_EVENT: HTTPStatus.BAD_REQUEST,
@@ -148,8 +148,8 @@ def invoke_routes(services: Services) -> APIRouter:
 
 
 async def _read_event(request: Request, limit: int) -> bytes:
-    """The raw body. What goes over the limit is read and thrown away, so that the client, which
-    is still sending, gets the answer and not a broken connection."""
+    """The raw body. Bytes above the limit are read and dropped: a client that still sends gets the
+    answer instead of a broken connection."""
     size = 0
     pieces = []
     async for piece in request.stream():

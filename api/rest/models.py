@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from sandbox.functions.model import Function, FunctionVersion
     from sandbox.records.record import InvocationRecord
 
-#: How much of an instance's id is shown: all of it is the secret of its runtime address.
+#: The length of an instance's id that is shown. The whole id is the secret of its runtime address.
 INSTANCE_ID_SHOWN = 12
 
 
 class CodeView(BaseModel):
-    """The package of a version. ``bootstrap`` says if the file to be run is there."""
+    """The package of a version. ``bootstrap`` says whether it has that file."""
 
     sha256: str
     zip_bytes: int
@@ -108,7 +108,7 @@ class FunctionView(BaseModel):
 
     @classmethod
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
-        """The view of one version: during an update, of what was asked for last."""
+        """The view of one version. During an update it shows the requested configuration."""
         config, code = version.wanted.config, version.wanted.code
         queue = config.dead_letter
         return cls(
@@ -161,7 +161,7 @@ class Accepted(BaseModel):
 
 
 class InvocationView(BaseModel):
-    """What is kept of an invocation. ``status`` is the function status code, 202 while it runs."""
+    """The record of an invocation. ``status`` is the function status code, 202 while it runs."""
 
     request_id: str
     namespace: str
@@ -184,7 +184,7 @@ class InvocationView(BaseModel):
 
     @classmethod
     def of(cls, record: InvocationRecord, **more: Any) -> Self:
-        """The view of a record; ``more`` are the fields of a subclass."""
+        """The view of a record. ``more`` has the fields of a subclass."""
         return cls(
             request_id=record.request_id,
             namespace=record.namespace,
@@ -209,7 +209,7 @@ class InvocationView(BaseModel):
 
 
 class InvocationDetail(InvocationView):
-    """An invocation with its log, and the time of each of its stages."""
+    """An invocation with its log and the times of its stages."""
 
     timeline: dict[str, float]
     log: str
@@ -236,14 +236,14 @@ class LogList(BaseModel):
 
 
 class TransitionView(BaseModel):
-    """A state of an instance, and when it was entered."""
+    """A state of an instance, and the time when it began."""
 
     state: str
     at: float
 
 
 class InstanceView(BaseModel):
-    """One instance. ``retired``: it ends after its present event, its function has changed."""
+    """One instance. ``retired``: its function has changed, and it ends after its present event."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -262,13 +262,13 @@ class InstanceView(BaseModel):
 
 
 class InstanceList(BaseModel):
-    """Every instance that was asked for."""
+    """The instances that match the request."""
 
     instances: list[InstanceView]
 
 
 class HealthView(BaseModel):
-    """``base_image`` is what instances run in; ``os_parity`` says if it is CentOS 7's ABI."""
+    """Instances run in ``base_image``. ``os_parity`` says whether it has CentOS 7's ABI."""
 
     status: str
     version: str

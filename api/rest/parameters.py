@@ -24,7 +24,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse_since(text: str | None, now: float) -> float | None:
-    """Seconds since the epoch, from any of the forms that ``Since`` names."""
+    """Seconds since the epoch, from a text in one of the forms that ``Since`` names."""
     if not text:
         return None
     ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)

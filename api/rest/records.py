@@ -1,4 +1,4 @@
-"""What became of invocations: records and logs."""
+"""Shows the records and logs of invocations."""
 
 from __future__ import annotations
 

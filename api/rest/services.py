@@ -1,4 +1,4 @@
-"""What plain REST needs from the rest of the sandbox, handed in by whoever composes the app."""
+"""What plain REST needs of the sandbox. The application passes it in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Functions(Protocol):
     async def create(
         self, namespace: str, name: str, data: bytes, config: FunctionConfig
     ) -> Function:
-        """Validate and save; what follows is done in the background."""
+        """Check and save. The rest happens in the background."""
         ...
 
     def get(self, namespace: str, name: str) -> Function: ...
@@ -54,7 +54,7 @@ class Functions(Protocol):
     async def force_cold(self, namespace: str, name: str) -> Function: ...
 
     async def settled(self, namespace: str, name: str, within_s: float = ...) -> Function:
-        """Wait until the function is neither Creating nor Updating; return it as it then is."""
+        """Wait until the function is neither Creating nor Updating, then return it."""
         ...
 
 
@@ -62,30 +62,30 @@ class Histories(Protocol):
     """The history, as plain REST uses it; ``sandbox.records.history.History`` documents it."""
 
     async def find(self, query: RecordQuery) -> tuple[int, list[InvocationRecord]]:
-        """How many invocations match, and the page of them that was asked for."""
+        """How many invocations match, and the requested page of them."""
         ...
 
     async def get(self, request_id: str) -> InvocationRecord | None: ...
 
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
-        """The whole logs of some invocations, as the log query shows them."""
+        """The whole logs of invocations, as the log query shows them."""
         ...
 
 
 class Invoking(Protocol):
-    """The invoker, as the APIs see it. Errors are for events that never reach a function."""
+    """The invoker, as the APIs use it. An error means that the event reaches no function."""
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions) -> Outcome:
         """Run one event to its end."""
         ...
 
     async def invoke_async(self, name: str, event: bytes, options: InvokeOptions) -> None:
-        """Accept one event, to be run later."""
+        """Accept one event to run later."""
         ...
 
 
 class PoolView(Protocol):
-    """The pool, as a list of what runs in it."""
+    """The pool, as a list of its instances."""
 
     def instances(self) -> list[InstanceSnapshot]:
         """Every instance as plain data."""
@@ -94,7 +94,7 @@ class PoolView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the control plane is. ``engine`` is None until an engine has answered."""
+    """The health of the control plane. ``engine`` is None until an engine has answered."""
 
     status: Literal["starting", "ok", "stopping"]
     engine: EngineInfo | None = None

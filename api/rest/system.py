@@ -1,4 +1,4 @@
-"""What runs, how it is, and its figures."""
+"""The routes for instances, health and figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from api.rest.models import HealthView, InstanceList, InstanceView
 from sandbox import __version__
 
-#: Of the text that the Prometheus library writes.
+#: The media type of the Prometheus library's text.
 TEXT_FORMAT = "text/plain; version=1.0.0; charset=utf-8"
 
 if TYPE_CHECKING:

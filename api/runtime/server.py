@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.runtime.callers import Callers
 from api.runtime.head import Heads
@@ -12,6 +12,7 @@ from api.runtime.protocol import RuntimeProtocol, Shared
 from api.runtime.sockets import probe_silent_connections
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
 
     from api.runtime.callers import InstanceLookup
@@ -37,15 +38,20 @@ class RuntimeServer:
         self._port = port
         self._servers: set[asyncio.AbstractServer] = set()
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
-        """Listen on one more address. ``OSError`` when that cannot be done."""
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
+        """Listen on one more address, or on its ``listener``. ``OSError`` where that fails."""
         loop = asyncio.get_running_loop()
         caller = address if ipaddress.ip_address(address).is_loopback else ""
+        at: dict[str, Any] = {"host": address, "port": self._port}
         server = await loop.create_server(
-            lambda: RuntimeProtocol(self._shared, caller), address, self._port, backlog=1024
+            lambda: RuntimeProtocol(self._shared, caller),
+            **({"sock": listener} if listener is not None else at),
+            backlog=1024,
         )
-        for listener in server.sockets:
-            probe_silent_connections(listener)
+        for opened in server.sockets:
+            probe_silent_connections(opened)
         self._servers = {known for known in self._servers if known.is_serving()}
         self._servers.add(server)
         return server

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measure:
-    """``budget_s`` bounds its rounds; ``short``: it is part of a short run."""
+    """No round begins after ``budget_s`` seconds. ``short``: a short run measures it too."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Cold starts: with one standing by, with none, twenty at once; and a function made anew."""
+"""Measures cold starts: with one standing by, with none, twenty at once, and a new function."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ RUN = "docker run, to its first answer"
 
 
 def cold_call(plane: Sandbox, caller: Caller) -> tuple[Reply, dict[str, float]]:
-    """One cold start with an instance standing by, and the bootstrap's own times.
+    """Make one cold start with an instance standing by. Returns the answer and the bootstrap's
+    times.
 
-    Ends the instance afterwards, so that the next one is cold again.
+    It ends the instance afterwards, so the next start is cold again.
     """
     plane.await_standby(FUNCTION)
     return _traced(plane, caller)
@@ -99,7 +100,7 @@ def standby(contest: Contest) -> list[Row]:
 
 
 def none_standing_by(contest: Contest) -> list[Row]:
-    """From the request to the answer when the container is still to be made, into a place."""
+    """Measure from the request to the answer when the container must be made, in a free place."""
     with (
         rendezvous(contest.containers.network.gateway) as where,
         contest.host(SCF_STANDBY="0") as plane,
@@ -108,11 +109,11 @@ def none_standing_by(contest: Contest) -> list[Row]:
         plane.create(FUNCTION, contest.package)
 
         def ours() -> float:
-            plane.await_none(FUNCTION)  # its place is free again then
+            plane.await_none(FUNCTION)  # then its place is free again
             return _traced(plane, caller)[0].seconds * 1000
 
         def peer() -> float:
-            plane.await_none(FUNCTION)  # nobody is measured while the engine still removes it
+            plane.await_none(FUNCTION)  # the removal would disturb the measure
             return run_to_answer(contest.containers, contest.code, where) * 1000
 
         plane.await_places(1)
@@ -131,7 +132,7 @@ def burst(contest: Contest) -> list[Row]:
 
         def turn() -> float:
             plane.await_standby(FUNCTION)
-            # Held so long that no instance is free again before the last one has started.
+            # Each event is held until the last instance has started, so no instance serves two.
             replies = all_at_once([plane.invoke(FUNCTION, order)] * BURST)
             ids = [result(reply.json())["FunctionRequestId"] for reply in replies]
             if not all(plane.record(each)["cold_start"] for each in ids):
@@ -170,7 +171,7 @@ def create(contest: Contest) -> list[Row]:
             if caller.call(look).json()["Response"]["Status"] != "Active":
                 raise RuntimeError(f"{name} did not become Active")
             caller.call(plane.cloud("DeleteFunction", {"FunctionName": name}))
-            # Nobody is measured while the engine still removes the last one's instance.
+            # The engine still removes the last instance: that would disturb the measure.
             plane.await_none(name)
             return seconds
 

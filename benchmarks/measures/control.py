@@ -1,4 +1,4 @@
-"""The control plane itself: how soon it is there, and what it takes."""
+"""Measures the control plane: how long it starts, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from benchmarks.rows import Row, Series, below
 if TYPE_CHECKING:
     from benchmarks.contest import Contest
 
-#: Seconds after the first answer at which a control plane counts as idle.
+#: A control plane counts as idle so many seconds after its first answer.
 SETTLED_S = 1.0
 
 
 def start(contest: Contest) -> list[Row]:
-    """From the process's start to the first good answer of ``/healthz``; then its memory."""
+    """The time from the start to the first good answer of ``/healthz``, and the memory when
+    idle."""
     starts: list[float] = []
     memory: list[float] = []
 

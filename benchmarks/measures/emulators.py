@@ -1,4 +1,5 @@
-"""SAM local, which runs the emulator in containers of its own. No goal: it is no match."""
+"""Measures SAM local, which runs the emulator in its own containers. It is too slow to set a
+goal."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def sam_local(contest: Contest) -> list[Row]:
-    """Warm through its endpoint, and one ``sam local invoke`` from the command to its end."""
+    """A warm invoke through its endpoint, and one whole ``sam local invoke``."""
     event = EVENT.encode()
     label, version = contest.label, contest.rie.version
     with (

@@ -1,4 +1,4 @@
-"""Failures: how soon a caller hears of a crash, and how exact a timeout is."""
+"""Measures failures: how soon a caller hears of a crash, and how exact a timeout is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PENDING, PER_FUNCTION, TIMEOUT_S = 100, 20, 2
 
 
 def crash(contest: Contest) -> list[Row]:
-    """The process ends with the event in its hands; the whole request is timed."""
+    """The process ends while it works on the event. The whole request is timed."""
     per_round = 2 if contest.short else 5
     walls: list[float] = []
 
@@ -40,9 +40,10 @@ def crash(contest: Contest) -> list[Row]:
 
 
 def timeout(contest: Contest) -> list[Row]:
-    """A hundred events that nobody answers, in as many instances, all pending at once.
+    """A hundred instances have an event each at the same time, and none answers.
 
-    From the moment an event could be fetched, by its record, to the answer at the caller.
+    The time is from the moment when the event could be fetched (see its record) to the caller's
+    answer.
     """
     pending, each = (20, 10) if contest.short else (PENDING, PER_FUNCTION)
     names = [f"{FUNCTION}{number}" for number in range(pending // each)]
@@ -60,7 +61,7 @@ def timeout(contest: Contest) -> list[Row]:
             waited = reply.answered - record["timeline"]["dispatched"]
             late.append((waited - TIMEOUT_S) * 1000)
 
-    # So many instances stand by, and no memory is left to start others while these run.
+    # All instances stand by before. No memory is left for others, so none starts meanwhile.
     settings = {"SCF_STANDBY": str(each), "SCF_MEMORY_BUDGET_MB": str(64 * pending)}
     with contest.host(**settings) as plane:
         for name in names:

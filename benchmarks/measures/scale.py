@@ -1,4 +1,4 @@
-"""With much of everything: many warm instances, many functions, a long history."""
+"""Measures large numbers: many warm instances, many functions, a long history."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ FUNCTIONS, RECORDS, LINES_EACH = 1000, 100_000, 10
 
 
 def instances(contest: Contest) -> list[Row]:
-    """Eight clients on 200 warm instances against eight; memory per instance along the way."""
+    """Eight clients on 200 warm instances against 8 warm instances, and the memory per instance."""
     budget = {"SCF_MEMORY_BUDGET_MB": str(64 * (MANY + 20))}
     with contest.host(**budget) as crowded, contest.host(**budget) as calm:
         for plane in (crowded, calm):
             plane.create(FUNCTION, contest.package, memory="64", timeout="300")
             plane.warm(FUNCTION, FEW)
         request = crowded.checked(FUNCTION, EVENT)
-        wrk(request, clients=FEW, seconds=2)  # what is allocated once is there before the count
+        wrk(
+            request, clients=FEW, seconds=2
+        )  # allocate what is needed once before the memory is read
         before = resident_kb(crowded.pid)
         crowded.warm(FUNCTION, MANY, hold_ms=8000)
         wrk(request, clients=FEW, seconds=2)

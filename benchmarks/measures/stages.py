@@ -1,4 +1,4 @@
-"""Where the time of an invoke goes: every stage, from the clocks of all who take part.
+"""Measures each stage of an invoke, by the clocks of all processes that take part.
 
 Client, control plane and bootstrap run on one machine, so their wall clocks are one clock. The
 bootstrap answers a traced event with its own times; the control plane's are in the record.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CLIENT, CONTROL, INSTANCE = "client", "control plane", "instance"
 
-#: Lane, what happens, and the two moments between which it does. In order of time.
+#: The lane, what happens there, and the moments of its begin and end. In the order of time.
 WARM = (
     (CONTROL, "request read and understood", "sent", "received"),
     (CONTROL, "checked, given to the warm instance", "received", "dispatched"),
@@ -48,7 +48,7 @@ COLD = (
 
 
 def stages(contest: Contest) -> list[Row]:
-    """The median of each stage, warm and cold; in a full run also as the pictures in docs."""
+    """The median of each stage, warm and cold. A full run also draws the pictures in docs."""
     warm_count, cold_count = (50, 3) if contest.short else (1000, 15)
     with contest.host() as plane, closing(Caller(plane.port)) as caller:
         plane.create(FUNCTION, contest.package)
@@ -94,7 +94,7 @@ def _moments(plane: Sandbox, reply: Reply, own: dict[str, float]) -> dict[str, f
 def _measured(
     plan: Sequence[tuple[str, str, str, str]], runs: Sequence[Mapping[str, float]]
 ) -> list[Stage]:
-    """Each stage of the plan with the times it took in all runs."""
+    """Each stage of the plan, with its times in all runs."""
     found = []
     for lane, what, start, end in plan:
         took = tuple((run[end] - run[start]) * 1000 for run in runs)

@@ -1,4 +1,4 @@
-"""Warm invokes in other dresses: with a line of log, signed, by the bash bootstrap, with 6 MB."""
+"""Measures other warm invokes: with a line of log, signed, by the bash bootstrap, with 6 MB."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LARGE = json.dumps("x" * (6 * 1024 * 1024 - 1024))
 
 
 def line(contest: Contest) -> list[Row]:
-    """A function that writes a line for each event, against itself without, and the emulator."""
+    """Compare a function that writes a line per event with itself silent, and with the emulator."""
     event, name = LINE.encode(), "ours on the host"
     with contest.rie.contained(contest.containers, contest.code) as port, contest.host() as plane:
         plane.create(FUNCTION, contest.package)
@@ -63,8 +63,8 @@ def line(contest: Contest) -> list[Row]:
 
 
 def signature(contest: Contest) -> list[Row]:
-    """Signatures checked against not checked, everything else the same: both get signed requests,
-    as Tencent's clients send them in any case."""
+    """Signatures that are checked against signatures that are not. Both get signed requests,
+    because Tencent's clients always sign."""
     keys = {"SCF_CREDENTIALS": f"{signing.SECRET_ID}:{signing.SECRET_KEY}"}
     with contest.host(**keys, SCF_SIGNATURE="off") as open_house, contest.host(**keys) as guarded:
         for plane in (open_house, guarded):
@@ -72,7 +72,7 @@ def signature(contest: Contest) -> list[Row]:
             plane.checked(FUNCTION, EVENT)
 
         def turn(plane: Sandbox) -> Callable[[], Load]:
-            # Signed anew for each turn: a signature is good for five minutes.
+            # Sign for each turn: a signature is valid for five minutes.
             return lambda: wrk(plane.invoke(FUNCTION, EVENT), clients=1, seconds=contest.seconds)
 
         loads = contest.interleave({"enforced": turn(guarded), "off": turn(open_house)})
@@ -86,7 +86,7 @@ def signature(contest: Contest) -> list[Row]:
 
 
 def bash(contest: Contest) -> list[Row]:
-    """The README's bash function: two curl processes per event, a line of log each."""
+    """The README's bash function: two curl processes and one log line for each event."""
     event = EVENT.encode()
     expected = f"Echoing request: '{EVENT}'"
     code = bash_for_lambda(contest.directory / "bash")

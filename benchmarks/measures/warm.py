@@ -1,4 +1,4 @@
-"""Warm invokes: against the emulator in both its forms, and against the limit."""
+"""Measures warm invokes against the emulator in its two forms, and against the limit."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def one_client(contest: Contest) -> list[Row]:
 
 
 def eight_clients(contest: Contest) -> list[Row]:
-    """Eight clients on eight instances. RIE can serve one, so its rate with one is the measure."""
+    """Eight clients on eight instances. RIE serves one client at a time, so its rate with one
+    client is the peer."""
     event = EVENT.encode()
     with ExitStack() as stack:
         enter = stack.enter_context
@@ -117,7 +118,7 @@ def _planes(contest: Contest, stack: ExitStack) -> dict[str, Sandbox]:
 def _processor_time(
     contest: Contest, name: str, pid: int, request: Request, clients: int
 ) -> Series:
-    """What one process takes of the processor for each invocation of a load."""
+    """The processor time of one process for each invocation of a load."""
     before = processor_s(pid)
     load = wrk(request, clients=clients, seconds=contest.seconds)
     return Series(name, "µs", ((processor_s(pid) - before) / load.requests * 1e6,))
@@ -135,7 +136,7 @@ def _one_process(most: Series, spent: dict[str, Series], name: str) -> str:
 
 
 def _kept(plane: Sandbox) -> str:
-    """That nothing failed, and that the whole product was at work, by its own records."""
+    """Says that no invocation failed, by the sandbox's own records."""
     if failed := plane.failures(FUNCTION):
         raise RuntimeError(f"{failed} invocations failed under load")
     return "every answer a success, by the records"

@@ -1,1 +1,1 @@
-"""What the sandbox is measured against."""
+"""The peers that the sandbox is compared with."""

@@ -1,4 +1,4 @@
-"""The bare rendezvous as a process, with bootstraps in containers like the sandbox's instances."""
+"""Runs the bare rendezvous as a process, and its bootstraps in containers like instances."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Limit:
         return Request(self.port, "/", event)
 
     def checked(self, event: bytes) -> Request:
-        """``request``, made once to see that the answer is right."""
+        """``request``, after one call that checks the answer."""
         request = self.request(event)
         answer = call(request).body
         if answer != event:
@@ -59,7 +59,7 @@ def rendezvous(address: str) -> Iterator[Limit]:
 
 @contextmanager
 def limit(containers: Containers, code: Path, instances: int = 1) -> Iterator[Limit]:
-    """The rendezvous with so many bootstraps, each in a container of its own."""
+    """Run the rendezvous with ``instances`` bootstraps, each in its own container."""
     with rendezvous(containers.network.gateway) as found:
         started: list[str] = []
         try:

@@ -1,4 +1,4 @@
-"""What a plain Docker does for the same: the floor below cold starts and new functions."""
+"""Plain Docker doing the same work: the lowest time that cold starts and new functions can have."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class PlainDocker:
         self._client.close()
 
     def start_many(self, count: int, parallelism: int) -> float:
-        """Seconds to create and start so many containers, so many at a time; then removes them."""
+        """Create, start and remove ``count`` containers, some at a time. Returns the seconds until
+        all have started."""
         with ThreadPoolExecutor(parallelism) as pool:
             began = time.perf_counter()
             started = list(pool.map(lambda _: self._create_and_start(), range(count)))
@@ -65,7 +66,8 @@ class PlainDocker:
         return seconds
 
     def fill_volume(self, name: str, write: Callable[[], bytes]) -> float:
-        """Seconds to get code into a volume: volume, container, archive, container away."""
+        """Seconds to put code into a volume: make a volume and a container, send an archive, remove
+        the container."""
         client = self._client
         began = time.perf_counter()
         client.create_volume(name, labels=self._label)

@@ -1,7 +1,8 @@
-"""The limit: one event, one result, three HTTP messages, and nothing else in between.
+"""The limit: exchanges an event and a result by three HTTP messages, and does nothing else.
 
 ``python -m benchmarks.peers.rendezvous CLIENT_PORT RUNTIME_ADDRESS RUNTIME_PORT`` answers a POST on
-127.0.0.1:CLIENT_PORT with what a bootstrap pushes for it. No record, no log, no timeout, no check.
+127.0.0.1:CLIENT_PORT with the result that a bootstrap pushes. It has no record, log, timeout or
+check.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ class Connection(asyncio.Protocol):
 
 
 class Client(Connection):
-    """Whoever invokes."""
+    """The connection of one client."""
 
     def on_message_complete(self) -> None:
         self.exchange.event(self, self.whole_body())
 
 
 class Runtime(Connection):
-    """A bootstrap, which works for one client at a time."""
+    """The connection of one bootstrap. It works for one client at a time."""
 
     client: Client
 
@@ -83,7 +84,7 @@ class Runtime(Connection):
 
 
 class Exchange:
-    """Events that wait for a bootstrap, bootstraps that wait for an event."""
+    """Keeps the events that wait for a bootstrap, and the bootstraps that wait for an event."""
 
     def __init__(self) -> None:
         self._events: deque[tuple[Client, bytes]] = deque()

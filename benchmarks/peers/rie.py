@@ -1,4 +1,4 @@
-"""AWS Lambda's Runtime Interface Emulator: bare on loopback, and in a container as it is used."""
+"""Runs AWS Lambda's Runtime Interface Emulator: on loopback, or in a container as users do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENVIRONMENT = {"RUNTIME": "lambda", "_HANDLER": "index.main_handler"}
 
 
 class Rie:
-    """The emulator's binary, and the version of the package ``aws-sam-cli`` that it came in."""
+    """The emulator's binary, and the version of the package ``aws-sam-cli`` that has it."""
 
     def __init__(self, binary: Path, version: str) -> None:
         self.binary = binary
@@ -32,7 +32,7 @@ class Rie:
 
     @contextmanager
     def bare(self, code: Path) -> Iterator[int]:
-        """A process on loopback that runs ``code``/bootstrap: its port."""
+        """Run ``code``/bootstrap by a process on loopback. Gives its port."""
         port, api = free_port(), free_port()
         process = subprocess.Popen(
             [
@@ -48,15 +48,14 @@ class Rie:
             until(lambda: listens(port), "the emulator answers", 20)
             yield port
         finally:
-            process.terminate()  # it takes its bootstrap along
+            process.terminate()  # its bootstrap ends with it
             process.wait(20)
 
     @contextmanager
     def contained(self, containers: Containers, code: Path) -> Iterator[int]:
-        """In a container with a published port, as its documentation has it: the port.
+        """Run it in a container, as its documentation says. Gives the published port.
 
-        Without the limits that an instance has: nobody sets them for the emulator, and without
-        them it is faster.
+        It has no limits, because users set none for the emulator. It is faster without them.
         """
         container = containers.start(
             code,
@@ -74,7 +73,7 @@ class Rie:
 
 
 def request(port: int, event: bytes, expected: bytes | None = None) -> Request:
-    """An invocation; made once to see that the answer is right."""
+    """An invocation, after one call that checks the answer."""
     found = Request(port, PATH, event)
     answer = call(found).body
     if answer != (event if expected is None else expected):
@@ -83,7 +82,7 @@ def request(port: int, event: bytes, expected: bytes | None = None) -> Request:
 
 
 def fetch(cache: Path) -> Rie:
-    """Take the binary out of the package ``aws-sam-cli``, which is downloaded once."""
+    """Take the binary from the package ``aws-sam-cli``, which is downloaded once."""
     wheels, binary = cache / "wheel", cache / "aws-lambda-rie"
     found = sorted(wheels.glob("aws_sam_cli-*.whl"))
     if not found:

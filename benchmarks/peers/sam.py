@@ -1,4 +1,4 @@
-"""SAM local, run without a registry: on an image that is made here out of the instances' own."""
+"""Runs SAM local without a registry. Its image is built here from that of the instances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ FUNCTION = "Echo"
 
 
 class Sam:
-    """An installed SAM with one function. It cannot label its containers: the image does."""
+    """An installed SAM with one function. It cannot label its containers, so the image has the
+    label."""
 
     def __init__(self, program: Path, project: Path) -> None:
         self._program = program
@@ -74,7 +75,7 @@ class Sam:
 
 @contextmanager
 def installed(cache: Path, code: Path, label: str, directory: Path, version: str) -> Iterator[Sam]:
-    """SAM in an environment of its own, and the image that stands for the one it would pull."""
+    """Install SAM into its own environment, and build the image that it would pull."""
     program = cache / f"sam-{version}" / "bin" / "sam"
     if not program.exists():
         home = program.parents[1]
@@ -103,7 +104,7 @@ def installed(cache: Path, code: Path, label: str, directory: Path, version: str
         left = docker("ps", "--all", "--quiet", "--filter", f"label=scf-sandbox={label}").split()
         if left:
             docker("rm", "--force", *left)
-        # The newest first: an image cannot go before those that are built on it.
+        # The newest first: an image cannot be removed while another is built on it.
         images = dict.fromkeys(docker("image", "ls", "--quiet", REPOSITORY).split())
         docker("image", "rm", "--force", *images)
 
@@ -112,7 +113,7 @@ def _template(code: Path) -> dict[str, Any]:
     properties = {
         "CodeUri": str(code),
         "Handler": "index.main_handler",
-        # Any custom runtime will do: it only chooses the image, and that is replaced.
+        # Any custom runtime works: it only chooses the image, which is replaced.
         "Runtime": "provided.al2023",
         "MemorySize": 128,
         "Timeout": 60,

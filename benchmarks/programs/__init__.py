@@ -23,7 +23,8 @@ def build(directory: Path) -> Path:
 
 
 def bash_for_lambda(directory: Path) -> Path:
-    """The example's bash function for AWS Lambda's runtime API: same handler, same curls."""
+    """The example's bash function for AWS Lambda's runtime API, with the same handler and curl
+    calls."""
     directory.mkdir(parents=True, exist_ok=True)
     for source, name in (
         (HERE / "bootstrap-lambda.sh", "bootstrap"),
@@ -50,5 +51,5 @@ def package(files: dict[str, bytes]) -> bytes:
 
 
 def bash_package() -> bytes:
-    """The example of the README, as it is."""
+    """The README's example, unchanged."""
     return package({name: (EXAMPLE / name).read_bytes() for name in ("bootstrap", "index.sh")})

@@ -51,16 +51,28 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
     import signal
-    from collections.abc import Awaitable, Callable, Mapping
+    import socket
+    from collections.abc import Callable, Mapping
 
     from sandbox.engine.init_links import InitLinks
     from sandbox.packages.package import Package
 
-    #: Opens the runtime API on one more IPv4 address of the machine that the control plane runs
-    #: on, at the port ``settings.runtime_port``. ``OSError`` when that cannot be done. The engine
-    #: closes what it opened. An engine whose instances reach the control plane at one address for
-    #: all opens that one, in ``open``.
-    Listen = Callable[[str], Awaitable[asyncio.AbstractServer]]
+
+class Listen(Protocol):
+    """Opens the runtime API on one more IPv4 address of the machine that instances see.
+
+    An engine whose instances reach the control plane at one address for all opens that one, in
+    ``Engine.open``. The engine closes what it opened.
+    """
+
+    async def __call__(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
+        """At the port ``settings.runtime_port``, or on a socket that is there already.
+
+        ``OSError`` when that cannot be done.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,8 @@ class Container(Protocol):
     def runtime_host(self) -> str:
         """The name under which the runtime API knows the instance: its ``Host``.
 
-        No two instances have the same, and it cannot be guessed.
+        No two instances have the same at a time, and it cannot be guessed. An engine may give it
+        to a later instance with the same ``peer``.
         """
         ...
 

@@ -121,9 +121,9 @@ class Rig:
         #: Where the code is, as the function sees it: not a fixed place without isolation.
         self.fixed_places = True
 
-    def save(self, bootstrap: str, **files: str) -> str:
+    def save(self, bootstrap: str, **files: str | bytes) -> str:
         """Keep a package of a bash bootstrap and other files; its digest."""
-        content = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
+        content: dict[str, str | bytes] = {"bootstrap": f"#!/bin/bash\n{bootstrap}\n", **files}
         return self.packages.save(zip_of(content, dict.fromkeys(files, 0o644))).digest
 
     def spec(
@@ -154,10 +154,11 @@ class Rig:
         memory_mb: int = 128,
         environment: dict[str, str] | None = None,
         layers: tuple[str, ...] = (),
+        files: dict[str, bytes] | None = None,
     ) -> tuple[Container, Watcher]:
         watcher = Watcher()
         spec = self.spec(
-            self.save(bootstrap),
+            self.save(bootstrap, **(files or {})),
             function_name=function_name,
             memory_mb=memory_mb,
             environment=environment,

@@ -9,6 +9,7 @@ import pytest
 from docker.utils import kwargs_from_env
 
 from sandbox import limits
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,9 @@ async def test_a_container_is_closed_where_the_platforms_is(facts: dict[str, Any
     assert host["Memory"] == host["MemorySwap"] == 256 * limits.MIB
     assert host["PidsLimit"] == limits.MAX_PIDS
     assert host["CpuShares"] == 1024 * 256 // limits.MEMORY_PER_CORE_MB
-    assert not host.get("Init")  # ours is in the image
+    assert host["Init"] is False  # ours is in the image
     assert list(host["Tmpfs"]) == ["/tmp"]
+    assert host["ShmSize"] == limits.SHM_BYTES
     assert f"size={limits.TMP_BYTES}" in host["Tmpfs"]["/tmp"]
     assert "exec" in host["Tmpfs"]["/tmp"].split(",")
     ulimits = {u["Name"]: (u["Soft"], u["Hard"]) for u in host["Ulimits"]}
@@ -63,13 +65,13 @@ async def test_code_and_layers_are_read_only_volumes(facts: dict[str, Any]) -> N
     assert all(mount["Type"] == "volume" and not mount["RW"] for mount in mounts.values())
 
 
-async def test_a_container_is_in_its_functions_network_only(
+async def test_a_container_is_in_the_network_of_instances_only(
     facts: dict[str, Any], installation: str
 ) -> None:
     networks = facts["NetworkSettings"]["Networks"]
     assert len(networks) == 1
     (name,) = networks
-    assert f"scf-{installation}-default-hello-" in name
+    assert name.startswith(f"scf-{installation}-")
     assert facts["HostConfig"]["NetworkMode"] == name
 
 
@@ -106,3 +108,16 @@ async def test_tmp_holds_512_mb_and_runs_programs(docker_rig: Rig) -> None:
     assert device == "tmpfs"
     assert int(size) * 1024 == limits.TMP_BYTES
     assert watcher.lines[1] == "runs"
+
+
+async def test_what_lies_in_shared_memory_counts_as_the_instances(docker_rig: Rig) -> None:
+    fill = "head -c 40000000 /dev/zero >/dev/shm/fill && echo filled"
+    end, lines = await docker_rig.run(f"df -k /dev/shm | tail -n 1; {fill}", memory_mb=64)
+    assert int(lines[0].split()[1]) * 1024 == limits.SHM_BYTES
+    assert (end.code, lines[1:]) == (0, ["filled"])
+    container, watcher = await docker_rig.launch(f"{fill}; sleep 1000", memory_mb=128)
+    container.release()
+    await watcher.said("filled")
+    await eventually(lambda: watcher.peak > 40_000_000)
+    end, lines = await docker_rig.run(f"cp /dev/zero /dev/shm/fill; {fill}", memory_mb=64)
+    assert lines.count("filled") == 0

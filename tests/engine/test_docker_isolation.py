@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.instance.lifecycle import State
+from tests.engine.isolation_kit import (
+    PORT,
+    SECONDS,
+    UNPACK,
+    Here,
+    assert_unreached,
+    compiled_reach,
+    turmoil,
+)
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.engine.engine_kit import Rig
 
@@ -37,7 +48,52 @@ async def control_port() -> AsyncIterator[int]:
     server.close()
 
 
-async def test_instances_of_two_functions_cannot_reach_each_other(docker_rig: Rig) -> None:
+@pytest.mark.timeout(60 + 2 * SECONDS)
+async def test_no_instance_reaches_another_while_networks_come_and_go(
+    docker_rig: Rig, installation: str, tmp_path: Path
+) -> None:
+    reach = {"reach": compiled_reach(tmp_path)}
+    victim, heard = await docker_rig.launch(
+        f"{UNPACK}; exec /tmp/reach listen {PORT}", function_name="victim", files=reach
+    )
+    victim.release()
+    await eventually(lambda: bool(heard.lines))
+    here = Here.said(heard.lines[0])
+    assert here.address == victim.peer
+    watchers = []
+    async with turmoil(installation, docker_rig.settings.instance_image) as counted:
+        for function_name in ("victim", "intruder"):
+            intruder, watcher = await docker_rig.launch(
+                f"{UNPACK}; {here.attempt(SECONDS)}", function_name=function_name, files=reach
+            )
+            intruder.release()
+            watchers.append(watcher)
+        for watcher in watchers:
+            await eventually(lambda: bool(watcher.exits), SECONDS + 20)  # noqa: B023
+    print(f"{counted.rounds} networks came and went")
+    assert counted.rounds >= SECONDS / 10
+    for watcher in watchers:
+        assert_unreached(watcher.lines, SECONDS)
+    assert heard.lines == [heard.lines[0]]
+    _, writer = await asyncio.open_connection(here.address, PORT)  # it is there: we can
+    writer.close()
+    await heard.said("came tcp")
+
+
+async def test_an_instance_has_no_ipv6_and_no_socket_below_tcp_and_udp(
+    docker_rig: Rig, tmp_path: Path
+) -> None:
+    container, watcher = await docker_rig.launch(
+        f"{UNPACK}; /tmp/reach raw; cat /proc/net/if_inet6;"
+        " cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6",
+        files={"reach": compiled_reach(tmp_path)},
+    )
+    container.release()
+    await watcher.end()
+    assert watcher.lines == [*["Operation not permitted"] * 3, "1"]
+
+
+async def test_instances_of_two_functions_do_not_answer_each_other(docker_rig: Rig) -> None:
     victim = await docker_rig.instance(f"{READY}; sleep 1000 & wait", "victim")
     assert victim.container is not None
     victim.release(None)
@@ -56,12 +112,24 @@ async def test_instances_of_two_functions_cannot_reach_each_other(docker_rig: Ri
     assert watcher.lines == ["curl 28"]
 
 
+async def test_no_network_is_made_or_removed_after_the_start(
+    docker_rig: Rig, installation: str
+) -> None:
+    before = our_networks(installation)
+    assert len(before) == 1
+    for function_name in ("one", "two"):
+        container, _ = await docker_rig.launch("true", function_name=function_name)
+        assert our_networks(installation) == before
+        await container.destroy()
+    assert our_networks(installation) == before
+
+
 async def test_the_control_api_is_on_no_address_an_instance_can_reach(
     docker_rig: Rig, control_port: int
 ) -> None:
     container, _ = await docker_rig.launch("true")
     assert container.peer is not None
-    gateway = container.peer.rpartition(".")[0] + ".1"
+    gateway = gateway_of(docker_rig)
     addresses = {gateway, "172.17.0.1", *host_addresses()}
     probe = "\n".join(
         connect(address, port) for address in sorted(addresses) for port in (9000, control_port)
@@ -84,7 +152,7 @@ async def test_another_functions_runtime_address_knows_no_stranger(docker_rig: R
     victim = await docker_rig.instance("sleep 1000 & wait", "victim")
     assert victim.container is not None
     assert victim.container.peer is not None
-    host, gateway = victim.container.runtime_host, victim.container.peer.rpartition(".")[0] + ".1"
+    host, gateway = victim.container.runtime_host, gateway_of(docker_rig)
     victim.release(None)  # a ready report would count now
     container, watcher = await docker_rig.launch(
         f'curl -s --connect-timeout 2 -o /dev/null -w "%{{http_code}}\\n" -d " "'
@@ -95,6 +163,18 @@ async def test_another_functions_runtime_address_knows_no_stranger(docker_rig: R
     await watcher.end()
     assert watcher.lines in (["403"], ["000"])
     assert victim.state is State.INITIALISING
+
+
+def gateway_of(rig: Rig) -> str:
+    """Where the runtime API listens."""
+    network = IPv4Network(rig.settings.network_range)
+    return next(a for a in host_addresses() if IPv4Address(a) in network)
+
+
+def our_networks(installation: str) -> list[str]:
+    """The ids of the installation's networks."""
+    command = ["docker", "network", "ls", "-q", "--filter", f"label=scf-sandbox={installation}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def host_addresses() -> list[str]:

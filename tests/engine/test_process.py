@@ -28,6 +28,7 @@ from tests.init.processes import below, children
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from tests.engine.engine_kit import Rig
@@ -113,7 +114,7 @@ async def test_a_taken_address_is_passed_over() -> None:
     asked: list[str] = []
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
 
-    async def listen(address: str) -> asyncio.AbstractServer:
+    async def listen(address: str, listener: socket.socket | None = None) -> asyncio.AbstractServer:
         asked.append(address)
         if len(asked) < 3:
             raise OSError(errno.EADDRINUSE, "address in use")
@@ -138,7 +139,7 @@ async def test_without_an_address_the_error_says_what_to_do(
 ) -> None:
     asked: list[str] = []
 
-    async def listen(address: str) -> asyncio.AbstractServer:
+    async def listen(address: str, listener: socket.socket | None = None) -> asyncio.AbstractServer:
         asked.append(address)
         raise OSError(code, "no")
 

@@ -3,7 +3,9 @@ only where the engine is on it."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -54,3 +56,31 @@ def test_a_firewall_that_keeps_containers_out_leaves_the_published_port(tmp_path
 
 def test_the_users_own_choice_is_left_alone(tmp_path: Path) -> None:
     assert files(tmp_path, f"{HERE} Debian []", COMPOSE_FILE="compose.yaml") == []
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="reads the files with docker compose")
+@pytest.mark.parametrize("chosen", [PORT, NETWORK])
+def test_the_control_plane_has_no_right_that_it_does_not_need(chosen: list[str]) -> None:
+    command = ["docker", "compose"]
+    for name in chosen:
+        command += ["--file", name]
+    done = subprocess.run(
+        [*command, "config", "--format", "json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    services = json.loads(done.stdout)["services"]
+    control = services["control"]
+    assert control["cap_drop"] == services["instance-image"]["cap_drop"] == ["ALL"]
+    assert control["security_opt"] == ["no-new-privileges:true"]
+    assert control["read_only"] is services["instance-image"]["read_only"] is True
+    assert control["tmpfs"] == ["/tmp"]
+    assert int(control["mem_limit"]) == 2 << 30
+    assert control["pids_limit"] == 512
+    assert {"cap_add", "privileged", "devices", "pid"}.isdisjoint(control)
+    writable = {v["target"] for v in control["volumes"] if not v.get("read_only")}
+    assert writable == {"/var/lib/scf-sandbox", "/run/scf-sandbox", "/var/run/docker.sock"}
+    assert services["instance-image"]["network_mode"] == "none"

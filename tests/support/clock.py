@@ -1,4 +1,4 @@
-"""Time that a test moves on: a Clock, and the time of the running loop."""
+"""Time that a test moves: a Clock, and the time of the running loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ EPOCH = 1_700_000_000.0
 
 
 class FakeClock:
-    """A Clock that stands at ``at`` until a test moves it on; ``step_s`` passes with each ``now``.
+    """A Clock that stands at ``at`` until a test moves it. Each ``now`` moves it by ``step_s``.
 
-    A ``running`` one starts from the machine's time and goes on with it. ``ahead_s`` is how far
-    the test has moved it.
+    A ``running`` clock shows the machine's time. ``ahead_s`` is how far the test has moved it.
     """
 
     def __init__(self, at: float = EPOCH, *, running: bool = False, step_s: float = 0.0) -> None:
@@ -36,12 +35,12 @@ class FakeClock:
         return (time.monotonic() if self._running else self._at) + self.ahead_s
 
     def tick(self, seconds: float) -> None:
-        """Move on by so much."""
+        """Move the clock by ``seconds``."""
         self.ahead_s += seconds
 
 
 class LoopTime:
-    """The running loop's time, which can be moved on; a Clock by the same time."""
+    """Moves the time of the running loop. It is also a Clock of the same time."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -58,18 +57,19 @@ class LoopTime:
         return EPOCH + self.monotonic() - self._start + self._set
 
     def set(self, seconds: float) -> None:
-        """Set the wall clock forward or, below 0, back. No timer of the loop notices."""
+        """Set the wall clock forward, or back if ``seconds`` is below 0. The loop's timers do not
+        change."""
         self._set += seconds
 
     async def advance(self, seconds: float) -> None:
-        """Move on at once; every timer that falls due runs."""
+        """Move the time at once. Every timer that is due runs."""
         self._ahead += seconds
         await turns()
 
     async def advance_until(self, condition: Callable[[], bool], step_s: float) -> None:
-        """Move on by ``step_s`` again and again until ``condition`` holds.
+        """Move the time by ``step_s`` again and again until ``condition`` holds.
 
-        The deadline is in real time: a timeout of asyncio's would pass with the loop's time.
+        The deadline is in real time, because asyncio's timeouts use the loop's time.
         """
         deadline = time.monotonic() + DEADLINE_S
         while not condition():

@@ -1,4 +1,4 @@
-"""The whole control plane on an engine in memory: what tests above single parts start from."""
+"""The whole control plane on an engine in memory. Tests of several parts start from it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sandbox.settings import Settings
 from tests.support.engine import FakeEngine, echoing
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -23,7 +24,9 @@ class NoPort:
     def __init__(self) -> None:
         self.closed = 0
 
-    async def listen(self, address: str) -> asyncio.AbstractServer:
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
         return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
 
     async def close(self) -> None:
@@ -57,7 +60,7 @@ def echo_engine(memory_mb: int = 4096) -> FakeEngine:
 async def running_plane(
     directory: Path, engine: FakeEngine | None = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[ControlPlane]:
-    """An open control plane under ``directory``. When it is closed, nothing may be left."""
+    """An open control plane under ``directory``. Its close must leave nothing."""
     engine = engine or echo_engine()
     async with plane_of(directory, engine, clock, **settings) as plane:
         await plane.open(NoPort())

@@ -1,4 +1,4 @@
-"""ELF files by hand: as much of one as the kernel and the dynamic loader look at."""
+"""Makes ELF files, with only the parts that the kernel and the dynamic loader read."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ class FakeContainer:
         self.signals.append(number)
 
     def write(self, text: str) -> None:
-        """The process writes to its output."""
+        """Act as the process that writes output."""
         self._sink.output(text.encode())
 
     def end(self, exit: Exit = Exit(0)) -> None:  # noqa: B008 - frozen
-        """The process is gone; only the first time counts."""
+        """Act as the process that ends. Only the first call counts."""
         if self.alive:
             self.alive = False
             if self.flushes:
@@ -101,12 +101,12 @@ class FakeContainer:
 
 
 class FakeEngine:
-    """Starts containers at once, or when ``gate`` is set, or not at all.
+    """Starts containers at once, or when ``gate`` is set, or never.
 
-    ``failures`` are raised by the next launches, one each; ``prepare_error`` by each preparation,
-    which ``prepare_gate`` holds back. ``on_launch`` is called with what is being launched before
-    the pool is given it; ``on_release`` with what was released. With ``hides_peers`` nobody can
-    tell an instance by its address. ``memory_mb`` is by node.
+    Each of the next launches raises one of ``failures``. Each preparation waits for
+    ``prepare_gate`` and raises ``prepare_error``. ``on_launch`` is called with a container before
+    the pool gets it, ``on_release`` with a released container. With ``hides_peers`` no address
+    tells an instance. ``memory_mb`` is by node.
     """
 
     def __init__(self) -> None:
@@ -197,7 +197,7 @@ class Runtime:
         return self.instance.push(body)
 
     def echo(self) -> None:
-        """Push each event back as its own result, one after the other, for ever."""
+        """Answer each event with itself, one after the other, for ever."""
         loop = asyncio.get_running_loop()
 
         def take(event: Event) -> None:
@@ -212,5 +212,5 @@ class Runtime:
 
 
 def echoing(container: FakeContainer) -> None:
-    """For ``FakeEngine.on_release``: every instance is an echo."""
+    """For ``FakeEngine.on_release``: every instance answers an event with itself."""
     Runtime(container).echo()

@@ -1,4 +1,4 @@
-"""Functions as tests need them: made at once, and found in a dictionary."""
+"""Makes functions at once, and finds them in a dictionary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def function(
     epoch: int = 0,
     **config: Any,
 ) -> Function:
-    """An active function with one version; ``config`` as in FunctionConfig."""
+    """An active function with one version. ``config`` has fields of FunctionConfig."""
     code = CodeRef(
         digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap, instead=instead
     )
@@ -46,7 +46,8 @@ def function(
 
 
 class FakeFunctions:
-    """A ``FunctionLookup`` in a dictionary. ``refusal`` is what every event is refused with."""
+    """A ``FunctionLookup`` in a dictionary. It refuses every event with ``refusal``, if that is
+    set."""
 
     def __init__(self, *functions: Function) -> None:
         self.by_key: dict[tuple[str, str], Function] = {}
@@ -55,7 +56,7 @@ class FakeFunctions:
             self.put(each)
 
     def put(self, of: Function, **event_invoke: int) -> Function:
-        """Add or replace; ``event_invoke`` as in EventInvokeConfig."""
+        """Add or replace a function. ``event_invoke`` has fields of EventInvokeConfig."""
         if event_invoke:
             of = of.model_copy(update={"event_invoke": EventInvokeConfig(**event_invoke)})
         self.by_key[of.key] = of

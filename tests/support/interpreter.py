@@ -1,6 +1,6 @@
-"""A layer with a real interpreter in it: this machine's Python, with all that it needs to run.
+"""A layer with a real interpreter: this machine's Python, with everything that it needs.
 
-Its loader and C library come along, so it runs on any Linux, also on one that is older than it.
+It has its own loader and C library, so it runs on any Linux, also on an older one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.zips import zip_of
 if TYPE_CHECKING:
     from tests.support.product_cloud import ProductCloud
 
-#: What the runtime below imports: the modules that the layer must hold.
+#: The imports of the runtime below. The layer must have these modules.
 IMPORTS = "import encodings.idna, http.client, json, os, sys"
 
 BOOTSTRAP = """#!/bin/bash
@@ -80,7 +80,7 @@ def publish_python(cloud: ProductCloud) -> int:
 
 
 def create_in_python(cloud: ProductCloud, name: str, layer: dict[str, Any]) -> None:
-    """A function that has no interpreter of its own."""
+    """A function without an interpreter."""
     package = zip_of({"bootstrap": BOOTSTRAP, "runtime.py": RUNTIME})
     cloud.call(
         "CreateFunction",
@@ -94,7 +94,7 @@ def create_in_python(cloud: ProductCloud, name: str, layer: dict[str, Any]) -> N
 
 
 def _modules() -> list[Path]:
-    """The files of every module that the imports load."""
+    """The files of every module that these imports load."""
     script = f"{IMPORTS}\nfor m in list(sys.modules.values()): print(getattr(m, '__file__', ''))"
     output = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True

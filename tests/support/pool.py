@@ -1,4 +1,4 @@
-"""The pool on a fake engine, in a time of its own."""
+"""The pool on a fake engine, with its own time."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ class Heart:
         return await asyncio.wait_for(self.submit(of, event).future, DEADLINE_S)
 
     async def container(self, number: int) -> FakeContainer:
-        """The container started as number ``number``, once it waits to be released."""
+        """Container ``number`` in the order of starts, when it waits to be released."""
         await eventually(lambda: len(self.engine.containers) > number)
         await turns()
         return self.engine.containers[number]
 
     async def runtime(self, number: int) -> Runtime:
-        """The bootstrap in that container, once it has been released."""
+        """The bootstrap in that container, when it has been released."""
         container = await self.container(number)
         await eventually(lambda: container.released)
         return Runtime(container)
 
     def logged(self, request_id: str) -> list[str]:
-        """The lines given to a request."""
+        """The lines of a request."""
         return [
             text
             for chunk in self.kept.chunks
@@ -78,7 +78,7 @@ class Heart:
         ]
 
     async def close(self) -> None:
-        """Stop, and see to it that nothing is left."""
+        """Close the pool, and check that nothing is left."""
         await self.pool.close()
         await turns()
         assert self.engine.alive == []

@@ -1,4 +1,4 @@
-"""The whole product as a process of its own, and ways to talk to it."""
+"""Runs the whole product as a process, and talks to it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ done
 
 
 def bash_runtime(handler: str = 'echo "$1"', init: str = ":") -> str:
-    """A bootstrap whose handler is this piece of bash."""
+    """A bootstrap with this handler in bash."""
     return BASH_RUNTIME % {"handler": handler, "init": init}
 
 
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @dataclass
 class Answer:
-    """What plain REST said of one invocation."""
+    """The answer of plain REST to one invocation."""
 
     response: httpx.Response
     elapsed: float
@@ -76,7 +76,7 @@ class Answer:
 
 
 class Product:
-    """A control plane of its own installation, on its own ports."""
+    """A control plane with its own installation and ports."""
 
     def __init__(self, data_dir: Path, engine: str = "docker", **settings: str) -> None:
         self.port = free_port()
@@ -91,6 +91,7 @@ class Product:
             "SCF_DATA_DIR": str(data_dir),
             "SCF_ENGINE": engine,
             "SCF_INSTALLATION": self.installation,
+            "SCF_PLACES": "2",
             **settings,
         }
         self.log_path = data_dir.parent / f"{self.installation}.log"
@@ -110,7 +111,7 @@ class Product:
         wait_until(self._healthy)
 
     def again(self, **settings: str) -> subprocess.CompletedProcess[str]:
-        """The same once more, by mistake; it is expected to end by itself."""
+        """Start a second one by mistake. It should end by itself."""
         return subprocess.run(
             [sys.executable, "-m", "api"],
             cwd=ROOT,
@@ -177,8 +178,8 @@ class Product:
 
 
 def left_behind(installation: str) -> list[str]:
-    """Everything in the engine that carries this installation's label, or its name only: the
-    engine makes a volume without a label where a container asks for one that is gone."""
+    """Everything in the engine with this installation's label, or only with its name: if a
+    container asks for a volume that is gone, the engine makes one without a label."""
     label = f"label=scf-sandbox={installation}"
     left: list[str] = []
     for command in (

@@ -20,7 +20,7 @@ from tests.support.zips import zip_of
 if TYPE_CHECKING:
     from tests.support.product import Product
 
-#: Its handler waits, a moment at a time, until it is told to go; SIGTERM is announced and handled.
+#: Its handler waits in short steps until SIGTERM, which it announces and handles.
 WAITING_RUNTIME = """#!/bin/bash
 api=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime
 %(trap)s
@@ -53,7 +53,7 @@ class ProductCloud:
         return getattr(self._client, action)(request)
 
     def error(self, action: str, **params: Any) -> str:
-        """The code that an action is refused with."""
+        """The error code of an action that is refused."""
         with pytest.raises(TencentCloudSDKException) as caught:
             self.call(action, **params)
         code: str = caught.value.get_code()
@@ -86,12 +86,12 @@ class ProductCloud:
         return found.Status, found.StatusCode
 
     def request_status(self, name: str, request_id: str) -> Any:
-        """What GetRequestStatus says; None when there is nothing yet."""
+        """The answer of GetRequestStatus, or None if it has no record yet."""
         found = self.call("GetRequestStatus", FunctionName=name, FunctionRequestId=request_id).Data
         return found[0] if found else None
 
     def ended(self, name: str, request_id: str) -> Any:
-        """Wait until an event has ended; what GetRequestStatus then says."""
+        """Wait until an event has ended. Returns the answer of GetRequestStatus."""
         return wait_until(lambda: self._ended(name, request_id))
 
     def _ended(self, name: str, request_id: str) -> Any:
@@ -99,7 +99,7 @@ class ProductCloud:
         return found if found is not None and found.RetCode != 1 else None
 
     def working(self, name: str, request_id: str) -> None:
-        """Wait until the handler has begun with an event."""
+        """Wait until the handler works on an event."""
         wait_until(lambda: "working" in self.log(name, request_id))
 
     def log(self, name: str, request_id: str) -> str:

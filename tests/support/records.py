@@ -1,4 +1,4 @@
-"""Records of invocations, made at once instead of by running one; a place to keep them."""
+"""Makes records of invocations without running one, and keeps them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.clock import EPOCH
 def make_record(
     request_id: str = "r1", started_at: float = EPOCH, **fields: Any
 ) -> InvocationRecord:
-    """An invocation of ``hello`` that went well, a tenth of a second long, but for ``fields``."""
+    """A successful invocation of ``hello`` of 0.1 s. ``fields`` replace values."""
     given: dict[str, Any] = {
         "namespace": "default",
         "function_name": "hello",
@@ -29,7 +29,7 @@ def make_record(
 
 
 class Kept:
-    """Where a recorder writes to: lists. ``running`` are the records of what had not ended."""
+    """Keeps in lists what a recorder writes. ``running`` are the records of running invocations."""
 
     def __init__(self) -> None:
         self.records: list[InvocationRecord] = []

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Only a test that fails waits this long, in seconds. A test ends as soon as its condition holds.
+#: Only a failing test waits this long. Seconds.
 DEADLINE_S = 30.0
 
-#: Seconds from one look at a condition to the next: in a test's own loop, and at another process.
+#: Seconds between two looks at a condition: in a test's own loop, and at another process.
 LOOP_POLL_S = 0.001
 PROCESS_POLL_S = 0.02
 
@@ -51,6 +51,6 @@ def wait_until(condition: Callable[[], Any], within_s: float = DEADLINE_S) -> An
 
 
 async def turns(count: int = 10) -> None:
-    """Let everything run that is ready to."""
+    """Let all ready tasks run."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Zips as all sorts of tools make them, good and bad."""
+"""Makes zips as different tools make them, good and bad."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOWS = 0
 
 @dataclass(frozen=True)
 class Item:
-    """One entry to be written as it is, whether it makes sense or not."""
+    """One entry. It is written unchecked."""
 
     name: str
     data: bytes = b""
@@ -47,7 +47,7 @@ BOOTSTRAP = file("bootstrap", b"#!/bin/bash\n", 0o755)
 
 
 def make_zip(*items: Item) -> bytes:
-    """A zip of these entries, as they are. Every zip of the tests is made here."""
+    """A zip of these entries, unchecked. Every zip of the tests is made here."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
         warnings.filterwarnings("ignore", "Duplicate name")
@@ -68,7 +68,8 @@ def zip_of(
     *,
     method: int = zipfile.ZIP_DEFLATED,
 ) -> bytes:
-    """A zip of ``{path: content}``, of mode 0755 but for ``modes``; a bare bootstrap by itself."""
+    """A zip of ``{path: content}``. The mode is 0755 if ``modes`` has no other. Without files it
+    has a bootstrap."""
     modes = modes or {}
     return make_zip(
         *(
@@ -91,7 +92,7 @@ def zip_text(
 
 
 def package(text: str = "") -> bytes:
-    """A package that is another one with another ``text``."""
+    """A package. Each ``text`` makes a different one."""
     return make_zip(BOOTSTRAP, file("text", text.encode()))
 
 

@@ -54,7 +54,7 @@ def test_compose_passes_on_every_setting_that_means_something_there() -> None:
         ("SCF_CREDENTIALS", "only-an-id"),
         ("SCF_NETWORK_RANGE", "anywhere"),
         ("SCF_NETWORK_RANGE", "10.0.0.1/8"),
-        ("SCF_NETWORK_RANGE", "10.0.0.0/24"),
+        ("SCF_NETWORK_RANGE", "10.0.0.0/29"),
         ("SCF_INSTALLATION", "Mine!"),
         ("SCF_ALLOWED_HOSTS", "http://dev.example.com"),
         ("SCF_ALLOWED_HOSTS", "dev.example.com:9000"),

@@ -1,1 +1,1 @@
-"""What an action of the cloud API does: one module a theme, found by name."""
+"""The actions of the cloud API, one module for each theme."""

@@ -1,4 +1,4 @@
-"""GetAccount: what is used and what may be."""
+"""GetAccount: the usage and the limits."""
 
 from __future__ import annotations
 

@@ -55,14 +55,15 @@ class AliasActions:
         return {}
 
     async def get(self, request: GetAliasRequest) -> Fields:
-        """One alias; ``$DEFAULT`` is there from the start."""
+        """One alias. ``$DEFAULT`` always exists."""
         alias = self._aliases.get(
             request.Namespace or DEFAULT_NAMESPACE, request.FunctionName, request.Name
         )
         return alias_item(alias)
 
     async def list(self, request: ListAliasesRequest) -> Fields:
-        """A page of a function's aliases, or of those that lead to one version."""
+        """A page of a function's aliases. With ``FunctionVersion``, only those that lead to that
+        version."""
         aliases = self._aliases.list(
             request.Namespace or DEFAULT_NAMESPACE,
             request.FunctionName,

@@ -1,4 +1,4 @@
-"""What an action is: a call in, response fields out."""
+"""An action gets a call and returns response fields."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ R = TypeVar("R", bound="Request")
 
 
 def modelled(model: type[R], handler: Callable[[R], Awaitable[Fields]]) -> Action:
-    """An action whose parameters are checked against a model first."""
+    """An action that first checks its parameters with a model."""
 
     async def act(call: CloudRequest) -> Fields:
         request = validate(call.action, model, call.params)
         if _dry_run(call):
-            # Better refused than done after all.
+            # An action that knows no dry run refuses the request: it must change nothing.
             raise UnsupportedError(f"this sandbox knows no DryRun of {call.action}: leave it out")
         return await handler(request)
 
@@ -36,9 +36,9 @@ def modelled(model: type[R], handler: Callable[[R], Awaitable[Fields]]) -> Actio
 
 
 def rehearsable(model: type[R], handler: Callable[[R, bool], Awaitable[Fields]]) -> Action:
-    """The same for an action that can be a dry run: ``DryRun``, which no model has, asks for it.
+    """A ``modelled`` action that can run dry. ``DryRun`` asks for that; no model has this field.
 
-    The handler then raises ``DryRunOperation`` where the request would have succeeded.
+    If the request would succeed, the handler raises ``DryRunOperation`` and changes nothing.
     """
 
     async def act(call: CloudRequest) -> Fields:

@@ -57,7 +57,7 @@ class ConcurrencyActions:
         }
 
     async def put_reserved(self, request: PutReservedConcurrencyConfigRequest) -> Fields:
-        """Gives a function a quota of its own; 0 shuts it off."""
+        """Gives a function its own quota. 0 shuts the function off."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         await self._concurrency.reserve(
             namespace, request.FunctionName, request.ReservedConcurrencyMem
@@ -76,7 +76,8 @@ class ConcurrencyActions:
         return {}
 
     async def put_provisioned(self, request: PutProvisionedConcurrencyConfigRequest) -> Fields:
-        """Keeps instances of a version initialised: a fixed number, until a timer changes it."""
+        """Keeps a fixed number of a version's instances initialised. Timers can change the
+        number."""
         kinds = [
             request.ProvisionedType,
             *(a.ProvisionedType for a in request.TriggerActions or []),
@@ -104,7 +105,7 @@ class ConcurrencyActions:
         return {}
 
     async def get_provisioned(self, request: GetProvisionedConcurrencyConfigRequest) -> Fields:
-        """What each version has, and how many more there could be as ``$LATEST`` is."""
+        """The provisioned instances of each version, and how many more of ``$LATEST`` would fit."""
         where = (request.Namespace or DEFAULT_NAMESPACE, request.FunctionName)
         found = self._concurrency.provisions(*where, request.Qualifier or "")
         return {

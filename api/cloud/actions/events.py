@@ -1,4 +1,4 @@
-"""Actions on asynchronous events: their states, their ends, how they are retried."""
+"""Actions on asynchronous events: show states, end events, configure retries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_LIMIT = 20
 
 
 class EventActions:
-    """The actions about events after they were accepted."""
+    """Actions on accepted events."""
 
     def __init__(self, functions: FunctionService, queue: EventQueue, traces: Traces) -> None:
         self._functions = functions
@@ -57,7 +57,7 @@ class EventActions:
         }
 
     async def update_config(self, request: UpdateFunctionEventInvokeConfigRequest) -> Fields:
-        """``RetryConfig`` is a list of which the platform uses one."""
+        """``RetryConfig`` is a list. The platform uses one item of it."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         function = self._functions.get(namespace, request.FunctionName)
         if function.latest.config.type != "Event":
@@ -76,7 +76,7 @@ class EventActions:
         return {}
 
     async def get_config(self, request: GetFunctionEventInvokeConfigRequest) -> Fields:
-        """The same for every qualifier, which must exist nevertheless."""
+        """All qualifiers have the same answer, but the qualifier must exist."""
         function, _ = self._functions.resolve(
             request.Namespace or DEFAULT_NAMESPACE,
             request.FunctionName,
@@ -127,7 +127,7 @@ class EventActions:
         }
 
     async def terminate(self, request: TerminateAsyncEventRequest) -> Fields:
-        """Answers once the event has ended, or with ``GraceShutdown`` once SIGTERM was sent."""
+        """Answers when the event has ended, or with ``GraceShutdown`` when SIGTERM was sent."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         try:
             await self._queue.terminate(
@@ -137,13 +137,13 @@ class EventActions:
                 graceful=bool(request.GraceShutdown),
             )
         except NotFoundError:
-            # What still runs for a function that was deleted can be ended nevertheless.
+            # An event of a deleted function can run on, and can be ended.
             self._function(namespace, request.FunctionName)
             raise
         return {}
 
     def _function(self, namespace: str, name: str) -> Function:
-        """These actions list another code than the others for a function that is not there."""
+        """These actions list their own code for a function that does not exist."""
         try:
             return self._functions.get(namespace, name)
         except NotFoundError as error:
@@ -151,7 +151,7 @@ class EventActions:
 
 
 def event_item(event: TracedEvent) -> dict[str, Any]:
-    """One event of a list. Times have milliseconds; what still runs has no end."""
+    """One event of a list. Times have milliseconds. An event that runs has no end time."""
     return {
         "InvokeRequestId": event.request_id,
         "InvokeType": event.invoke_type,

@@ -78,7 +78,7 @@ class FunctionActions:
         }
 
     async def create(self, request: CreateFunctionRequest, dry_run: bool) -> Fields:
-        """Answers as soon as the function is durable; it is Creating then."""
+        """Answers when the function is on disk. Its status is Creating then."""
         action = "CreateFunction"
         check_source(action, request.CodeSource)
         namespace = request.Namespace or DEFAULT_NAMESPACE
@@ -150,7 +150,7 @@ class FunctionActions:
         }
 
     async def update_code(self, request: UpdateFunctionCodeRequest, dry_run: bool) -> Fields:
-        """Old clients send the package beside ``Code``, newer ones in it: one of the two counts."""
+        """Old clients send the package beside ``Code``, new ones in ``Code``. Either is used."""
         action = "UpdateFunctionCode"
         check_source(action, request.CodeSource)
         namespace = request.Namespace or DEFAULT_NAMESPACE
@@ -176,7 +176,8 @@ class FunctionActions:
     async def update_configuration(
         self, request: UpdateFunctionConfigurationRequest, dry_run: bool
     ) -> Fields:
-        """Changes what is given; a list with one empty variable or layer empties the list."""
+        """Changes the fields that are given. A list of one empty variable or layer clears the
+        list."""
         action = "UpdateFunctionConfiguration"
         change = ConfigChange(
             runtime=request.Runtime or None,
@@ -200,7 +201,7 @@ class FunctionActions:
         return {}
 
     async def delete(self, request: DeleteFunctionRequest) -> Fields:
-        """Deletes a function with everything that belongs to it; one version with ``Qualifier``."""
+        """Deletes a function and everything of it. With ``Qualifier``, deletes one version."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         if request.Qualifier:
             await self._versions.delete(namespace, request.FunctionName, request.Qualifier)
@@ -213,7 +214,7 @@ class FunctionActions:
         return layer_item(layer, layer.versions[ref.version])
 
     def _bootstrap_text(self, digest: str) -> str:
-        """The text of the package's ``bootstrap``; empty when it is large, binary or not there."""
+        """The text of the package's ``bootstrap``. Empty if it is large, binary or missing."""
         data = self._packages.open(digest).read("bootstrap", SHOWN_CODE_BYTES + 1)
         if data is None or len(data) > SHOWN_CODE_BYTES:
             return ""
@@ -236,7 +237,7 @@ def _layers(given: list[LayerVersionSimplePart] | None) -> tuple[LayerRef, ...] 
 
 
 def _one_code(request: UpdateFunctionCodeRequest) -> CodePart:
-    """The package's place, whichever of the two the client uses."""
+    """The ``Code`` of the request, made of ``ZipFile`` if the client sent that."""
     beside = CodePart(
         ZipFile=request.ZipFile,
         CosBucketName=request.CosBucketName,

@@ -1,4 +1,4 @@
-"""Invoke and InvokeFunction: the hot path, so checked by hand and not through a model."""
+"""Invoke and InvokeFunction. They check parameters by hand, because a model takes too long."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ SYNC, ASYNC = "RequestResponse", "Event"
 
 
 class InvokerPort(Protocol):
-    """What these actions need of the invoker. All raise ``SandboxError`` for what never runs."""
+    """What these actions need of the invoker. ``SandboxError`` if the event cannot run."""
 
     async def invoke(self, name: str, event: bytes, options: InvokeOptions, /) -> Outcome:
         """Run an event to its end."""
         ...
 
     async def invoke_async(self, name: str, event: bytes, options: InvokeOptions, /) -> None:
-        """Take an event for later; it is safe when this returns."""
+        """Accept an event to run later. It is on disk when this returns."""
         ...
 
     def start(
         self, name: str, event: bytes, options: InvokeOptions, answer: Callable[[Outcome], None], /
     ) -> bool:
-        """Run an event without waiting, if there is nothing more to do than to answer."""
+        """Run an event without waiting, if it has only to be answered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What one of the two actions calls its parameters, and what it takes for those left out.
+    """The parameter names of one of the two actions, and the defaults.
 
-    ``event`` names the parameter that holds the event. ``qualifier`` is the version or alias that
-    runs without a Qualifier. ``typed`` actions know ``InvocationType``; the others always wait.
+    ``event`` names the parameter that holds the event. ``qualifier`` is the default version or
+    alias. ``typed`` actions know ``InvocationType``. The other action always waits.
     """
 
     event: str
@@ -80,8 +80,8 @@ class InvokeActions:
         return dict.fromkeys(FORMS, self.run)
 
     def start(self, call: CloudRequest, answer: Callable[[Outcome], None]) -> bool:
-        """Run an event; ``answer`` is called within its end. False, and nothing is begun, if it is
-        to be waited for in the ordinary way. The errors are those of the actions."""
+        """Run an event, and call ``answer`` when it ends. Returns False and begins nothing if the
+        ordinary way must run the event. The errors are those of the actions."""
         form = FORMS.get(call.action)
         if form is None or form.kind(call) != SYNC:
             return False
@@ -92,7 +92,7 @@ class InvokeActions:
             raise _bad_name(name) or error from error
 
     async def run(self, call: CloudRequest) -> Fields:
-        """Run an event; wait for its end unless ``InvocationType`` is Event."""
+        """Run an event. Wait for its end unless ``InvocationType`` is Event."""
         form = FORMS[call.action]
         kind = form.kind(call)
         name, event = text_of(call, "FunctionName"), event_of(call, form.event)
@@ -107,7 +107,7 @@ class InvokeActions:
 
 
 def text_of(call: CloudRequest, name: str) -> str:
-    """A text parameter, empty when it is not given; FunctionName must be."""
+    """A text parameter, empty if it is not given. FunctionName is required."""
     value = call.params.get(name)
     if type(value) is str:
         return value
@@ -132,7 +132,7 @@ def event_of(call: CloudRequest, name: str) -> bytes:
 
 
 def options_of(call: CloudRequest, kind: str, qualifier: str) -> InvokeOptions:
-    """How the invocation is asked for. ``LogType`` is in any case: some clients send ``tail``."""
+    """The options of the invocation. Some clients write ``LogType`` as ``tail``."""
     log_type = text_of(call, "LogType").lower()
     if log_type not in ("", "none", "tail"):
         raise invalid(call.action, "LogType", "LogType must be None or Tail")
@@ -148,11 +148,11 @@ def options_of(call: CloudRequest, kind: str, qualifier: str) -> InvokeOptions:
 
 
 def result(outcome: Outcome) -> dict[str, Any]:
-    """``Result`` of an invocation that ended, or was only accepted (asynchronous execution).
+    """``Result`` of an invocation that ended, or that was accepted (asynchronous execution).
 
-    A failure has InvokeResult -1 and its error object in both ``RetMsg`` and ``ErrMsg``: clients
-    read the first, the documentation names the second. Both are the bytes as they were pushed,
-    which the envelope takes for text.
+    A failure has InvokeResult -1. Its error object is in ``RetMsg``, which clients read, and in
+    ``ErrMsg``, which the documentation names. Both are the pushed bytes; the envelope makes them
+    text.
     """
     if outcome.status_code == StatusCode.RUNNING:
         return accepted(outcome.request_id)
@@ -170,7 +170,7 @@ def result(outcome: Outcome) -> dict[str, Any]:
 
 
 def accepted(request_id: str) -> dict[str, Any]:
-    """``Result`` of an event taken for later: nothing is known but its id."""
+    """``Result`` of an accepted event. Only its id is known."""
     return {
         "MemUsage": 0,
         "Log": "",
@@ -184,7 +184,8 @@ def accepted(request_id: str) -> dict[str, Any]:
 
 
 def _bad_name(name: str) -> RequestError | None:
-    """A function that is not there because none can have that name. Looked at only then."""
+    """The error for a name that no function can have, else None. It is checked only if no function
+    is found."""
     try:
         check_function_name(name)
     except RequestError as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from api.downloads import Downloads
     from sandbox.functions.layers import Layer, Layers, LayerService, LayerVersion
 
-#: What is wrong with the package itself: PublishLayerVersion lists one code for it.
+#: The errors of a package. PublishLayerVersion lists one code for all of them.
 _BAD_PACKAGE = frozenset({"InvalidParameterValue.ZipFile", "InvalidParameterValue.LimitExceeded"})
 
 
@@ -48,7 +48,7 @@ class LayerActions:
         }
 
     async def publish(self, request: PublishLayerVersionRequest) -> Fields:
-        """Makes the next version of a layer, and the layer with the first one."""
+        """Makes the next version of a layer. The first version makes the layer."""
         check_layer_name(request.LayerName)
         contents = LayerContents(
             request.CompatibleRuntimes,
@@ -68,7 +68,7 @@ class LayerActions:
         return {"LayerVersion": version.version}
 
     async def get(self, call: CloudRequest) -> Fields:
-        """One version, with a link to its package under the name by which the client calls us."""
+        """One version, with a link to its package. The link has the host that the client called."""
         request = validate(call.action, GetLayerVersionRequest, call.params)
         version = self._layers.version(request.LayerName, request.LayerVersion)
         return {
@@ -84,7 +84,7 @@ class LayerActions:
         }
 
     async def list(self, request: ListLayersRequest) -> Fields:
-        """A page of layers by name, each by its newest version (that fits the runtime)."""
+        """A page of layers by name. Each shows its newest version that fits the runtime."""
         runtime, search = request.CompatibleRuntime, (request.SearchKey or "").lower()
         _check_runtimes([runtime] if runtime else [])
         found = [
@@ -97,7 +97,7 @@ class LayerActions:
         return {"Layers": list(page), "TotalCount": len(found)}
 
     async def list_versions(self, request: ListLayerVersionsRequest) -> Fields:
-        """The versions of one layer, the newest first, that fit one of the runtimes."""
+        """The versions of one layer that fit one of the runtimes, the newest first."""
         runtimes = request.CompatibleRuntime or []
         _check_runtimes(runtimes)
         layer = self._layers.get(request.LayerName)

@@ -1,4 +1,4 @@
-"""GetFunctionLogs and GetRequestStatus: the same records under two conventions (contract 4.3)."""
+"""GetFunctionLogs and GetRequestStatus. They show records by two conventions (contract 4.3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.records.record import InvocationRecord
 
 DAY_S = 86_400
-#: How far back GetRequestStatus looks when it is given no time.
+#: How far back GetRequestStatus looks without a time.
 STATUS_WINDOW_S = 15 * 60
 #: The last record that GetFunctionLogs will page to.
 LAST_RECORD = 10_000
@@ -29,7 +29,7 @@ DEFAULT_LIMIT = 20
 
 
 class LogActions:
-    """The actions that tell what became of invocations."""
+    """The actions that show what became of invocations."""
 
     def __init__(self, functions: FunctionService, history: History, clock: Clock) -> None:
         self._functions = functions
@@ -44,7 +44,7 @@ class LogActions:
         }
 
     async def get_function_logs(self, request: GetFunctionLogsRequest) -> Fields:
-        """A page of requests with their logs. Without times: whatever is kept."""
+        """A page of requests with their logs. Without times, all that are kept."""
         action = "GetFunctionLogs"
         namespace = request.Namespace or DEFAULT_NAMESPACE
         if request.FunctionName:
@@ -136,7 +136,7 @@ def status_item(record: InvocationRecord) -> dict[str, Any]:
 
 
 def _context(request: GetFunctionLogsRequest) -> Fields:
-    """Retired on the platform: given back as it was given."""
+    """The platform has retired this field. It is returned as it came."""
     given = request.SearchContext
     return {
         "Offset": given.Offset if given else "",
@@ -161,7 +161,7 @@ def _page(request: GetFunctionLogsRequest) -> tuple[int, int]:
 
 
 def _window(action: str, start: str | None, end: str | None) -> tuple[float, float] | None:
-    """From the first moment of the one second to the last of the other."""
+    """The time from the begin of the first second to the end of the last."""
     if not start and not end:
         return None
     if not start or not end:

@@ -34,7 +34,7 @@ class TransferActions:
         return {"CopyFunction": self.copy, "GetFunctionAddress": self.address}
 
     async def copy(self, call: CloudRequest) -> Fields:
-        """Copies ``$LATEST``. There is one region here: the one that the caller calls."""
+        """Copies ``$LATEST``. The sandbox has one region: that of the caller."""
         request = validate(call.action, CopyFunctionRequest, call.params)
         if request.TargetRegion not in (None, "", call.region, self._region):
             raise ConflictError(
@@ -56,7 +56,7 @@ class TransferActions:
         return {}
 
     async def address(self, call: CloudRequest) -> Fields:
-        """A link to the package of one version, under the name by which the client calls us."""
+        """A link to the package of one version. It has the host that the client called."""
         request = validate(call.action, GetFunctionAddressRequest, call.params)
         function, version = self._functions.resolve(
             request.Namespace or DEFAULT_NAMESPACE,

@@ -38,7 +38,7 @@ class VersionActions:
         }
 
     async def publish(self, request: PublishVersionRequest) -> Fields:
-        """Answers as soon as the version is durable; it is Publishing then."""
+        """Answers when the version is on disk. Its status is Publishing then."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         self._functions.require_namespace(namespace)
         version = await self._versions.publish(namespace, request.FunctionName, request.Description)
@@ -69,7 +69,7 @@ class VersionActions:
         }
 
     async def delete(self, request: DeleteFunctionVersionRequest) -> Fields:
-        """Deletes one version; with ``ForceDelete`` its running events are ended too."""
+        """Deletes one version. ``ForceDelete`` ends its running events too."""
         namespace = request.Namespace or DEFAULT_NAMESPACE
         self._functions.require_namespace(namespace)
         force = switch("DeleteFunctionVersion", "ForceDelete", request.ForceDelete)

@@ -11,12 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 class Part(BaseModel):
     """A structure inside a request. Field names are the wire names.
 
-    Text is turned into the declared type, since forms and queries send nothing but text (``"3"``,
-    ``"True"``, ``"true"``); a number is not turned into text, because the platform refuses that
-    too. Unknown fields are ignored: real clients send some.
+    Text is turned into the declared type, because forms and queries send only text (``"3"``,
+    ``"True"``, ``"true"``). A number is not turned into text: the platform refuses it too. Unknown
+    fields are ignored: real clients send some.
     """
 
-    # Built when the first request comes: there are ninety of them, and most are never used.
+    # A model is built at its first request: there are ninety, and most are never used.
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
@@ -25,7 +25,7 @@ class Request(Part):
 
 
 def _as_base64(value: object) -> object:
-    """A multipart request carries the package as it is."""
+    """A multipart request holds the package as bytes."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 

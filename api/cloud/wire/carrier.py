@@ -1,7 +1,7 @@
-"""What carries the parameters of a request, and one decoder for each carrier.
+"""Finds what carries a request's parameters. Each carrier has one decoder.
 
-The carrier is chosen by the ``Authorization`` header and by what the body is, never by
-``Content-Type`` alone: one client labels its forms as JSON, another sends no type at all.
+The ``Authorization`` header and the body's bytes decide the carrier. ``Content-Type`` alone does
+not: one client labels its forms as JSON, another sends no type.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 #: More fields than any request has, fewer than would take noticeable time.
 MAX_FIELDS = 20_000
 
-#: The parameters of a request, nested; and the same as a query or form has them, by dotted names.
-#: The v1 signature covers the latter. They are empty for every other carrier.
+#: The parameters of a request, nested, and then by the dotted names of a query or form. The v1
+#: signature covers the dotted ones. Other carriers have none of these.
 Decoded: TypeAlias = "tuple[dict[str, Any], Mapping[str, str]]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carrier:
-    """Where the parameters of an action are, and how they are read from there.
+    """Where the parameters of an action are, and how to read them.
 
-    ``decode`` raises ``InvalidParameter`` (or ``InvalidRequest`` for multipart) when they cannot
-    be read.
+    ``decode`` raises ``InvalidParameter`` (``InvalidRequest`` for multipart) if it cannot read
+    them.
     """
 
     decode: Callable[[RawRequest], Decoded]
 
 
 def carrier_of(raw: RawRequest, authorized: bool) -> Carrier:
-    """Decide once what is read. ``authorized``: there is an ``Authorization`` header.
+    """Choose the carrier of a request. ``authorized``: it has an ``Authorization`` header.
 
-    Only authorized clients send octets, and theirs is the Content-Type to go by when a body does
-    not look like JSON. What an unauthorized one then sends is a form, whatever it is labelled.
+    Only authorized clients send octets. If a body does not look like JSON, their Content-Type
+    decides. The body of an unauthorized client is then a form, whatever its Content-Type.
     """
     if raw.method == "GET":
         return QUERY
@@ -67,7 +67,7 @@ def _of_body(body: Body, otherwise: Carrier) -> Carrier:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """The fields of a query string or form. Of a repeated one the last counts.
+    """The fields of a query string or form. The last of repeated fields counts.
 
     Raises ``InvalidParameter`` for text that is not UTF-8, and for too many fields.
     """
@@ -113,7 +113,7 @@ def _json(raw: RawRequest) -> Decoded:
 
 
 def _json_of_any_kind(body: Body) -> Any:
-    """What the fast parser refuses: half surrogate pairs, other encodings; or what is no JSON."""
+    """Read JSON that the fast parser refuses: half surrogate pairs, other encodings."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -130,5 +130,5 @@ FORM = Carrier(_form)
 MULTIPART = Carrier(_multipart)
 #: The body is data, and the parameters are the client's own headers, which no action reads.
 OCTETS = Carrier(_nothing)
-#: There is no body, or only white space.
+#: The body is empty or white space.
 NOTHING = Carrier(_nothing)

@@ -1,4 +1,4 @@
-"""The answer's outer form: always HTTP 200, always ``application/json``, always a RequestId."""
+"""The outer form of an answer. It always has HTTP 200, ``application/json`` and a RequestId."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-#: Exactly this: with a charset after it the Python SDK takes errors for empty answers.
+#: Without a charset: with one, the Python SDK takes errors for empty answers.
 CONTENT_TYPE = b"application/json"
 
 
@@ -22,9 +22,9 @@ def failure(code: str, message: str, request_id: str) -> dict[str, Any]:
 
 
 def encode(answer: dict[str, Any]) -> bytes:
-    """JSON in UTF-8; half of a surrogate pair, which UTF-8 has no form for, becomes ``?``.
+    """JSON in UTF-8. Half of a surrogate pair becomes ``?``, because UTF-8 cannot have it.
 
-    Bytes in it stand for text in UTF-8; what of them is not becomes the replacement character.
+    Bytes in the value are text in UTF-8. Bytes that are not become the replacement character.
     """
     try:
         return to_json(answer)

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 ACTIONS = frozenset({b"Invoke", b"InvokeFunction"})
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-#: Hanging up, with a word on why.
+#: The answers before a connection is closed.
 TOO_LONG = ("431 Request Header Fields Too Large", "the head of a request is above the limit")
 TOO_SLOW = ("408 Request Timeout", "the rest of the request did not come")
-#: How long what is still sent is dropped then: a client that is cut off at once sees no answer.
+#: How long incoming bytes are dropped then. A client that is cut off at once sees no answer.
 LINGER_S = 2.0
 
 LAST_HEAD = (
@@ -50,7 +50,7 @@ LAST_HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What every connection of one server shares: see ``fast_invoke_protocol``."""
+    """Shared by all connections of a server, see ``fast_invoke_protocol``."""
 
     api: CloudApi
     instances: ipaddress.IPv4Network
@@ -80,7 +80,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
     # ------------------------------------------------------------------ asyncio
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, unless a function made it."""
+        """Accept a connection, unless a function made it."""
         if _is_instance(transport, self._shared.instances):
             transport.abort()
             return
@@ -88,7 +88,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._silence.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was under way."""
+        """Forget the requests of the connection."""
         if self.transport is not None:
             super().connection_lost(exc)
             self._silence.close()
@@ -104,14 +104,14 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._wait_for_more()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser or ``on_headers_complete`` raised an error for."""
+        """Refuse a request for which the parser or ``on_headers_complete`` raised an error."""
         if self._too_long:
             self._hang_up(*TOO_LONG)
         else:
             super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
-        """Start the next request. As long as there are others, no more are read."""
+        """Start the next request. Read no more while others wait."""
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
@@ -119,14 +119,14 @@ class FastInvokeProtocol(HttpToolsProtocol):
     # ------------------------------------------------------------------ httptools
 
     def on_message_begin(self) -> None:
-        """Forget the last request. A scope is made where one is needed."""
+        """Forget the last request. A scope is made only if it is needed."""
         self._intake.began()
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """Decide which way the request goes."""
+        """Choose the way of the request."""
         if not self._intake.head_ended(self._piece, self.url, self.headers):
             self._too_long = True
             raise ValueError(TOO_LONG)  # stops the parser: see send_400_response
@@ -135,7 +135,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._go_the_ordinary_way()
             return
         self._body = InvokeBody(self._shared.max_body_bytes)
-        # Trailers come to the same list, and count for nothing.
+        # The parser adds trailers to the same list. They are ignored.
         self._invoke_headers, self.headers = self.headers, []
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -169,7 +169,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
     def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
         if fields.get(b"x-tc-action") not in ACTIONS:
             return False
-        # What the guard may refuse is left to it, and so is whatever says something twice.
+        # The guard gets requests that it may refuse, and requests that repeat a header.
         if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(self.headers):
             return False
         if not self._hosts.allows(fields.get(b"host", b"")):
@@ -202,14 +202,15 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._silence.set(seconds, self._waited)
 
     def _waited(self) -> None:
-        """Nothing more came: hang up, unless it is the client who waits."""
+        """No more bytes came: close the connection, unless the client waits for an answer."""
         if self.flow.read_paused or (self._is_working and self._intake.stage is Stage.HEAD):
             self._silence.set(self._shared.limits.silence_s, self._waited)
         else:
             self._hang_up(*TOO_SLOW)
 
     def _hang_up(self, status: str, message: str) -> None:
-        """Say why, unless that would be taken for another request's answer; read no more."""
+        """Send the reason, unless the client would take it for another request's answer. Read no
+        more."""
         self._refused = True
         if not self._is_next_to_be_answered():
             self.transport.close()
@@ -221,7 +222,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._silence.set(LINGER_S, self.transport.close)
 
     def _is_next_to_be_answered(self) -> bool:
-        """Whether what is written now is taken for the answer to the request that comes in."""
+        """Whether the client would take bytes written now for the answer to the incoming
+        request."""
         if self._intake.stage is Stage.BODY and self._body is None:
             return not (self.cycle.response_started or self.pipeline)
         return not self._is_working
@@ -257,12 +259,12 @@ def fast_invoke_protocol(
     hosts: AllowedHosts | None = None,
     limits: IntakeLimits | None = None,
 ) -> type[HttpToolsProtocol]:
-    """What uvicorn's ``http`` setting takes: it is called once for every connection.
+    """The value of uvicorn's ``http`` setting. uvicorn calls it once for every connection.
 
-    ``instances`` is the instances' address range: connections that come from there, or arrive on
-    it, are closed, because a function may reach the runtime API and not the control API.
-    ``keep_awake`` is called for every Invoke and for its answer. ``hosts`` are the names that the
-    sandbox may be called by. ``limits`` hold for every request, whichever way it goes.
+    ``instances`` is the address range of instances. Connections from it, or to an address in it,
+    are closed: a function may use the runtime API but not the control API. ``keep_awake`` is called
+    for every Invoke and for its answer. ``hosts`` are the names that the sandbox may be called by.
+    ``limits`` hold for every request, whichever way it goes.
     """
     shared = _Shared(
         api,

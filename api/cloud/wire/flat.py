@@ -1,4 +1,4 @@
-"""Dotted keys of forms and query strings (``Filters.0.Name=x``) back to nested parameters."""
+"""Turns dotted keys of forms and queries (``Filters.0.Name=x``) into nested parameters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from sandbox.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Deeper than any parameter of the API; keeps a hostile key from nesting without end.
+#: Deeper than any parameter of the API. It stops a hostile key.
 MAX_DEPTH = 16
 
 
 def unflatten(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Nest ``A.0.B=x`` as ``{"A": [{"B": "x"}]}``. Of a repeated key the last one counts.
+    """Nest ``A.0.B=x`` as ``{"A": [{"B": "x"}]}``. The last of repeated keys counts.
 
-    List members come in the order of their numbers, whatever order they were sent in, and gaps
-    close. Raises ``InvalidParameter`` when one key is both a value and a structure.
+    List members are ordered by their numbers. Gaps close. Raises ``InvalidParameter`` if a key is
+    both a value and a structure.
     """
     root: dict[str, Any] = {}
     for key, value in pairs:

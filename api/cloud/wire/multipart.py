@@ -13,7 +13,7 @@ from sandbox.errors import RequestError
 
 
 class _Parts:
-    """Collects what the parser finds: for each part its headers and its bytes."""
+    """Collects the headers and the bytes of each part that the parser finds."""
 
     def __init__(self) -> None:
         self.found: list[tuple[Message, bytearray]] = []

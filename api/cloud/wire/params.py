@@ -1,4 +1,4 @@
-"""From a raw request to a call: action, version, parameters."""
+"""Turns a raw request into a call: action, version, parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from api.cloud.wire.request import RawRequest
 
-#: Parameters of the protocol that v1 requests carry among those of the action.
+#: Protocol parameters that v1 requests send together with the action's.
 COMMON = frozenset(
     {
         "Action",
@@ -50,7 +50,7 @@ def parse(raw: RawRequest, request_id: str = "") -> CloudRequest:
 
 
 def _by_headers(raw: RawRequest, request_id: str, authorization: str) -> CloudRequest:
-    """TC3: the protocol's parameters are headers, and only the action's are in query or body."""
+    """TC3: the protocol's parameters are headers. The query or body has only the action's."""
     scheme, secret_id = _header_scheme(authorization)
     headers = raw.headers
     carrier = carrier_of(raw, authorized=True)
@@ -86,12 +86,12 @@ def _header_scheme(authorization: str) -> tuple[Scheme, str]:
 def _unsigned(
     headers: Mapping[str, str], request_id: str, common: Mapping[str, Any], params: dict[str, Any]
 ) -> CloudRequest:
-    """No signature: protocol parameters may be headers, or in ``common`` (query or body)."""
+    """No signature: protocol parameters are headers, or in ``common`` (query or body)."""
     if COMMON.isdisjoint(common):
         common = {}
     return CloudRequest(
         headers.get("x-tc-action") or _text(common, "Action"),
-        # Unsigned requests are our own extension, for curl: they may leave the version out.
+        # Unsigned requests are our extension for curl. They may omit the version.
         headers.get("x-tc-version") or _text(common, "Version") or API_VERSION,
         _own(params),
         request_id,
@@ -109,7 +109,7 @@ def _text(common: Mapping[str, Any], name: str) -> str:
 def _signed_v1(
     flat: Mapping[str, str], params: dict[str, Any], request_id: str, host: str
 ) -> CloudRequest:
-    """v1: only what the signature covers counts, so no header is looked at."""
+    """v1: only signed parameters count, so headers are ignored."""
     return CloudRequest(
         flat.get("Action", ""),
         flat.get("Version", ""),
@@ -127,7 +127,7 @@ def _signed_v1(
 
 
 def _v1_scheme(fields: Mapping[str, str]) -> Scheme:
-    """HmacSHA1 is what no ``SignatureMethod`` means: the Serverless toolkit sends none."""
+    """The default is HmacSHA1: the Serverless toolkit sends no ``SignatureMethod``."""
     method = fields.get("SignatureMethod", Scheme.HMAC_SHA1)
     if method not in (Scheme.HMAC_SHA1, Scheme.HMAC_SHA256):
         raise RequestError(
@@ -138,7 +138,7 @@ def _v1_scheme(fields: Mapping[str, str]) -> Scheme:
 
 
 def _own(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of the action alone."""
+    """The parameters of the action, without the protocol's."""
     if COMMON.isdisjoint(params):
         return params
     return {key: value for key, value in params.items() if key not in COMMON}

@@ -1,4 +1,4 @@
-"""Whether signatures are checked, and what a bad one leads to."""
+"""Decides whether signatures are checked, and what a bad one leads to."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ log = structlog.get_logger()
 
 Mode = Literal["off", "warn", "enforce"]
 
-#: The pair of Tencent's own sample scripts: what ``enforce`` knows when nothing is configured.
+#: The key pair of Tencent's sample scripts. ``enforce`` uses it if nothing is configured.
 SAMPLE_CREDENTIALS = {"SecretId": "secretKey"}
 
 
 class Policy:
     """Decides on each request's signature.
 
-    ``off`` looks at none, ``warn`` logs bad ones and serves them, ``enforce`` refuses them. Without
-    a mode the configured credentials decide: enforce when there are any, else off.
+    ``off`` checks no signature. ``warn`` logs bad ones and serves the requests. ``enforce`` refuses
+    them. Without a mode it is ``enforce`` if credentials are configured, else ``off``.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -40,11 +40,11 @@ class Policy:
 
     @property
     def enforced_keys(self) -> Mapping[str, str] | None:
-        """The known keys when they are asked for, else None."""
+        """The known keys if signatures are enforced, else None."""
         return self._credentials if self.mode == "enforce" else None
 
     def announce(self) -> None:
-        """Say once, at start, when signatures are not checked though nobody asked for that."""
+        """Log at the start that signatures are not checked, if no setting asked for that."""
         if self.mode == "off" and not self._chosen:
             log.warning(
                 "signatures_not_checked",

@@ -1,4 +1,4 @@
-"""A request to the cloud API: as it came over the wire, and as it is understood."""
+"""A request to the cloud API, raw and as a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: A large one comes in a bytearray.
+#: A large body comes as a bytearray.
 Body = bytes | bytearray
 
 #: The one version of the SCF API.
@@ -26,15 +26,15 @@ class Scheme(StrEnum):
     NONE = ""
 
 
-# Not frozen, for speed: there is one of each for every invocation.
+# Not frozen, for speed: every invocation makes one of each.
 
 
 @dataclass(slots=True)
 class RawRequest:
-    """What came over the wire, before anything is believed. Never changed.
+    """A request as it came, unchecked. Never changed.
 
-    ``query`` is the query string exactly as received (signatures cover it so), without its ``?``.
-    ``headers`` has lower-case names; of a repeated header the last one counts.
+    ``query`` is the query string exactly as received, without its ``?``: signatures cover that.
+    ``headers`` has lower-case names. The last of repeated headers counts.
     """
 
     method: str
@@ -58,7 +58,7 @@ class CloudRequest:
     ``params`` holds business parameters only: decoded JSON, or for forms and queries nested
     dictionaries and lists of strings. ``body`` is filled for octet-stream requests, whose
     parameters are not in the body. ``timestamp`` is the client's, as text. ``request_id`` is ours.
-    ``host`` is what the client calls this server (its ``Host`` header), maybe with the scheme.
+    ``host`` is the client's ``Host`` header, maybe with the scheme.
     """
 
     action: str
@@ -72,6 +72,6 @@ class CloudRequest:
     timestamp: str = ""
     client: str = ""
     body: bytes = b""
-    #: The v1 parameters that the signature covers, as decoded: empty for every other scheme.
+    #: The decoded parameters that a v1 signature covers. Empty for other schemes.
     signed: Mapping[str, str] = field(default_factory=dict)
     host: str = ""

@@ -1,4 +1,4 @@
-"""The cloud API's place in the control application: ``POST /`` and ``GET /``, as bare ASGI."""
+"""The cloud API in the control application: ``POST /`` and ``GET /``, as plain ASGI."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 75 * 1024 * 1024
 class CloudEndpoint:
     """Reads a request, lets the API answer it, sends the answer.
 
-    ``home`` is where a browser is sent that just opens ``/``.
+    A browser that opens ``/`` is sent to ``home``.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class CloudEndpoint:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: always 200, but for a browser that opens ``/``."""
+        """Answer one request: always 200, except for a browser that opens ``/``."""
         raw = RawRequest.build(scope["method"], scope["query_string"], scope["headers"], b"")
         if _is_browser(raw):
             await RedirectResponse(self._home, 307)(scope, receive, send)
@@ -56,7 +56,7 @@ class CloudEndpoint:
     async def _read(self, receive: Receive) -> Body | None:
         """The body, or None when the client went away.
 
-        Of a body over the limit the rest is read and dropped: a client that is cut off while it
+        The rest of a body over the limit is read and dropped. A client that is cut off while it
         sends reports a broken connection instead of our answer.
         """
         message: Message = await receive()
@@ -90,7 +90,7 @@ def cloud_route(api: CloudApi, home: str = "/docs") -> Route:
 
 
 def _is_browser(raw: RawRequest) -> bool:
-    """A person who opened the address: asks for a page, and for no action."""
+    """Whether a person opened the address: the request wants a page and names no action."""
     return (
         raw.method in ("GET", "HEAD")
         and "text/html" in raw.headers.get("accept", "")

@@ -1,4 +1,4 @@
-"""What a connection keeps of an Invoke on the short way: its body, and that it runs."""
+"""Keeps an Invoke on the short way: its body, and whether it runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class RunningInvoke:
-    """What uvicorn asks of the request at work, for one that took the short way.
+    """Stands for an Invoke on the short way where uvicorn asks about its present request.
 
-    While there is one, what follows on the connection is queued up behind it; ``keep_alive`` is
-    taken back when the server stops.
+    While it exists, uvicorn queues the requests behind it. uvicorn clears ``keep_alive`` when it
+    stops.
     """
 
     __slots__ = ("disconnected", "keep_alive", "response_complete")
@@ -24,24 +24,24 @@ class RunningInvoke:
 
     @property
     def message_event(self) -> RunningInvoke:
-        """Where uvicorn says that more of the body came, or the end of the connection."""
+        """uvicorn sets it when more of the body came, or the connection ended."""
         return self
 
     def set(self) -> None:
-        """Nobody waits for more of its body."""
+        """Do nothing: nobody waits for more of the body."""
 
 
 class InvokeBody:
-    """The body of one Invoke as it arrives: it takes the memory of what has come.
+    """The body of an Invoke as it arrives. It takes memory only for bytes that came.
 
-    What is over the limit is counted and dropped: a client that is cut off while it sends never
-    sees our answer.
+    Bytes over the limit are counted and dropped. A client that is cut off while it sends never sees
+    our answer.
     """
 
     __slots__ = ("_limit", "size", "whole")
 
     def __init__(self, limit: int) -> None:
-        """``limit`` is in bytes. ``size`` counts all that came, ``whole`` is what was kept."""
+        """``limit`` is in bytes. ``size`` counts all bytes, ``whole`` has those that were kept."""
         self.size = 0
         self.whole: Body = b""
         self._limit = limit
@@ -59,7 +59,7 @@ class InvokeBody:
         elif first:
             self.whole = piece
         else:
-            # One that grows costs no more than one of the announced length would.
+            # A growing one costs no more than one of the announced length.
             if isinstance(self.whole, bytes):
                 self.whole = bytearray(self.whole)
             self.whole += piece

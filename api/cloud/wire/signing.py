@@ -1,8 +1,7 @@
 """Signatures of requests: TC3-HMAC-SHA256 and the older HmacSHA1 and HmacSHA256.
 
-Pure functions. Clients differ in what exactly they sign (host with or without port, keys with
-``_`` or ``.``): each function yields the texts that real clients are known to sign, and one match
-is enough.
+Pure functions. Clients sign different texts: the host with or without its port, keys with ``_`` or
+``.``. Each function yields every text that real clients sign. One match is enough.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from api.cloud.wire.request import CloudRequest, RawRequest
 
-#: How far a client's clock may be from ours, either way, seconds.
+#: How far a client's clock may be before or behind ours, seconds.
 WINDOW_S = 300
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -36,7 +35,7 @@ _HEX = "0123456789abcdefABCDEF"
 
 
 class Credential(NamedTuple):
-    """What a TC3 ``Authorization`` header says."""
+    """The parts of a TC3 ``Authorization`` header."""
 
     secret_id: str
     date: str
@@ -68,8 +67,8 @@ def verify(
 def read_authorization(header: str) -> Credential:
     """Take a TC3 ``Authorization`` header apart.
 
-    The service is whatever stands between date and ``tc3_request``: some clients put a host and
-    port there. Raises ``AuthFailure.InvalidAuthorization``.
+    The service is the text between date and ``tc3_request``. Some clients put a host and port
+    there. Raises ``AuthFailure.InvalidAuthorization``.
     """
     scope, _, signature = header.rstrip().rpartition("Signature=")
     found = _read_scope(scope)
@@ -85,7 +84,7 @@ def read_authorization(header: str) -> Credential:
 
 @lru_cache(256)
 def _read_scope(text: str) -> tuple[str, str, str, tuple[str, ...]] | None:
-    """What comes before the signature, the same in all requests of a client for a day."""
+    """The header before its signature. A client sends the same one for a day."""
     match = _SCOPE.fullmatch(text)
     if match is None:
         return None
@@ -115,7 +114,7 @@ def _verify_tc3(raw: RawRequest, timestamp: str, credentials: Mapping[str, str],
 
 
 def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iterator[str]:
-    """Every canonical request that a client may have signed for this one, likeliest first.
+    """Every canonical request that a client may have signed, the most likely first.
 
     Values are Latin-1 text, as headers and query came over the wire.
     """
@@ -129,8 +128,8 @@ def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iter
         fields = headers if host == sent else {**headers, "host": host}
         exact = "".join([f"{name}:{fields.get(name, '').strip()}\n" for name in signed_headers])
         yield f"{raw.method}\n/\n{query}\n{exact}\n{names}\n{payload}"
-        # The documentation signs values in lower case (names are already), the SDKs as they send
-        # them.
+        # The documentation signs values in lower case, the SDKs as they send them. Names are in
+        # lower case.
         lower = exact.lower()
         if exact != lower:
             yield f"{raw.method}\n/\n{query}\n{lower}\n{names}\n{payload}"
@@ -140,8 +139,7 @@ def canonical_requests(raw: RawRequest, signed_headers: tuple[str, ...]) -> Iter
 def hosts(sent: str) -> tuple[str, ...]:
     """The host a client may have signed when it sent this one.
 
-    Node SDKs sign it without the port; an endpoint written with its scheme is sent, and signed,
-    with it.
+    Node SDKs sign it without the port. If the endpoint has a scheme, it is sent and signed with it.
     """
     bare = sent.partition("://")[2] or sent
     found = [sent, bare.rpartition(":")[0] if re.search(r":\d+$", bare) else bare, bare]
@@ -166,7 +164,7 @@ def _verify_v1(
 def v1_texts(raw: RawRequest, fields: Mapping[str, str]) -> Iterator[str]:
     """Every text that a v1 client may have signed: plain values, keys sorted.
 
-    Some clients write ``_`` in keys as ``.`` before they sort, some do not.
+    Some clients replace ``_`` in keys by ``.`` before they sort.
     """
     plain = {key: value for key, value in fields.items() if key != "Signature"}
     dotted = {key.replace("_", "."): value for key, value in plain.items()}
@@ -194,7 +192,7 @@ def _fresh(timestamp: str, now: float) -> int:
 
 @lru_cache(8)
 def _moment(timestamp: str) -> int:
-    """Seconds since the epoch; -1 for a text that is no such number."""
+    """Seconds since the epoch. -1 if the text is no such number."""
     good = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12
     return int(timestamp) if good else -1
 
@@ -229,10 +227,10 @@ def _date(moment: int) -> str:
 
 @lru_cache(256)
 def _tc3_key(secret_key: str, date: str, service: str) -> hmac.HMAC:
-    """The day's key of a client, to be copied and given the text.
+    """A client's key for a day. Copy it, then feed it the text.
 
-    Kept because it takes four keyed hashes; and as an object, because ``hmac.digest`` lets other
-    threads have the interpreter each time, which costs ten times as much as the hash.
+    It is cached because it takes four keyed hashes. It is an object because ``hmac.digest``
+    releases the interpreter lock each time, which takes ten times as long as the hash.
     """
     key = _hmac(_hmac(_hmac(f"TC3{secret_key}".encode(), date), service), "tc3_request")
     return hmac.new(key, digestmod="sha256")

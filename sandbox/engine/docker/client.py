@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 #: How long one answer may take, seconds: a container start on a machine at its limit.
 CALL_TIMEOUT_S = 120
+#: The option of a bridge that says whether its ends reach each other.
+ICC = "com.docker.network.bridge.enable_icc"
 
 
 class _Refusal(NamedTuple):
@@ -70,6 +72,24 @@ class EngineFacts:
     memory_mb: int
     cgroup: str
     storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """A container's image, its named volumes by the path where they are mounted, and its address
+    in each network, by the network's name."""
+
+    image: str
+    volumes: dict[str, str]
+    addresses: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """A network's IPv4 gateway, and whether its ends reach each other."""
+
+    gateway: str
+    closed: bool
 
 
 class DockerClient:
@@ -131,6 +151,14 @@ class DockerClient:
         found = await self._run(self._api.containers, all=True, filters={"label": list(labels)})
         return [item["Id"] for item in found]
 
+    async def container_facts(self, container: str) -> ContainerFacts:
+        """What it was made from."""
+        found = await self._run(self._api.inspect_container, container)
+        volumes = {m["Destination"]: m["Name"] for m in found["Mounts"] if m["Type"] == "volume"}
+        networks = found["NetworkSettings"]["Networks"]
+        addresses = {name: end["IPAddress"] for name, end in networks.items()}
+        return ContainerFacts(found["Image"], volumes, addresses)
+
     async def last_line(self, container: str) -> str:
         """What a container has written last; empty where the engine cannot tell."""
         try:
@@ -161,12 +189,24 @@ class DockerClient:
     # ------------------------------------------------------------------ networks
 
     async def create_network(
-        self, name: str, subnet: str, gateway: str, labels: dict[str, str]
+        self, name: str, subnet: str, gateway: str, labels: dict[str, str], *, device: str
     ) -> str:
-        """The id of a bridge with these IPv4 addresses."""
+        """The id of a bridge with these IPv4 addresses, on which no end reaches another.
+
+        ``device`` is its name on the engine's machine. It has no IPv6, link-local included.
+        """
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=gateway)])
         created = await self._run(
-            self._api.create_network, name, driver="bridge", ipam=ipam, labels=labels
+            self._api.create_network,
+            name,
+            driver="bridge",
+            ipam=ipam,
+            labels=labels,
+            enable_ipv6=False,
+            options={
+                ICC: "false",
+                "com.docker.network.bridge.name": device,
+            },
         )
         network_id: str = created["Id"]
         return network_id
@@ -175,25 +215,17 @@ class DockerClient:
         """``IN_USE`` while a running container has an end in it."""
         await self._run(self._api.remove_network, network)
 
+    async def network_facts(self, network: str) -> NetworkFacts:
+        """What a bridge was made with."""
+        found = await self._run(self._api.inspect_network, network)
+        gateways = [config.get("Gateway", "") for config in found["IPAM"]["Config"] or []]
+        gateway = next((found for found in gateways if "." in found), "")
+        return NetworkFacts(gateway, (found["Options"] or {}).get(ICC) == "false")
+
     async def network_ids(self, *labels: str) -> list[str]:
         """The networks that carry these labels."""
         found = await self._run(self._api.networks, filters={"label": list(labels)})
         return [item["Id"] for item in found]
-
-    async def network_members(self, network: str) -> list[str]:
-        """The containers that have an end in a network."""
-        found = await self._run(self._api.inspect_network, network)
-        return list(found["Containers"])
-
-    async def join_network(self, container: str, network: str, address: str) -> None:
-        """Give a running container an end with this IPv4 address."""
-        await self._run(
-            self._api.connect_container_to_network, container, network, ipv4_address=address
-        )
-
-    async def leave_network(self, container: str, network: str) -> None:
-        """Take a container's end away, also while it runs."""
-        await self._run(self._api.disconnect_container_from_network, container, network, force=True)
 
     # ------------------------------------------------------------------ inside
 
@@ -226,7 +258,7 @@ class DockerClient:
         address = options.endpoint.address
         # The published types know a single endpoint where the library takes one per network.
         endpoints: Any = {
-            options.endpoint.network: self._api.create_endpoint_config(ipv4_address=address)
+            options.endpoint.network: self._api.create_endpoint_config(ipv4_address=address or None)
         }
         return self._api.create_networking_config(endpoints)
 
@@ -239,23 +271,29 @@ class DockerClient:
                 for m in options.mounts
             ],
             "tmpfs": dict(options.tmpfs),
+            "shm_size": options.shm_bytes,
             "cpu_shares": options.cpu_shares,
             "pids_limit": options.pids,
             "ulimits": [
                 Ulimit(name=name, soft=most, hard=most) for name, most in options.limits.items()
             ],
             "extra_hosts": dict(options.extra_hosts),
+            "sysctls": dict(options.sysctls),
         }
         if options.memory_mb:
             wanted["mem_limit"] = wanted["memswap_limit"] = f"{options.memory_mb}m"
         if options.unprivileged:
             wanted |= {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+        wanted["network_mode"] = options.network_mode
         if options.endpoint is not None:
             wanted["network_mode"] = options.endpoint.network
-        if options.log_files:
+        if options.log_driver:
+            wanted["log_config"] = LogConfig(type=options.log_driver)
+        elif options.log_files:
             sizes = {"max-size": f"{options.log_file_mb}m", "max-file": f"{options.log_files}"}
             wanted["log_config"] = LogConfig(type="json-file", config=sizes)
-        return self._api.create_host_config(**{k: v for k, v in wanted.items() if v})
+        # No init of the engine's, whatever its own default: ours is the first process.
+        return self._api.create_host_config(init=False, **{k: v for k, v in wanted.items() if v})
 
 
 def _error_of(error: DockerException | OSError) -> EngineError:

@@ -9,7 +9,7 @@ from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.init_link import InitLink
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from sandbox.engine.base import Sink
     from sandbox.engine.docker.client import DockerClient
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class DockerContainer(InitLink):
     """A ``Container`` (see ``engine.base``), from its creation to its removal.
 
-    ``container_id`` is empty until it is created. ``left`` is awaited once the container is
-    removed: its network end is free then.
+    ``container_id`` is empty until it is created. ``left`` is called when it is removed,
+    with True if the engine says that it is gone: its network end is free then.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class DockerContainer(InitLink):
         *,
         sink: Sink,
         heard: Callable[[], None],
-        left: Callable[[], Awaitable[None]],
+        left: Callable[[bool], None],
     ) -> None:
         super().__init__(sink, heard)
         self.container_id = ""
@@ -49,9 +49,10 @@ class DockerContainer(InitLink):
 
     async def _destroy(self) -> None:
         self.quit()
+        gone = not self.container_id
         try:
-            if self.container_id:
-                await remove_container(self._client, self.container_id)
+            if not gone:
+                gone = await remove_container(self._client, self.container_id)
         finally:
             self.hang_up()
-            await self._left()
+            self._left(gone)

@@ -12,15 +12,16 @@ from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.container import DockerContainer
 from sandbox.engine.docker.labels import Labels
-from sandbox.engine.docker.networks import FunctionNetworks
+from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
+from sandbox.engine.docker.places import MOST_PLACES, Places
 from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.docker.volumes import CodeVolumes
 from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
     from sandbox.engine.base import RuntimeAccess
-    from sandbox.engine.docker.networks import Place
+    from sandbox.engine.docker.places import Place
     from sandbox.packages.package import Package, PackageStore
     from sandbox.settings import Settings
 
@@ -49,7 +50,8 @@ class DockerEngine:
         self.info = EngineInfo("docker", "", settings.instance_image, "", True)
         self.labels = Labels(settings.installation)
         self._settings = settings
-        self._networks = FunctionNetworks(self.client, self.labels, settings)
+        self._network = InstanceNetwork(self.client, self.labels, settings)
+        self.places = Places(self.client, self.labels, self._network, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
 
@@ -68,7 +70,8 @@ class DockerEngine:
             details={"cgroup": facts.cgroup, "storage": facts.storage},
         )
         await self._sweep()
-        self._networks.open(runtime.listen)
+        await self._network.open(runtime.listen)
+        self.places.open(runtime, self._most_places())
 
     def capacity(self) -> dict[str, int]:
         return {self._node: self._memory_mb}
@@ -88,30 +91,55 @@ class DockerEngine:
         await self._code.forget(code_digest)
 
     async def launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
-        async with self._starting:
-            with self._code.held(spec.code_digest, *spec.layers):
-                return await self._launch(spec, sink)
+        with self.places.starting():
+            async with self._starting:
+                with self._code.held(spec.code_digest, *spec.layers):
+                    return await self._launch(spec, sink)
 
     async def _launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
         mounts = [VolumeMount(await self._code.code(spec.code_digest), "/var/user")]
         if spec.layers:
             mounts.append(VolumeMount(await self._code.layers(spec.layers), "/opt"))
-        place = await self._networks.join(spec)
+        if place := self.places.let():
+            try:
+                return await self._launch_at(spec, sink, mounts, place)
+            except EngineError:
+                if not place.lost:
+                    raise
+        return await self._launch_at(spec, sink, mounts, None)
+
+    async def _launch_at(
+        self, spec: InstanceSpec, sink: Sink, mounts: list[VolumeMount], place: Place | None
+    ) -> DockerContainer:
+        """In a place, or with a network end of its own."""
+        peer = place.address if place else self._network.take()
         container = DockerContainer(
             self.client,
-            f"{spec.instance_id}.scf",
-            place.peer,
+            place.host if place else f"{spec.instance_id}.scf",
+            peer,
             self._node,
             sink=sink,
-            heard=self._runtime.links.heard,
-            left=partial(self._networks.leave, spec, place.peer),
+            heard=self._heard,
+            left=partial(self._left, place, peer),
         )
+        if place:
+            place.tenant = container
         try:
-            await self._start(container, self._options(spec, mounts, place, container))
+            await self._start(container, self._options(spec, mounts, container, place))
         except BaseException:
             await container.destroy()
             raise
         return container
+
+    def _left(self, place: Place | None, peer: str, gone: bool) -> None:
+        if place:
+            self.places.give_back(place, gone=gone)
+        elif gone:
+            self._network.give_back(peer)
+
+    def _heard(self) -> None:
+        self.places.heard()
+        self._runtime.links.heard()
 
     async def _start(self, container: DockerContainer, options: ContainerOptions) -> None:
         """Until its init has dialled in."""
@@ -121,6 +149,8 @@ class DockerEngine:
             await self.client.start_container(container.container_id)
             async with asyncio.timeout(DIAL_S):
                 await container.stands_by
+            if not container.peer:
+                container.peer = await self._network.address_of(container.container_id)
         except EngineError as error:
             if error.kind is EngineErrorKind.NO_INIT:
                 raise EngineError(
@@ -144,8 +174,8 @@ class DockerEngine:
         self,
         spec: InstanceSpec,
         mounts: list[VolumeMount],
-        place: Place,
         container: DockerContainer,
+        place: Place | None,
     ) -> ContainerOptions:
         """As closed as the platform's own containers are (contract 2.2)."""
         host, port = container.runtime_host, str(self._settings.runtime_port)
@@ -163,15 +193,18 @@ class DockerEngine:
                 "NO_PROXY": host,
                 "no_proxy": host,
                 # Of init alone: it wipes them.
-                "SCF_INIT_ADDRESS": f"{place.runtime_address}:{port}",
+                "SCF_INIT_ADDRESS": f"{self._network.gateway}:{port}",
                 "SCF_INIT_SECRET": self._runtime.links.expect(host, container),
             },
             labels=self.labels.of("instance", function=f"{spec.namespace}/{spec.function_name}"),
             mounts=mounts,
-            endpoint=Endpoint(place.network, place.peer),
-            extra_hosts={host: place.runtime_address},
+            # In a place, all of the network is the place's.
+            network_mode=f"container:{place.container_id}" if place else "",
+            endpoint=None if place else Endpoint(self._network.name, container.peer),
+            extra_hosts={} if place else {host: self._network.gateway},
             read_only=True,
             tmpfs={"/tmp": f"size={limits.TMP_BYTES},mode=1777,exec"},
+            shm_bytes=limits.SHM_BYTES,
             memory_mb=spec.memory_mb,
             cpu_shares=max(2, 1024 * spec.memory_mb // limits.MEMORY_PER_CORE_MB),
             pids=limits.MAX_PIDS,
@@ -180,17 +213,28 @@ class DockerEngine:
             log_files=2,
         )
 
+    def _most_places(self) -> int:
+        if self._settings.places is not None:
+            return self._settings.places
+        budget_mb = self._settings.memory_budget_mb or self._memory_mb
+        return min(MOST_PLACES, budget_mb // limits.MEMORY_DEFAULT_MB)
+
     async def _sweep(self) -> None:
         """Remove what an earlier run of this installation left behind."""
         await self._code.settled()
-        for role in ("instance", "filler"):
-            for container_id in await self.client.container_ids(*self.labels.find(role)):
-                await remove_container(self.client, container_id)
-        await self._networks.sweep()
+        await self._remove_all("instance")
+        await self.places.close()
+        for role in ("place", "filler", "lender"):
+            await self._remove_all(role)
+        await self._network.sweep()
         await self._code.sweep()
+
+    async def _remove_all(self, role: str) -> None:
+        found = await self.client.container_ids(*self.labels.find(role))
+        await asyncio.gather(*(remove_container(self.client, found_id) for found_id in found))
 
     async def close(self) -> None:
         async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
             parts.callback(self.client.close)
-            parts.push_async_callback(self._networks.close)
+            parts.push_async_callback(self._network.close)
             await self._sweep()

@@ -1,167 +1,82 @@
-"""One network per function: instances reach the internet and the runtime API, nothing of ours."""
+"""The network of instances: one bridge on which no end reaches another.
+
+Made when the engine is opened, and never again: a network that comes or goes makes the engine write
+its isolation rules anew, and for that moment one bridge reaches the other. Traffic within a bridge
+is not affected by that, and inter-container traffic is off here.
+
+A control plane in a container with a network of its own would be within reach at such moments, on
+its own bridge. So compose makes that bridge with inter-container traffic off, and instances have
+their ends in it too: nobody else's rules stand between them.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import hashlib
 import ipaddress
 import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
-
+from sandbox.engine.docker.client import ICC
+from sandbox.engine.docker.lent_port import borrow_port
 from sandbox.engine.docker.removal import remove
 from sandbox.errors import EngineError, EngineErrorKind
-from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import asyncio
 
-    from sandbox.engine.base import InstanceSpec, Listen
-    from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.base import Listen
+    from sandbox.engine.docker.client import ContainerFacts, DockerClient
     from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
 
-log = structlog.get_logger()
-
-#: Seconds an unused network is kept: a function that is invoked again at once finds it there.
-LINGER_S = 3.0
-
-#: A container's default route, and with it its published ports, are in the network whose name
-#: sorts first. The control plane's must stay in the one that compose made, whatever its name.
-PREFIX = "zz-scf"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An instance's place in its function's network."""
-
-    network: str
-    peer: str
-    runtime_address: str
+#: A Linux bridge has 1,023 ports, so more addresses would be of no use.
+LARGEST_PREFIX = 22
+ROLE = "network"
+#: A network device's name has 15 characters.
+DEVICE_CHARS = 15
+#: Network, gateway, broadcast.
+NOT_FOR_INSTANCES = 3
 
 
-@dataclass(slots=True)
-class _Network:
-    name: str
-    subnet: ipaddress.IPv4Network
-    runtime_address: str
-    network_id: str = ""
-    server: asyncio.AbstractServer | None = None
-    taken: set[str] = field(default_factory=set)
-    removal: asyncio.TimerHandle | None = None
-    cursor: int = 0
+class InstanceNetwork:
+    """The bridge, its addresses, and the runtime API on its gateway.
 
-
-class FunctionNetworks:
-    """Makes a function's network with its first instance and removes it after its last.
-
-    Subnets come from a range of our own, since Docker's default pools end after some 30 networks.
-    The runtime API listens on the network's gateway when the control plane runs on the host; when
-    it runs in a container, that container joins the network and listens on its address there.
+    An instance reaches the gateway and, beyond it, the internet. The runtime API listens on the
+    gateway also where the control plane has an end in the bridge itself: see ``lent_port``. So it
+    sees the true address of every caller.
     """
 
     def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
+        self.name = ""
+        #: Where instances find the runtime API. Known after ``open``.
+        self.gateway = ""
         self._client = client
         self._labels = labels
         self._in_container = settings.control_container
         self._range = ipaddress.IPv4Network(settings.network_range)
-        self._prefix = settings.network_prefix
         self._port = settings.runtime_port
-        self._listen: Listen | None = None
-        self._networks: dict[tuple[str, str], asyncio.Future[_Network]] = {}
-        self._subnets: set[ipaddress.IPv4Network] = set()
-        self._removals = TaskOwner()
+        self._subnet = self._range
+        self._server: asyncio.AbstractServer | None = None
+        self._taken: set[str] = set()
+        self._cursor = 0
 
-    def open(self, listen: Listen) -> None:
-        """``listen`` opens the runtime API in each network that is made from now on."""
-        self._listen = listen
+    @property
+    def size(self) -> int:
+        """How many instances it can hold."""
+        return self._subnet.num_addresses - NOT_FOR_INSTANCES
 
-    async def join(self, spec: InstanceSpec) -> Place:
-        """An address in the function's network, which is made if need be."""
-        key = (spec.namespace, spec.function_name)
-        pending = self._networks.get(key)
-        if pending is None:
-            pending = asyncio.ensure_future(self._make(key))
-            self._networks[key] = pending
+    async def open(self, listen: Listen) -> None:
+        """Make the bridge, or find the control plane's own, and open the runtime API on it."""
         try:
-            network = await asyncio.shield(pending)
-        except EngineError:
-            if self._networks.get(key) is pending:
-                del self._networks[key]
-            raise
-        if network.removal is not None:
-            network.removal.cancel()
-            network.removal = None
-        return Place(network.name, self._take_address(network), network.runtime_address)
-
-    async def leave(self, spec: InstanceSpec, peer: str) -> None:
-        """Give an address back; the network goes a little after its last instance."""
-        key = (spec.namespace, spec.function_name)
-        pending = self._networks.get(key)
-        if pending is None or not pending.done() or pending.exception() is not None:
-            return
-        network = pending.result()
-        network.taken.discard(peer)
-        if not network.taken and network.removal is None:
-            loop = asyncio.get_running_loop()
-            network.removal = loop.call_later(LINGER_S, self._expire, key, network)
-
-    async def sweep(self) -> None:
-        """Remove every function network of this installation."""
-        for network_id in await self._client.network_ids(*self._labels.find("function")):
-            await self._remove(network_id)
-
-    async def close(self) -> None:
-        """Stop listening; the sweep has removed the networks."""
-        await self._removals.cancel()
-        for pending in self._networks.values():
-            if pending.done() and not pending.cancelled() and pending.exception() is None:
-                network = pending.result()
-                if network.removal is not None:
-                    network.removal.cancel()
-                if network.server is not None:
-                    network.server.close()
-        self._networks.clear()
-
-    async def _make(self, key: tuple[str, str]) -> _Network:
-        for subnet in self._free_subnets():
-            self._subnets.add(subnet)
-            gateway = str(subnet.network_address + 1)
-            runtime = str(subnet.network_address + 2) if self._in_container else gateway
-            name = "-".join((PREFIX, self._labels.installation, *key, str(subnet.network_address)))
-            network = _Network(name, subnet, runtime)
-            try:
-                labels = self._labels.of("function", function="/".join(key))
-                network.network_id = await self._client.create_network(
-                    name, str(subnet), gateway, labels
-                )
-            except EngineError as error:
-                if error.kind is EngineErrorKind.OVERLAP:
-                    continue  # somebody else's: it stays marked as taken
-                self._subnets.discard(subnet)
-                raise
-            try:
-                if self._in_container:
-                    await self._client.join_network(
-                        socket.gethostname(), network.network_id, runtime
-                    )
-                network.server = await self._listen_on(runtime)
-            except BaseException:
-                await self._remove(network.network_id)
-                self._subnets.discard(subnet)
-                raise
-            return network
-        raise EngineError(
-            f"no free subnet for a function network in {self._range}: set SCF_NETWORK_RANGE to a"
-            " larger or unused range"
-        )
-
-    async def _listen_on(self, address: str) -> asyncio.AbstractServer:
-        assert self._listen is not None
-        try:
-            return await self._listen(address)
+            if self._in_container:
+                own = await self._client.container_facts(socket.gethostname())
+                await self._find(own)
+                port = await borrow_port(self._client, self._labels, own, self.gateway, self._port)
+                self._server = await listen(self.gateway, port)
+            else:
+                await self._make()
+                self._server = await listen(self.gateway)
         except OSError as error:
             hint = "end the program that has it, or set SCF_RUNTIME_PORT to another one"
             if error.errno == errno.EADDRNOTAVAIL:
@@ -169,43 +84,78 @@ class FunctionNetworks:
                     "the engine runs on another machine: run the control plane there (scripts/up)"
                 )
             raise EngineError(
-                f"the runtime API cannot listen on {address} port {self._port} ({error.strerror}):"
-                f" {hint}"
+                f"the runtime API cannot listen on {self.gateway} port {self._port}"
+                f" ({error.strerror}): {hint}"
             ) from error
 
-    def _free_subnets(self) -> Iterator[ipaddress.IPv4Network]:
-        for subnet in self._range.subnets(new_prefix=self._prefix):
-            if subnet not in self._subnets:
-                yield subnet
-
-    def _take_address(self, network: _Network) -> str:
-        size = network.subnet.num_addresses - 4  # network, gateway, control plane, broadcast
-        for _ in range(size):
-            address = str(network.subnet.network_address + 3 + network.cursor % size)
-            network.cursor += 1
-            if address not in network.taken:
-                network.taken.add(address)
+    def take(self) -> str:
+        """An address that nobody has, given on as late as can be; or empty: the engine chooses."""
+        if self._in_container:
+            return ""
+        for _ in range(self.size):
+            address = str(self._subnet.network_address + 2 + self._cursor % self.size)
+            self._cursor += 1
+            if address not in self._taken:
+                self._taken.add(address)
                 return address
-        raise EngineError(f"the function's network has no free address: {size} instances are up")
+        raise EngineError(f"the network has no free address: {self.size} instances are up")
 
-    def _expire(self, key: tuple[str, str], network: _Network) -> None:
-        network.removal = None
-        if network.taken:
+    def give_back(self, address: str) -> None:
+        """The container that had it is gone. Idempotent."""
+        self._taken.discard(address)
+
+    async def address_of(self, container: str) -> str:
+        """The address of a running container whose engine chose it."""
+        return (await self._client.container_facts(container)).addresses[self.name]
+
+    async def close(self) -> None:
+        """Stop listening. The sweep removes the network."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def sweep(self) -> None:
+        """Remove the network, and what an earlier run of this installation left."""
+        for network_id in await self._client.network_ids(*self._labels.find(ROLE)):
+            await remove("network", network_id, self._client.remove_network)
+        self._taken.clear()
+
+    async def _make(self) -> None:
+        """The bridge on addresses that are free."""
+        labels, device = self._labels.of(ROLE), device_name(self._labels.installation)
+        prefix = max(LARGEST_PREFIX, self._range.prefixlen)
+        for subnet in self._range.subnets(new_prefix=prefix):
+            gateway = str(subnet.network_address + 1)
+            name = f"scf-{self._labels.installation}-{subnet.network_address}"
+            try:
+                await self._client.create_network(name, str(subnet), gateway, labels, device=device)
+            except EngineError as error:
+                if error.kind is EngineErrorKind.OVERLAP:
+                    continue
+                raise
+            self.name, self.gateway, self._subnet = name, gateway, subnet
             return
-        del self._networks[key]
-        self._removals.start(self._retire(network))
+        raise EngineError(
+            f"no free addresses for the network of instances in {self._range}: set"
+            " SCF_NETWORK_RANGE to a larger or unused range"
+        )
 
-    async def _retire(self, network: _Network) -> None:
-        if network.server is not None:
-            network.server.close()
-        await self._remove(network.network_id)
-        self._subnets.discard(network.subnet)
+    async def _find(self, own: ContainerFacts) -> None:
+        """The closed bridge that the control plane's container is in."""
+        for name in own.addresses:
+            facts = await self._client.network_facts(name)
+            if facts.closed and facts.gateway:
+                self.name, self.gateway = name, facts.gateway
+                return
+        raise EngineError(
+            "the control plane's container is in no network whose ends are kept from each other"
+            f" ({ICC}=false): start it with this version's compose.yaml"
+        )
 
-    async def _remove(self, network_id: str) -> None:
-        try:
-            if self._in_container:
-                for container_id in await self._client.network_members(network_id):
-                    await self._client.leave_network(container_id, network_id)
-        except EngineError as error:
-            log.debug("network_not_left", network=network_id, error=error.message)
-        await remove("network", network_id, self._client.remove_network)
+
+def device_name(installation: str) -> str:
+    """The bridge's name on the machine: always the same, so that a firewall can name it."""
+    name = f"scf-{installation}"
+    if len(name) <= DEVICE_CHARS:
+        return name
+    return f"scf-{hashlib.sha256(installation.encode()).hexdigest()[: DEVICE_CHARS - 4]}"

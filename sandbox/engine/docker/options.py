@@ -20,7 +20,8 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The container's end in one network. ``address`` is an IPv4 address of the network's."""
+    """The container's end in one network, with an IPv4 address of the network's; the engine chooses
+    one where it is empty."""
 
     network: str
     address: str
@@ -32,7 +33,10 @@ class ContainerOptions:
 
     ``memory_mb`` limits memory and swap together. ``tmpfs`` maps a path to mount options;
     ``extra_hosts`` a host name to an address; ``limits`` a resource (``nofile``) to its soft and
-    hard limit. ``log_files`` files of ``log_file_mb`` MB keep the output.
+    hard limit. ``network_mode`` is for a container without an ``endpoint``. ``shm_bytes`` is the
+    size of ``/dev/shm``, which counts as the container's memory. ``sysctls`` are of
+    the container's own network namespace: never set any where it joins another's.
+    ``log_files`` files of ``log_file_mb`` MB keep the output, unless ``log_driver`` is ``none``.
     """
 
     image: str
@@ -44,13 +48,17 @@ class ContainerOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: Sequence[VolumeMount] = ()
     endpoint: Endpoint | None = None
+    network_mode: str = ""
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
     tmpfs: Mapping[str, str] = field(default_factory=dict)
+    shm_bytes: int = 0
     memory_mb: int = 0
     cpu_shares: int = 0
     pids: int = 0
     limits: Mapping[str, int] = field(default_factory=dict)
     unprivileged: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    log_driver: str = ""
     log_files: int = 0
     log_file_mb: int = 10

@@ -40,10 +40,25 @@ async def remove(kind: str, name: str, call: Callable[[str], Awaitable[None]]) -
             return
 
 
-async def remove_container(client: DockerClient, container_id: str) -> None:
-    """Kill and remove; one that is gone already is no error, one that stays is told of."""
-    try:
-        await client.remove_container(container_id)
-    except EngineError as error:
-        if error.kind not in (EngineErrorKind.GONE, EngineErrorKind.REMOVING):
-            log.warning("container_not_removed", container=container_id[:12], error=error.message)
+async def remove_container(client: DockerClient, container_id: str) -> bool:
+    """Kill and remove; one that is gone already is no error, one that stays is told of.
+
+    True when the engine says that it is gone, and so that nothing of it runs any more.
+    """
+    for pause in (*AGAIN_S, None):
+        try:
+            await client.remove_container(container_id)
+        except EngineError as error:
+            if error.kind is EngineErrorKind.GONE:
+                return True
+            if error.kind is not EngineErrorKind.REMOVING or pause is None:
+                log.warning(
+                    "container_not_removed", container=container_id[:12], error=error.message
+                )
+                return False
+            await asyncio.sleep(
+                pause
+            )  # somebody else removes it: the next answer is that it is gone
+        else:
+            return True
+    return False

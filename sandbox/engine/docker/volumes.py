@@ -46,7 +46,7 @@ class CodeVolumes(Artifacts[str]):
         #: The containers that will fill a volume, begun before there is a package; by its key.
         self._begun: dict[str, asyncio.Future[str]] = {}
         #: Containers that have filled a volume and are being removed, by the volume's key.
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, asyncio.Task[bool]] = {}
         self._removals = TaskOwner()
 
     def expect(self, digest: str) -> None:

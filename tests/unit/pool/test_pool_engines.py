@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -43,7 +44,9 @@ class LateEngine(FakeEngine):
 
 
 class NoPort:
-    async def listen(self, address: str) -> asyncio.AbstractServer:
+    async def listen(
+        self, address: str, listener: socket.socket | None = None
+    ) -> asyncio.AbstractServer:
         raise AssertionError(f"nobody is to listen on {address}")
 
     async def close(self) -> None: ...
