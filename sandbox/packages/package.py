@@ -25,6 +25,7 @@ from sandbox.packages.contents import ZipContents
 from sandbox.packages.entries import Entry, Kind, in_order, refusal, shown, too_large
 from sandbox.packages.links import Links
 from sandbox.packages.model import CodeRef, bootstrap_of
+from sandbox.packages.notes import Notes
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 from scf_sandbox import preflight
 
@@ -126,8 +127,9 @@ class PackageStore:
         try:
             zip_bytes = path.stat().st_size
             with damage_refused("unreadable"), _open_zip(path) as archive:
-                entries = read_entries(archive, zip_bytes)
-                ref = _ref(digest, zip_bytes, archive, entries)
+                notes = Notes()
+                entries = read_entries(archive, zip_bytes, notes)
+                ref = _ref(digest, zip_bytes, archive, entries, notes)
         except (OSError, RequestError) as error:
             raise _unreadable(digest) from error
         return Package(path, ref, entries)
@@ -199,18 +201,20 @@ def inspect(data: bytes, digest: str = "") -> Package:
     """Check a whole zip, in one pass over its contents and without unpacking it to disk.
 
     ``InvalidParameterValue.ZipFile`` for data that is no zip, is damaged, encrypted or compressed
-    by another method than deflate, or holds an entry twice, a special file, or a name or link that
-    leads out. ``InvalidParameterValue.LimitExceeded`` above 50 MB, above 500 MB unpacked (counted,
-    the headers are not believed), or above 100,000 entries. ``digest`` is the zip's, if known.
+    by another method than deflate, or holds a path that is a directory and something else, or a
+    name or link that leads out. ``InvalidParameterValue.LimitExceeded`` above 50 MB, above 500 MB
+    unpacked (counted, the headers are not believed), or above 100,000 entries. ``digest`` is the
+    zip's, if known. What was guessed or changed to take it is in ``ref.guesses``.
     """
     check_sizes(len(data), 0)
     check_entry_count(data)
     with damage_refused("the zip cannot be read"), _open_zip(data) as archive:
-        entries = read_entries(archive, len(data))
+        notes = Notes()
+        entries = read_entries(archive, len(data), notes)
         # The claims of the headers first: that check costs nothing.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
         _read_everything(archive, entries, len(data))
-        ref = _ref(digest or digest_of(data), len(data), archive, entries)
+        ref = _ref(digest or digest_of(data), len(data), archive, entries, notes)
     return Package(data, ref, entries)
 
 
@@ -280,7 +284,11 @@ def _not_below(covering: set[str], paths: Iterable[str]) -> Iterator[str]:
 
 
 def _ref(
-    digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
+    digest: str,
+    zip_bytes: int,
+    archive: zipfile.ZipFile,
+    entries: dict[str, Entry],
+    notes: Notes,
 ) -> CodeRef:
     bootstrap, instead = bootstrap_of(preflight.inspect(ZipContents(archive, entries)))
     return CodeRef(
@@ -289,6 +297,7 @@ def _ref(
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
         bootstrap=bootstrap,
         instead=instead,
+        guesses=notes.findings,
     )
 
 
