@@ -22,6 +22,7 @@ from sandbox.packages.entries import Entry, Kind, Steps, in_order, refusal, show
 from sandbox.packages.links import Links
 from sandbox.packages.names import made_on_unix, read_name
 from sandbox.packages.notes import Liberty, Notes
+from sandbox.packages.reader import open_entry
 from scf_sandbox.preflight.bootstrap import BOOTSTRAP
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, notes: Notes) -> Ent
             notes.add(Liberty.NAMELESS, path, name)
         return None
     if kind is Kind.LINK:
-        target = _read_target(archive, info, name)
+        target = _read_target(archive, info, path, notes)
         return Entry(path, kind, 0o777, len(target), _mtime(info), target, info)
     if kind is Kind.FILE:
         _note_mode(path, _attributes(info), notes)
@@ -181,14 +182,17 @@ def _kind_and_mode(info: zipfile.ZipInfo, name: str, named_directory: bool) -> t
             return (Kind.DIRECTORY if named_directory else Kind.FILE), mode
 
 
-def _read_target(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> str:
+def _read_target(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, notes: Notes) -> str:
     if not 0 < info.file_size <= MAX_TARGET_BYTES:
-        raise refusal(f"link {shown(name)} has a target of {info.file_size} bytes: make it anew")
-    with damage_refused(f"link {shown(name)} is damaged"), archive.open(info) as source:
+        raise refusal(f"link {shown(path)} has a target of {info.file_size} bytes: make it anew")
+    with (
+        damage_refused(f"link {shown(path)} is damaged"),
+        open_entry(archive, info, path, notes) as source,
+    ):
         # Not without a limit: the data may hold more than its header says.
         target = source.read(info.file_size).decode()
     if "\0" in target:
-        raise refusal(f"link {shown(name)} has a NUL in its target: make it anew")
+        raise refusal(f"link {shown(path)} has a NUL in its target: make it anew")
     return target
 
 

@@ -52,6 +52,11 @@ class Liberty(Enum):
         "is a pipe, a socket or a device, and is taken as a plain file",
         "leave it out, and make it when the function starts",
     )
+    TWO_NAMES = (
+        "two-names",
+        "has another name before its data, and the one of the zip's directory is taken",
+        "make the zip with another tool",
+    )
     NAMELESS = (
         "entry-without-name",
         "names no file, and is left out",

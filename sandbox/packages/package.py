@@ -26,6 +26,7 @@ from sandbox.packages.entries import Entry, Kind, in_order, refusal, shown, too_
 from sandbox.packages.links import Links
 from sandbox.packages.model import CodeRef, bootstrap_of
 from sandbox.packages.notes import Notes
+from sandbox.packages.reader import open_entry
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 from scf_sandbox import preflight
 
@@ -59,7 +60,7 @@ class Package:
         if entry is None or entry.kind is not Kind.FILE:
             return None
         assert entry.info is not None
-        with self.opened() as archive, archive.open(entry.info) as source:
+        with self.opened() as archive, open_entry(archive, entry.info) as source:
             return source.read(limit)
 
     def write_tar(self, target: BinaryIO, *, uid: int = 0, gid: int = 0) -> None:
@@ -213,7 +214,7 @@ def inspect(data: bytes, digest: str = "") -> Package:
         entries = read_entries(archive, len(data), notes)
         # The claims of the headers first: that check costs nothing.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
-        _read_everything(archive, entries, len(data))
+        _read_everything(archive, entries, len(data), notes)
         ref = _ref(digest or digest_of(data), len(data), archive, entries, notes)
     return Package(data, ref, entries)
 
@@ -253,14 +254,19 @@ def decode_base64(text: str) -> bytes:
         ) from error
 
 
-def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int) -> None:
+def _read_everything(
+    archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int, notes: Notes
+) -> None:
     """Decompress all files without keeping them, to check their checksums and sizes."""
     total = 0
     for entry in entries.values():
         if entry.kind is not Kind.FILE or entry.info is None:
             continue
         before = total
-        with damage_refused(f"{shown(entry.path)} is damaged"), archive.open(entry.info) as source:
+        with (
+            damage_refused(f"{shown(entry.path)} is damaged"),
+            open_entry(archive, entry.info, entry.path, notes) as source,
+        ):
             # No more at once than is announced: a thousand liars would be unpacked for nothing.
             while chunk := source.read(min(CHUNK_BYTES, entry.size + 1)):
                 total += len(chunk)

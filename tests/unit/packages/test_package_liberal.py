@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import io
 import os
 import shutil
 import stat
@@ -274,6 +275,27 @@ def test_what_stands_before_and_after_is_passed_over(before: bytes, after: bytes
     assert codes(package) == []
 
 
+@pytest.mark.parametrize("item", [file("lib/a", b"data"), link("lib/a", "../data")])
+def test_of_two_names_of_an_entry_the_directorys_is_taken(item: Item, tmp_path: Path) -> None:
+    """Some tools write the one before the data in another way."""
+    data = make_zip(BOOTSTRAP, item).replace(b"lib/a", b"lib\\a", 1)
+    store = PackageStore(tmp_path / "store")
+    ref = store.save(data)
+    assert [finding.code for finding in ref.guesses] == ["two-names"]
+    package = store.open(ref.digest)
+    package.extract(tmp_path / "code")
+    place = tmp_path / "code/lib/a"
+    assert item.data == (os.readlink(place).encode() if place.is_symlink() else place.read_bytes())
+    package.write_tar(io.BytesIO())
+
+
+def test_the_name_before_the_data_may_have_another_encoding() -> None:
+    data = bytearray(make_zip(BOOTSTRAP, file("é", b"data")))
+    data[data.rindex(b"PK\3\4") + 7] &= 0xF7  # no flag for UTF-8, only there
+    package = inspect(bytes(data))
+    assert content(package, "é") == b"data"
+
+
 def test_extra_times_and_owners_are_passed_over() -> None:
     extra = struct.pack("<HHBL", 0x5455, 5, 1, 1) + struct.pack(
         "<HHBBLBL", 0x7875, 11, 1, 4, 0, 4, 0
@@ -321,6 +343,7 @@ TABLE = {
     "streamed": (EVERY, streamed_zip(file("a", b"data"), folder("d"))),
     "self-extracting": (EVERY, b"MZ" + bytes(999) + make_zip(BOOTSTRAP)),
     "junk behind": (EVERY, make_zip(BOOTSTRAP) + bytes(999)),
+    "two names": (("unzip",), make_zip(file("a/b"), BOOTSTRAP).replace(b"a/b", b"a\\b", 1)),
     "UTF-8 without flag": (EVERY, raw_name("函数".encode(), UNIX)),
     "the name in an extra field": (EVERY, raw_name(b"caf\x82", UNIX, unicode_path("é", "café"))),
 }
