@@ -210,11 +210,19 @@ class InvocationView(BaseModel):
         )
 
 
+class LineView(BaseModel):
+    """A line of the function's output, and when it was taken: seconds since the epoch."""
+
+    time: float
+    text: str
+
+
 class InvocationDetail(InvocationView):
-    """An invocation with its log and the times of its stages."""
+    """An invocation with its log and the times of its stages and lines."""
 
     timeline: dict[str, float]
     log: str
+    lines: list[LineView] = Field(description="the function's own, without the platform's reports")
 
 
 class InvocationLog(InvocationView):

@@ -166,6 +166,12 @@ class FakeHistory:
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
         return [log_of(record.request_id) for record in records]
 
+    async def lines(self, request_id: str) -> list[tuple[float, str]]:
+        return [(EPOCH, f"hello from {request_id}")]
+
+    async def lines_of(self, records: list[InvocationRecord]) -> dict[str, list[tuple[float, str]]]:
+        return {record.request_id: await self.lines(record.request_id) for record in records}
+
 
 class FakePool:
     def __init__(self) -> None:

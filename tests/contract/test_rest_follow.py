@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.rest.follow import LiveLog
 from sandbox.engine.base import Exit
+from sandbox.feed.facts import LinesWritten
 from sandbox.records.record import LogChunk
 from tests.contract.feed_kit import Served, Stream, served
 from tests.support.engine import Runtime, echoing
@@ -108,6 +110,16 @@ async def test_of_what_is_under_way_the_lines_so_far_come_first(sandbox: Served)
         runtime.answer()
         await answer
         assert (await log.line()).startswith("Init Report")
+
+
+def test_a_line_that_looks_like_an_earlier_one_is_another_line() -> None:
+    live = LiveLog({"r": frozenset({(1.0, "tick")})}, set(), until=2)
+    facts = [
+        LinesWritten(at, "default", "hello", "1", "r", "i", number, [(at, "tick")])
+        for number, at in enumerate((1.0, 1.5))
+    ]
+    shown = [list(live.lines(number, fact)) for number, fact in enumerate(facts, 1)]
+    assert shown == [[], ["tick"]]
 
 
 async def test_lines_of_several_invocations_are_told_apart(sandbox: Served) -> None:
