@@ -50,7 +50,7 @@ class Cron:
         """
         try:
             return self._next_after(moment)
-        except ValueError:  # every year that it names is past
+        except ValueError:  # all its years are past
             return None
 
     def _next_after(self, moment: float) -> float:

@@ -1,12 +1,12 @@
-"""Jobs that are done at the times that a cron expression names.
+"""Runs jobs at the times of their cron expressions.
 
-Times are the wall clock's, which can be set. The scheduler looks at it every second at least:
+Times are of the wall clock, which can be set. The scheduler looks at it at least once a second.
 
-* Set forward: what fell due in between is done once, at the next look.
-* Set back: a time that was met is not met again, unless the job's whole period has passed since. So
-  a daily job is not done twice a day, and one of every ten seconds does not wait for an hour.
+* Set forward: a job that was due in between runs once, at the next look.
+* Set back: a job does not run again for the same time, unless its period has passed since. So a
+  daily job does not run twice a day, and a job of every ten seconds does not wait an hour.
 
-What falls due before a job is set, or while the sandbox is stopped, is not made up for.
+Times before a job is set, or while the sandbox is stopped, are skipped.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: However far away the next time is, the clock is looked at so often, seconds.
+#: The scheduler looks at the clock this often, even if the next time is far away. Seconds.
 LOOK_EVERY_S = 1.0
-#: Timers of the event loop count in milliseconds: an earlier look would find nothing due.
+#: The event loop's timers count milliseconds, so an earlier look would find nothing due.
 GRAIN_S = 0.001
-#: So much of its period passes before a job is done again at a time that was met already.
+#: After the clock was set back, this share of its period must pass before a job runs again.
 WHOLE = 0.9
 
 
 class Schedule(Protocol):
-    """When a job is due: ``sandbox.cron.Cron`` is one."""
+    """Says when a job is due. ``sandbox.cron.Cron`` is one."""
 
     def next_after(self, moment: float) -> float | None:
-        """The first time after ``moment``, or None when there is none any more. Both are seconds
-        since the epoch."""
+        """The first time after ``moment``, or None if no more follows. Both are seconds since the
+        epoch."""
         ...
 
 
@@ -48,14 +48,14 @@ class _Job:
     schedule: Schedule
     action: Callable[[], Awaitable[None]]
     due_at: float | None
-    #: The time that was met last; when, by the steady clock; how far from it the next one is.
+    #: The last time for which the job ran, the steady clock then, and the seconds to the next time.
     met_at: float | None = None
     met_steady: float = 0.0
     period_s: float = 0.0
     running: bool = False
 
     def meet(self, now: float, steady: float) -> None:
-        """It is due, and is done now; look for the next time."""
+        """The job runs now. Find its next time."""
         assert self.due_at is not None
         self.met_at, self.met_steady = self.due_at, steady
         following = self.schedule.next_after(self.due_at)
@@ -63,7 +63,7 @@ class _Job:
         self.due_at = self.schedule.next_after(now)
 
     def set_back(self, now: float, steady: float) -> None:
-        """The wall clock went back to ``now``."""
+        """The wall clock was set back to ``now``."""
         due_at = self.schedule.next_after(now)
         while due_at is not None and self.met_at is not None and due_at <= self.met_at:
             passed_s = steady + (due_at - now) - self.met_steady
@@ -74,10 +74,11 @@ class _Job:
 
 
 class Scheduler:
-    """Owns jobs and the one timer for all of them. Lives on one event loop, without being opened.
+    """Owns the jobs, and one timer for all of them. It works on one event loop and needs no
+    opening.
 
-    A job is named by a key. It is not begun again while it is at work: a time that comes up then is
-    left out, with a warning. A job that fails is logged, and done again at its next time.
+    A key names a job. A job that still runs is not started again: its time is skipped, with a
+    warning. A job that fails is logged, and runs again at its next time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -90,9 +91,9 @@ class Scheduler:
         self._closed = False
 
     def set(self, key: Hashable, schedule: Schedule, action: Callable[[], Awaitable[None]]) -> None:
-        """Do ``action`` whenever ``schedule`` says, from now on, instead of what ``key`` named.
+        """Run ``action`` at the times of ``schedule``, and replace the job that ``key`` named.
 
-        With the schedule that it has already, a job keeps its place in it.
+        A job whose schedule does not change keeps its next time.
         """
         job = self._jobs.get(key)
         if job is not None and job.schedule is schedule:
@@ -102,19 +103,19 @@ class Scheduler:
         self._arm()
 
     def remove(self, key: Hashable) -> None:
-        """Forget a job, if there is one of that name. If it is at work, it comes to its end."""
+        """Forget the job of this name, if there is one. If it runs, it runs to its end."""
         self._jobs.pop(key, None)
         self._arm()
 
     async def close(self) -> None:
-        """Do nothing any more. Jobs at work are cancelled."""
+        """Stop. Running jobs are cancelled."""
         self._closed = True
         self._jobs.clear()
         self._arm()
         await self._tasks.cancel()
 
     def _arm(self) -> None:
-        """Look at the clock when the next job is due, if that is soon."""
+        """Set the timer for the next job, or for the next look at the clock if that is earlier."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -147,7 +148,7 @@ class Scheduler:
     async def _do(self, key: Hashable, job: _Job) -> None:
         try:
             await job.action()
-        except Exception:  # a task's boundary: it is done again at its next time
+        except Exception:  # a task's boundary: the job runs again at its next time
             log.exception("job_failed", job=str(key))
         finally:
             job.running = False

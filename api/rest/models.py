@@ -70,7 +70,9 @@ class FunctionView(BaseModel):
     code: CodeView | None
     created_at: float
     modified_at: float
-    warnings: list[str] = Field(description="why invocations are bound to fail, if they are")
+    warnings: list[str] = Field(
+        description="why invocations are bound to fail, and what was guessed to take the zip"
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

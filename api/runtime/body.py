@@ -1,8 +1,8 @@
-"""How the body of a request is gathered: as it arrives, never by what was announced. No I/O.
+"""Gathers the body of a request as it arrives. An announced length takes no memory. No I/O.
 
-At most ``limits.RESPONSE_BYTES`` are kept. What is over them is counted and dropped, because the
-platform answers an oversized result with 200 and fails the invocation with 407 (contract 1.4): a
-runtime that was cut off while it sends would take that for a fault of the network.
+At most ``limits.RESPONSE_BYTES`` are kept. Bytes over them are counted and dropped. The platform
+answers an oversized result with 200 and fails the invocation with 407 (contract 1.4). A runtime
+that is cut off while it sends would report a fault of the network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from api.runtime.head import bad_request
 from sandbox import limits
 from sandbox.limits import KIB
 
-#: A line of a chunked body may have so much, and all its trailers together.
+#: The most bytes of a line of a chunked body, and of all its trailers.
 LINE_BYTES = 4 * KIB
 TRAILER_BYTES = 64 * KIB
 
@@ -24,7 +24,7 @@ EMPTY_LINES = (b"\r\n", b"\n")
 
 
 class _Part(Enum):
-    """What comes next in a chunked body."""
+    """The next part of a chunked body."""
 
     SIZE = "a chunk's size"
     DATA = "a chunk's bytes"
@@ -33,19 +33,19 @@ class _Part(Enum):
 
 
 class Body(Protocol):
-    """What ``Counted`` and ``Chunked`` have in common. ``size`` counts what came, kept or not."""
+    """The interface of ``Counted`` and ``Chunked``. ``size`` counts all bytes, kept or not."""
 
     size: int
     kept: bytearray
     done: bool
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came. What is left belongs to the next request."""
+        """Take bytes that came. Returns those of the next request."""
         ...
 
 
 class _Gathering:
-    """Keeps bytes up to the limit. ``keep`` False: none, they are only counted."""
+    """Keeps bytes up to the limit. With ``keep`` False it only counts them."""
 
     __slots__ = ("_limit", "done", "kept", "size")
 
@@ -83,15 +83,15 @@ class Counted(_Gathering):
 
 
 class Chunked(_Gathering):
-    """A body with ``Transfer-Encoding: chunked``. Trailers are passed over."""
+    """A body with ``Transfer-Encoding: chunked``. Trailers are ignored."""
 
     __slots__ = ("_left", "_line", "_part", "_trailers")
 
     def __init__(self, *, keep: bool) -> None:
         super().__init__(keep=keep)
         self._part = _Part.SIZE
-        self._left = 0  # bytes that are missing of the present chunk
-        self._line = b""  # the beginning of a line whose end has not come
+        self._left = 0  # missing bytes of the present chunk
+        self._line = b""  # the begin of a line that has not ended
         self._trailers = 0  # bytes of them so far
 
     def feed(self, data: bytes) -> bytes:
@@ -124,7 +124,7 @@ class Chunked(_Gathering):
         return data[at:] if self.done else b""
 
     def _take_whole(self, data: bytes, at: int) -> int:
-        """A chunk that is there from end to end, as most are: where it ends. 0 when it is not."""
+        """Where a chunk ends, if all of it has come. 0 if not. Most chunks come whole."""
         match = SIZE_LINE.match(data, at)
         if match is None or match.end() - at > LINE_BYTES:
             return 0

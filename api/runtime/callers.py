@@ -1,4 +1,4 @@
-"""Who is connected to the runtime API, and how much of it each instance may have."""
+"""Knows the callers of the runtime API, and limits what each instance uses."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
     from sandbox.instance.instance import Instance
 
-#: Connections of one instance.
+#: The most connections of an instance.
 CONNECTIONS = 64
-#: Connections of one address that have not said yet whose they are. Instances may share one,
-#: where addresses are translated.
+#: The most connections of an address that have not named their instance yet. Instances share an
+#: address if addresses are translated.
 NAMELESS_CONNECTIONS = 256
-#: Bytes of unfinished bodies of one instance, over all its connections. A runtime has one event
-#: at a time; what it sends beside its result are late results of events before.
+#: The most bytes of unfinished bodies of an instance, over all its connections. A runtime has one
+#: event at a time. Beside its result it can send late results of earlier events.
 HELD_BYTES = 4 * RESPONSE_BYTES
 
 
 class InstanceLookup(Protocol):
-    """The pool, as the runtime API sees it: instances by ``runtime_host`` and by ``peer``."""
+    """The pool, as the runtime API uses it: instances by ``runtime_host`` and by ``peer``."""
 
     @property
     def by_host(self) -> Mapping[str, Instance]:
-        """Instances by the host name that each was given."""
+        """Instances by the host name that each one got."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class InstanceLookup(Protocol):
 
 
 class Account:
-    """What one instance has at present. ``held`` in bytes."""
+    """What one instance uses at present. ``held`` is in bytes."""
 
     __slots__ = ("connections", "held")
 
@@ -48,11 +48,12 @@ class Account:
 
 
 class Callers:
-    """Tells whose a connection is, and counts: by address first, by instance once that is known.
+    """Finds the instance of a connection, and counts connections: by address at first, then by
+    instance.
 
-    An instance is known by the host name it was given, which is also its secret. The name counts
-    only from that instance's own address, where the engine can tell that. A client that sends no
-    such name (HTTP/1.0, a client with an address built in) is known by its address.
+    An instance is known by its host name, which is also its secret. The name must come from the
+    instance's own address, if the engine knows that. A client that sends no such name (HTTP/1.0, or
+    a fixed address) is known by its address.
     """
 
     def __init__(self, pool: InstanceLookup) -> None:
@@ -61,7 +62,7 @@ class Callers:
         self._pool = pool
 
     def find(self, host: str, address: str) -> Instance | None:
-        """The instance that ``host`` names, if ``address`` is its own or it has none."""
+        """The instance that ``host`` names. It must have this ``address``, or no known one."""
         instance = self._pool.by_host.get(host)
         if instance is None:
             return None if host.endswith(".scf") else self._pool.by_peer.get(address)
@@ -74,7 +75,7 @@ class Callers:
 
 
 class Caller:
-    """One connection: an address, and an instance once its first head is complete."""
+    """One connection. It has an address, and an instance after its first head."""
 
     __slots__ = ("_account", "_address", "_callers", "_counted", "host", "instance")
 
@@ -89,7 +90,7 @@ class Caller:
 
     @property
     def one_too_many(self) -> bool:
-        """Whether too many of its address have not said whose they are."""
+        """Whether too many connections of its address have not named their instance."""
         return self._callers.nameless[self._address] > NAMELESS_CONNECTIONS
 
     @property
@@ -98,7 +99,8 @@ class Caller:
         return self._callers.knows(self._address)
 
     def identify(self, host: str) -> None:
-        """See whose request this is. ``Refused`` for strangers, and for one connection too many."""
+        """Find the instance of a request. ``Refused`` for strangers, and for one connection too
+        many."""
         instance = self._callers.find(host, self._address)
         if instance is None:
             raise Refused(FORBIDDEN)
@@ -112,13 +114,13 @@ class Caller:
         self.host = host
 
     def hold(self, count: int) -> None:
-        """Keep so many bytes more of a body, or fewer. ``Refused`` when they get too many."""
+        """Count more bytes of a body, or fewer. ``Refused`` if they are too many."""
         self._account.held += count
         if self._account.held > HELD_BYTES and count > 0:
             raise Refused(HOARDING)
 
     def leave(self) -> None:
-        """It is not there any more, or it is another instance's."""
+        """The connection has ended, or becomes another instance's."""
         if self._counted:
             self._counted = False
             self._callers.nameless[self._address] -= 1

@@ -1,4 +1,4 @@
-"""How the head of a request is read (RFC 9112), once all of it is there. No I/O, no waiting.
+"""Reads the head of a request (RFC 9112) when all of it has come. No I/O.
 
 ========== ====================================================================================
 end        an empty line; lines end in CR LF, or in LF alone (scripts that write to /dev/tcp)
@@ -12,8 +12,8 @@ upgrade    an offer of another protocol is passed over (Java's client makes one 
            request), except where the server has one for that path
 ========== ====================================================================================
 
-Everything else is refused with a status and a line that says what is wrong. Each step takes time
-in proportion to the head, whatever is in it.
+Everything else is refused, with a status and a line that says what is wrong. Every step takes time
+in proportion to the head's length.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from typing import NamedTuple
 
 from sandbox.limits import KIB
 
-#: A head may have so much. What real runtimes send has a few hundred bytes.
+#: The most bytes of a head. Real runtimes send a few hundred.
 HEAD_BYTES = 64 * KIB
 
-#: Heads of a server that are remembered, and the longest of them: a runtime sends the same one
-#: again and again, and to look it up takes a tenth of the time.
+#: How many heads a server remembers, and the longest of them. A runtime sends the same head again
+#: and again. Looking it up takes a tenth of the time.
 REMEMBERED = 256
 REMEMBERED_BYTES = KIB
 
-#: A Content-Length of more digits is not one.
+#: A Content-Length of more digits is refused.
 LENGTH_DIGITS = 18
 
 LENGTH, LENGTH_END = b"\ncontent-length: ", b"ength: "
@@ -46,7 +46,7 @@ ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 
 class Why(NamedTuple):
-    """Why a request is refused: ``status`` as on the wire, ``line`` for who reads the answer."""
+    """The refusal of a request: ``status`` as on the wire, ``line`` for the reader."""
 
     status: str
     line: str
@@ -84,9 +84,9 @@ CALLS = {call.value.encode(): call for call in Call if call.value.startswith("/"
 
 
 class Head(NamedTuple):
-    """A request before its body. ``length`` is None where the body comes in chunks.
+    """A request without its body. ``length`` is None if the body comes in chunks.
 
-    ``fields`` has the names in lower case; of a name that comes twice, the last value.
+    ``fields`` has names in lower case. The last of repeated names counts.
     """
 
     call: Call
@@ -102,8 +102,8 @@ class Head(NamedTuple):
 class Heads:
     """Reads heads, and remembers the short ones.
 
-    ``known`` has those without a Content-Length by their bytes. The others of a runtime differ in
-    its digits and in nothing else: they are remembered by their bytes without these.
+    ``known`` has heads without a Content-Length by their bytes. A runtime's other heads differ only
+    in the digits of their length. They are remembered by their bytes without these digits.
     """
 
     def __init__(self) -> None:
@@ -111,8 +111,8 @@ class Heads:
         self._of_any_length: dict[bytes, Head] = {}
 
     def read(self, raw: bytes) -> tuple[Head, int | None]:
-        """The head with these bytes, its last line included, and the length of its body, None
-        where that comes in chunks. ``Refused`` when it cannot be read."""
+        """The head with these bytes, including its last line, and the length of its body. The
+        length is None if the body comes in chunks. ``Refused`` if the head cannot be read."""
         head = self.known.get(raw)
         if head is not None:
             return head, head.length
@@ -143,7 +143,7 @@ def _remember(heads: dict[bytes, Head], key: bytes, head: Head) -> None:
 
 
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
-    """Where the first empty line that ends after ``start`` ends; -1 when there is none."""
+    """The end of the first empty line that ends after ``start``. -1 if there is none."""
     crlf = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, crlf if crlf >= 0 else len(data))
     if bare >= 0:

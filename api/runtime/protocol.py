@@ -1,11 +1,11 @@
 """The runtime API as an asyncio protocol (contract sections 1.3 and 10).
 
-Why not the web framework: this is the path of every event and every result, and a framework's
-request cycle costs several times what the work itself does. What is lawful HTTP is in ``head`` and
-``body``; here is what happens with it, and when a caller has had enough.
+It does not use the web framework. Every event and every result comes this way, and a framework's
+request cycle takes several times as long as the work. ``head`` and ``body`` know which HTTP is
+valid. This module answers the requests and limits the callers.
 
-Requests of one connection are answered in their order, one at a time. What follows behind a poll
-that waits, or behind an answer that is not read, waits too.
+Requests of a connection are answered in order, one at a time. Requests behind a waiting poll, or
+behind an answer that is not read, wait too.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ if TYPE_CHECKING:
     from api.runtime.callers import Callers
     from sandbox.instance.rendezvous import Event
 
-#: A body of fewer bytes is copied behind its head: one piece is written with less ado than two.
+#: A body of fewer bytes is copied behind its head: one write is faster than two.
 SMALL_BYTES = 4096
 
-#: The head of a request has so long from its first byte; of a stranger, from connecting.
+#: The most time for a head, from its first byte. A stranger's time begins when it connects.
 HEAD_S = 10.0
-#: The body of a request may pause for so long, and for ever while its instance works on an event.
+#: The longest pause of a body. It may pause for ever while its instance works on an event.
 BODY_GAP_S = 30.0
-#: Who is refused may read the answer for so long before the connection is cut.
+#: A refused caller may read the answer for this long, then the connection is closed.
 LINGER_S = 2.0
 
 
 class Upgrade(NamedTuple):
     """Another protocol for one path.
 
-    ``accept`` is given the head and the caller's address. The protocol it returns has the
-    connection from then on, after the answer 101; None refuses it with 403.
+    ``accept`` gets the head and the caller's address. The connection is answered with 101 and then
+    belongs to the protocol that it returns. None refuses it with 403.
     """
 
     name: bytes
@@ -71,7 +71,7 @@ class Upgrade(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What all connections of a server share. ``keep_awake`` is called when something comes in."""
+    """Shared by all connections of a server. ``keep_awake`` is called when bytes come in."""
 
     heads: Heads
     callers: Callers
@@ -82,7 +82,7 @@ class Shared(NamedTuple):
 class RuntimeProtocol(asyncio.Protocol):
     """One connection of one instance. asyncio documents the methods it calls.
 
-    ``caller`` stands for the address of whoever connects, where that address tells nothing.
+    ``caller`` replaces the address of the other end if that address says nothing.
     """
 
     __slots__ = (
@@ -109,8 +109,8 @@ class RuntimeProtocol(asyncio.Protocol):
         self._deadline = Deadline(asyncio.get_running_loop())
         self._early: bytearray | None = None  # the beginning of a head
         self._head: Head
-        self._body: Body | None = None  # what is coming in behind a head
-        self._rest = bytearray()  # what waits behind a poll or an unread answer
+        self._body: Body | None = None  # the present body
+        self._rest = bytearray()  # bytes behind a waiting poll or an unread answer
         self._parked: Callable[[Event], None] | None = None
         self._closing = False
         self._pressed = False
@@ -128,7 +128,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._over = True
             self._transport.abort()
         elif not self._caller.expected:
-            # An instance may keep a connection for later, for ever; nobody else may.
+            # Only an instance may keep an idle connection.
             self._deadline.set(HEAD_S, self._head_is_late)
 
     def data_received(self, data: bytes) -> None:
@@ -139,7 +139,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._wait_with(data)
 
     def pause_writing(self) -> None:
-        """Answers are not read: nothing more is asked for until they are."""
+        """The caller does not read its answers. Read no requests until it does."""
         self._pressed = True
         self._transport.pause_reading()
 
@@ -156,7 +156,7 @@ class RuntimeProtocol(asyncio.Protocol):
     # ------------------------------------------------------------------ requests
 
     def _take(self, data: bytes) -> None:
-        """Work through what came, one request after the other."""
+        """Handle the bytes that came, one request after the other."""
         try:
             while data and not self._over:
                 if self._parked is not None or self._pressed:
@@ -209,7 +209,7 @@ class RuntimeProtocol(asyncio.Protocol):
         return self._begin(*self._shared.heads.read(bytes(early[:end])), bytes(early[end:]))
 
     def _begin(self, head: Head, length: int | None, data: bytes) -> bytes:
-        """A head is complete; ``data`` came behind it. Returns what is left for later."""
+        """A head is complete, and ``data`` came behind it. Returns the bytes that are left."""
         if head.call is Call.UNKNOWN and head.path in self._shared.upgrades:
             self._switch(head, data)
             return b""
@@ -239,7 +239,7 @@ class RuntimeProtocol(asyncio.Protocol):
         return rest
 
     def _finish(self, head: Head, body: bytes | bytearray, size: int = 0) -> None:
-        """A request is complete. ``size`` is what its body had, where it was not kept."""
+        """A request is complete. ``size`` is the length of its body, kept or not."""
         instance = self._caller.instance
         assert instance is not None
         call = head.call
@@ -248,7 +248,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._parked = self._deliver
             instance.poll(self._parked)
             return
-        # Answered before the result goes on its way: the runtime may poll while it does.
+        # Answer before the result is passed on, so that the runtime can poll meanwhile.
         self._answer(ANSWERS[call], keep=head.keep and call is not Call.TUNNEL)
         if call is Call.RESPONSE or call is Call.ERROR:
             if size > limits.RESPONSE_BYTES:
@@ -284,9 +284,9 @@ class RuntimeProtocol(asyncio.Protocol):
         self._transport.close()
 
     def _refuse(self, why: Why) -> None:
-        """Say why, take nothing more in, and leave the caller a moment to read it.
+        """Send the reason, read no more, and give the caller time to read the answer.
 
-        To close at once, with bytes unread, would be a reset that can overtake the answer.
+        A close with unread bytes is a reset, which can overtake the answer.
         """
         self._over = True
         self._forget()
@@ -295,7 +295,7 @@ class RuntimeProtocol(asyncio.Protocol):
         self._deadline.set(LINGER_S, self._transport.abort)
 
     def _switch(self, head: Head, data: bytes) -> None:
-        """Hand the connection over to another protocol; ``data`` is its first."""
+        """Give the connection to another protocol. ``data`` are its first bytes."""
         upgrade = self._shared.upgrades[head.path]
         accepted = head.fields.get(b"upgrade") == upgrade.name
         successor = upgrade.accept(head, self._peer) if accepted else None
@@ -321,7 +321,7 @@ class RuntimeProtocol(asyncio.Protocol):
             self._caller.hold(-len(body.kept))
 
     def _forget(self) -> None:
-        """Keep nothing, count for nobody, wait for nothing."""
+        """Drop the bytes, the counts and the timers of the connection."""
         instance = self._caller.instance
         if self._parked is not None and instance is not None:
             instance.unpark(self._parked)
@@ -331,13 +331,13 @@ class RuntimeProtocol(asyncio.Protocol):
         self._caller.leave()
 
     def _wait_with(self, data: bytes) -> None:
-        """Keep what came behind a poll that waits, or behind an unread answer."""
+        """Keep bytes that came behind a waiting poll or an unread answer."""
         self._rest += data
         if self._parked is not None and len(self._rest) > HEAD_BYTES:
             self._refuse(IMPATIENT)
 
     def _go_on(self) -> None:
-        """With what has waited."""
+        """Go on with the bytes that have waited."""
         if self._rest and self._parked is None and not self._pressed:
             rest, self._rest = bytes(self._rest), bytearray()
             self._take(rest)
@@ -346,7 +346,8 @@ class RuntimeProtocol(asyncio.Protocol):
         self._refuse(LATE_HEAD)
 
     def _body_is_late(self) -> None:
-        """While an event is out, its Timeout is the limit: a result may be sent as it is made."""
+        """An instance that works on an event has its Timeout as the limit, because a runtime may
+        send a result while it makes it."""
         instance = self._caller.instance
         if instance is not None and instance.invocation is not None:
             self._deadline.set(BODY_GAP_S, self._body_is_late)

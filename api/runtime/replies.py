@@ -1,4 +1,4 @@
-"""What the runtime API answers. Bodies are short lines: they end up in functions' logs."""
+"""The answers of the runtime API. Their bodies are short lines, because runtimes log them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Reply(NamedTuple):
-    """The same answer for a connection that is kept, and for one that is closed behind it."""
+    """An answer in two forms: for a connection that stays, and for one that is closed."""
 
     kept: bytes
     last: bytes
@@ -52,7 +52,7 @@ IMPATIENT = Why("400 Bad Request", "more than 64 KB were sent behind a poll that
 
 
 def event_head(event: Event, *, last: bool) -> bytes:
-    """The head of the answer to a poll. The names are spelled as on the platform."""
+    """The head of the answer to a poll. Names are written as on the platform."""
     return (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         f"Request_Id: {event.request_id}\r\n"

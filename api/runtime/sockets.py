@@ -1,4 +1,4 @@
-"""What the runtime API asks of the kernel."""
+"""The socket options of the runtime API."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
 
 
 def acknowledge(transport: asyncio.Transport) -> None:
-    """Confirm now what has come of a request.
+    """Acknowledge received bytes now.
 
-    A client that sends head and body apart, without TCP_NODELAY, sends the second when the first
-    is confirmed, and the kernel waits up to 40 ms for an answer to put that into.
+    A client without TCP_NODELAY that sends head and body apart sends the body after the head is
+    acknowledged. The kernel delays that by up to 40 ms, to send it together with an answer.
     """
     if QUICKACK:
-        with contextlib.suppress(OSError):  # it has just gone
+        with contextlib.suppress(OSError):  # it has just closed
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
 
 def probe_silent_connections(listener: socket.socket) -> None:
-    """Ask on connections that are silent whether the other end is still there.
+    """Check on silent connections whether the other end still lives.
 
-    A poll may be parked for days, and a machine or a network that is gone says nothing. Where the
-    other end answers, asking changes nothing. Connections have this from their listener.
+    A poll may wait for days, and a machine that is gone sends nothing. The check changes nothing if
+    the other end answers. Connections inherit it from their listener.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in PROBES:

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What the steps share: where things are, and how a source is configured. Sourced by each of them.
+# Directories, versions and functions that all steps share. Each step sources it.
 # The caller sets: VARIANT (quick or full), WORK (this build's own directory), DOWNLOADS and TOOLCHAIN (kept from build
 # to build), DEBIAN_ARCHIVE (where this machine's apt gets Debian from).
 set -euo pipefail
@@ -12,14 +12,14 @@ TOOLCHAIN_SHA512=lecoghCfoTAX9MLFcIx9/nL9M8xdkZ9n8Pki8qjKUNzjiq1zbECdEbzIZAMMHRt
 TARGET=x86_64-unknown-linux-gnu
 SYSROOT=$TOOLCHAIN/$TARGET/sysroot
 
-# Debian 12 gives the sources of the tools, and data. Its point releases replace versions, so none is named here;
-# what was used is listed in the image, in /usr/share/licenses/SOURCES.
+# The sources of the tools, and data, are Debian 12's. Its point releases replace versions, so none is named here. The
+# image lists the versions in /usr/share/licenses/SOURCES.
 DEBIAN=bookworm
 LIBRARY_SOURCES=(zlib mbedtls curl)
 TOOL_SOURCES=(bash coreutils sed grep gawk findutils diffutils tar gzip hostname procps util-linux)
 DATA_PACKAGES=(tzdata ca-certificates netbase)
-# The quick variant compiles bash alone (a static one of Debian's cannot read the locale of glibc 2.17 and would say so
-# in every function's log) and takes the rest from busybox.
+# The quick variant compiles only bash, and takes the rest from busybox. Debian's static bash cannot read the locale of
+# glibc 2.17, and would say so in every function's log.
 QUICK_TOOL_SOURCES=(bash)
 STATIC_PACKAGES=(busybox-static)
 
@@ -29,7 +29,7 @@ STAGE=$WORK/stage       # what was compiled, as installed
 PRIVATE=$WORK/private   # libraries linked into others and not shipped
 BASE_ROOT=$WORK/root    # the root file system
 
-# Sources carry configure scripts that are ready to use: never run autotools because of a time stamp.
+# The sources have ready configure scripts, so time stamps must not start autotools.
 export AUTOCONF=true AUTOMAKE=true ACLOCAL=true AUTOHEADER=true MAKEINFO=true
 export FORCE_UNSAFE_CONFIGURE=1 LC_ALL=C
 export PATH=$TOOLCHAIN/bin:$PATH

@@ -1,4 +1,4 @@
-"""The feed: what happens in the sandbox, told once, to whoever listens."""
+"""The feed: publishes what happens in the sandbox to its listeners."""
 
 from sandbox.feed.feed import AT_ONCE, Batch, Feed, Filter, Subscription
 from sandbox.feed.recorder import Recorder

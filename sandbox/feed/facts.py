@@ -1,8 +1,8 @@
-"""The facts that the feed tells: what each is called, and what it holds.
+"""The facts of the feed: the name and the fields of each.
 
-The table of them with the moment of each is docs/en/feed.md. Times are seconds since the epoch,
-durations milliseconds. A fact holds no secret: no environment, no event, no result,
-no more of an instance's id than is shown anywhere (``SHOWN_ID`` characters).
+docs/en/feed.md lists them, with the moment of each. Times are seconds since the epoch, durations
+milliseconds. A fact holds no secret: no environment, no event, no result, and only the first
+``SHOWN_ID`` characters of an instance's id.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from sandbox.records.record import InvocationRecord
 
-#: So much of an instance's id is shown: all of it is the secret of its runtime address.
+#: The length of an instance's id that is shown. The whole id is the secret of its runtime address.
 SHOWN_ID = 12
-#: About what a fact takes in memory, bytes: one of few ids and numbers, one with its record, one
+#: The memory of a fact in bytes, roughly: of one with few fields, of one with a record, and of one
 #: line.
 FACT_BYTES, RECORD_BYTES, LINE_BYTES = 400, 1200, 80
 
 
 class FunctionChanged(NamedTuple):
-    """``change``: created, changed or deleted. ``version`` is empty where the function as a whole
-    changed (an alias, a retry policy); else ``status`` is that version's."""
+    """``change`` is created, changed or deleted. ``status`` is that of ``version``. ``version`` is
+    empty if the function as a whole changed (an alias, a retry policy)."""
 
     time: float
     namespace: str
@@ -33,8 +33,9 @@ class FunctionChanged(NamedTuple):
 
 
 class InstanceChanged(NamedTuple):
-    """``state`` is one of ``sandbox.instance.lifecycle.State``. Busy is told by
-    ``InvocationDispatched``, idle again by ``InvocationEnded``. ``reason``: why it failed."""
+    """``state`` is one of ``sandbox.instance.lifecycle.State``. ``InvocationDispatched`` tells that
+    an instance is busy, ``InvocationEnded`` that it is idle again. ``reason`` says why it
+    failed."""
 
     time: float
     namespace: str
@@ -46,7 +47,7 @@ class InstanceChanged(NamedTuple):
 
 
 class InvocationBegan(NamedTuple):
-    """``invocation_type`` is RequestResponse or Event; ``retry_num`` is 0 for the first try."""
+    """``invocation_type`` is RequestResponse or Event. ``retry_num`` is 0 for the first try."""
 
     time: float
     namespace: str
@@ -59,7 +60,7 @@ class InvocationBegan(NamedTuple):
 
 
 class InvocationDispatched(NamedTuple):
-    """An instance works on it: from now on it initialises for it, or has the event."""
+    """An instance works on the invocation: it initialises for it, or has its event."""
 
     time: float
     namespace: str
@@ -70,18 +71,18 @@ class InvocationDispatched(NamedTuple):
 
 
 class InvocationEnded(NamedTuple):
-    """Its record, which is safe by now. Its result is no part of ``view``."""
+    """An invocation has ended. ``record`` is on disk. ``view`` leaves out its result."""
 
     record: InvocationRecord
 
     @property
     def time(self) -> float:
-        """When it ended."""
+        """The time of the end."""
         return self.record.ended_at
 
     @property
     def namespace(self) -> str:
-        """Of its function."""
+        """The namespace of the function."""
         return self.record.namespace
 
     @property
@@ -91,13 +92,13 @@ class InvocationEnded(NamedTuple):
 
     @property
     def request_id(self) -> str:
-        """Whose end it is."""
+        """The request id of the invocation."""
         return self.record.request_id
 
 
 class LinesWritten(NamedTuple):
-    """``lines`` are (seconds since the epoch, text); ``request_id`` is empty outside any request.
-    ``seq`` orders the lines of one instance."""
+    """``lines`` are (seconds since the epoch, text). ``request_id`` is empty for lines of no
+    request. ``seq`` orders the lines of one instance."""
 
     time: float
     namespace: str
@@ -110,7 +111,7 @@ class LinesWritten(NamedTuple):
 
 
 class EventQueued(NamedTuple):
-    """An asynchronous event is accepted: it is on disk. ``source`` as ``InvokeType`` names it."""
+    """An asynchronous event is accepted and on disk. ``source`` is a value of ``InvokeType``."""
 
     time: float
     namespace: str
@@ -121,7 +122,7 @@ class EventQueued(NamedTuple):
 
 
 class EventRetried(NamedTuple):
-    """A try failed with ``status``; the event is tried again at ``due_at``."""
+    """A try failed with ``status``. The next try is at ``due_at``."""
 
     time: float
     namespace: str
@@ -134,7 +135,8 @@ class EventRetried(NamedTuple):
 
 
 class EventGivenUp(NamedTuple):
-    """``fate``: dead_lettered, dropped or terminated. ``status`` is that of the last try."""
+    """An event ended without success. ``fate`` is dead_lettered, dropped or terminated. ``status``
+    is that of the last try."""
 
     time: float
     namespace: str
@@ -146,7 +148,7 @@ class EventGivenUp(NamedTuple):
 
 
 class NodeUp(NamedTuple):
-    """An engine answers and instances can start there."""
+    """An engine answers. Instances can start on its node."""
 
     time: float
     node: str
@@ -155,7 +157,7 @@ class NodeUp(NamedTuple):
 
 
 class NodeDown(NamedTuple):
-    """No instance starts there any more."""
+    """No instance starts on the node any more."""
 
     time: float
     node: str
@@ -176,7 +178,7 @@ Fact: TypeAlias = (
     | NodeDown
 )
 
-#: Every fact there is, by the name that listeners outside the process know it by.
+#: Every kind of fact, by its name outside the process.
 FACTS: dict[str, type[Fact]] = {
     "function_changed": FunctionChanged,
     "instance_changed": InstanceChanged,
@@ -194,7 +196,7 @@ NAMES: dict[type[Fact], str] = {kind: name for name, kind in FACTS.items()}
 
 
 def weight(fact: Fact) -> int:
-    """About how many bytes the ring keeps alive with it."""
+    """The memory that the fact takes in the ring, bytes, roughly."""
     if isinstance(fact, InvocationEnded):
         return RECORD_BYTES + getsizeof(fact.record.ret_msg)
     if isinstance(fact, LinesWritten):

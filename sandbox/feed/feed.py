@@ -1,11 +1,10 @@
-"""What happens in the sandbox, told once, to whoever listens.
+"""Publishes what happens in the sandbox to its listeners.
 
-The feed keeps the newest facts in a ring, and each listener reads the ring at its own pace. So
-publishing is one append, however many listen and however slow they are; a listener that the ring
-has overtaken is told how many facts it missed. Facts are numbered from 1 in each run of the
-sandbox.
+The feed keeps the newest facts in a ring. Each listener reads the ring at its own pace. So
+publishing is one append, with any number of slow listeners. A listener that the ring has overtaken
+is told how many facts it missed. Each run of the sandbox numbers its facts from 1.
 
-Nothing here reads or writes anything. All on one event loop.
+The feed does no I/O. It works on one event loop.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: The ring holds so many facts, or so many bytes of them, whichever is reached first.
+#: The ring holds this many facts, or this many bytes of them, whichever is reached first.
 RING_FACTS = 10_000
 RING_BYTES = 8 * 1024 * 1024
-#: So many facts at most come into the ring, are shown to the observers, and leave the ring
-#: together. So there may be up to so many more than the ring's bounds say, twice.
+#: The most facts that come into the ring together, are shown to the observers together, and leave
+#: the ring together. So the ring can exceed its bounds by twice as many.
 AT_ONCE = 64
-#: Waiting listeners are woken this long after the first fact that they can read: once, however many
-#: facts come by then. Seconds.
+#: Waiting listeners are woken this long after the first new fact. So many facts wake them once.
+#: Seconds.
 WAKE_S = 0.01
-#: The most facts of one reading, unless the listener says otherwise.
+#: The default of the most facts of one reading.
 READ_AT_ONCE = 100
 
 
 class Filter(NamedTuple):
-    """Which facts a listener wants; None means any. A fact without a function is for listeners
-    that ask for none."""
+    """Which facts a listener wants. None means any. A fact without a function goes only to
+    listeners that name no function."""
 
     namespace: str | None = None
     function: str | None = None
@@ -52,7 +51,7 @@ class Filter(NamedTuple):
     types: frozenset[type[Fact]] | None = None
 
     def wants(self, fact: Fact) -> bool:
-        """Whether it is one of them."""
+        """Whether the listener wants this fact."""
         return (
             (self.types is None or type(fact) in self.types)
             and self.function in (None, getattr(fact, "function", ""))
@@ -65,8 +64,8 @@ EVERYTHING = Filter()
 
 
 class Batch(NamedTuple):
-    """What one reading gave. ``missed`` counts the facts that the ring had lost before, wanted or
-    not. ``place`` is the number of the last fact looked at: where the next reading goes on."""
+    """The result of one reading. ``missed`` counts the facts that the ring had lost before, wanted
+    or not. ``place`` is the number of the last fact read. The next reading begins after it."""
 
     facts: list[tuple[int, Fact]]
     missed: int
@@ -74,7 +73,7 @@ class Batch(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """Facts that came into the ring together and leave it together; what they weigh, bytes."""
+    """Facts that come into the ring and leave it together. ``size`` is their weight, bytes."""
 
     facts: list[Fact]
     size: int
@@ -83,9 +82,9 @@ class _Block(NamedTuple):
 class Feed:
     """The facts of one run of the sandbox. Made by the control plane, handed to publishers.
 
-    ``run`` tells this run's numbers from an earlier one's. ``asked`` are the kinds of facts that
-    somebody reads: publishers on the way of an invoke look there before they make one. The ring is
-    filled from the first listener on: before that nobody has a place to go back to.
+    ``run`` marks the numbers of this run. ``asked`` are the kinds of facts that have a reader.
+    Publishers on the way of an invoke make no other ones. The ring is filled from the first
+    listener on: before that nobody has a place to go back to.
     """
 
     def __init__(
@@ -104,13 +103,13 @@ class Feed:
         self.asked: frozenset[type[Fact]] = frozenset()
         self._observers: list[Callable[[Sequence[Fact]], None]] = []
         self._waiting: set[asyncio.Future[None]] = set()
-        #: Somebody waits, and no alarm is set to wake them yet.
+        #: Listeners wait, and no alarm is set yet to wake them.
         self._awaited = False
         self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def last(self) -> int:
-        """The number of the newest fact; 0 before the first."""
+        """The number of the newest fact, 0 before the first."""
         return self._lost + self._held + len(self._fresh)
 
     @property
@@ -120,7 +119,7 @@ class Feed:
         return self._lost + 1
 
     def publish(self, fact: Fact) -> None:
-        """State a fact. Takes less than a microsecond; never fails."""
+        """Publish a fact. Takes less than a microsecond and never fails."""
         self._fresh.append(fact)
         if self._awaited or len(self._fresh) >= AT_ONCE:
             self._attend()
@@ -128,16 +127,16 @@ class Feed:
     def observe(
         self, observer: Callable[[Sequence[Fact]], None], kinds: Iterable[type[Fact]]
     ) -> None:
-        """Show facts to ``observer``, all of these ``kinds`` and maybe others, in order, some at a
-        time: within ``publish``, or ``gather``.
+        """Show all facts of these ``kinds`` to ``observer``, and maybe others. They come in order
+        and in groups, within ``publish`` or ``gather``.
 
-        It must not wait. Its failures are logged and go no further.
+        The observer must not wait. Its failures are logged only.
         """
         self._observers.append(observer)
         self.asked |= frozenset(kinds)
 
     def listen(self, wanted: Filter = EVERYTHING, after: int | None = None) -> Subscription:
-        """Read what is published from now on, or everything after a number of this run."""
+        """Read facts from now on, or after a number of this run."""
         if not self._listened:
             self.gather()  # not for the ring
             self._listened = True
@@ -145,7 +144,7 @@ class Feed:
         return Subscription(self, wanted, self.last if after is None else after)
 
     def gather(self) -> None:
-        """Put what is fresh into the ring, and show it to the observers."""
+        """Put fresh facts into the ring, and show them to the observers."""
         if not self._fresh:
             return
         fresh, self._fresh = self._fresh, []
@@ -156,7 +155,7 @@ class Feed:
         for observer in self._observers:
             try:
                 observer(fresh)
-            except Exception:  # an observer's boundary: publishers are not to be bothered
+            except Exception:  # an observer's boundary: publishers must not fail with it
                 log.exception("feed_observer_failed")
 
     def _keep(self, facts: list[Fact]) -> None:
@@ -174,14 +173,14 @@ class Feed:
             self._bytes -= size
 
     def close(self) -> None:
-        """End every subscription, and those to come. Facts are still shown to the observers."""
+        """End every subscription, also later ones. Observers still get facts."""
         self.closed = True
         self._wake()
 
     # ------------------------------------------------------------------ the subscriptions' side
 
     def after(self, place: int) -> tuple[int, Iterator[Fact]]:
-        """How many facts after ``place`` are lost; all the others, to be read at once."""
+        """How many facts after ``place`` are lost, and the others. Read them without an await."""
         self.gather()
         return max(0, self._lost - place), self._from(place)
 
@@ -193,7 +192,7 @@ class Feed:
             number += len(block.facts)
 
     async def news(self, within_s: float | None) -> None:
-        """Wait until something is published, or for so long, or until the feed is closed."""
+        """Wait until a fact is published, ``within_s`` has passed, or the feed is closed."""
         if self.closed:
             return
         future = asyncio.get_running_loop().create_future()
@@ -225,7 +224,7 @@ class Feed:
 
 
 class Subscription:
-    """One listener's place in the feed. It holds nothing of the feed: there is nothing to close."""
+    """One listener's place in the feed. The feed does not know it, so it needs no close."""
 
     def __init__(self, feed: Feed, wanted: Filter, place: int) -> None:
         self._feed = feed
@@ -234,13 +233,13 @@ class Subscription:
 
     @property
     def closed(self) -> bool:
-        """Nothing more will come."""
+        """Whether the feed has ended."""
         return self._feed.closed
 
     async def get(self, within_s: float | None = None, at_most: int = READ_AT_ONCE) -> Batch:
-        """The next facts that are wanted, ``at_most`` so many, as soon as there are any.
+        """Wait for the next wanted facts. Returns ``at_most`` of them.
 
-        Empty after ``within_s`` seconds without any, and when the feed is closed.
+        The batch is empty after ``within_s`` seconds without any, and if the feed is closed.
         """
         loop = asyncio.get_running_loop()
         until = None if within_s is None else loop.time() + within_s
@@ -256,7 +255,7 @@ class Subscription:
         self.place = self._feed.oldest - 1
 
     def read(self, at_most: int = READ_AT_ONCE) -> Batch:
-        """The same of what is there now."""
+        """The next wanted facts of those that are there, without waiting."""
         missed, facts = self._feed.after(self.place)
         self.place += missed
         found: list[tuple[int, Fact]] = []

@@ -1,7 +1,7 @@
-"""Writes down what happens, then tells it on the feed: the one place where facts are stated.
+"""Saves what happens, then publishes it on the feed. All facts are published here.
 
-In this order: what was answered, and what was shown to a listener, is never lost. The rooms that
-report here each have a port for it; only the control plane knows that all of them are this one.
+With this order nothing that was answered, or shown to a listener, is lost. Each room that reports
+here has its own port. Only the control plane knows that the recorder is all of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """What the invoker, instances, the queue and the functions report. None of it waits or fails.
+    """Takes the reports of the invoker, instances, the queue and the functions. No method waits or
+    fails.
 
     Implements ``InvocationRecorder``, ``InstanceRecorder``, ``EventRecorder`` and
     ``FunctionRecorder``.
@@ -47,11 +48,11 @@ class Recorder:
         self._sink = sink
 
     def began(self, invocation: Invocation) -> None:
-        """It was accepted, and goes to the pool."""
+        """An invocation is accepted, and goes to the pool."""
         if InvocationBegan not in self.feed.asked:
             return
         self.feed.publish(
-            InvocationBegan(  # in the order of its fields, as below: by name takes twice as long
+            InvocationBegan(  # by position, as below: by name takes twice as long
                 invocation.times["received"],
                 invocation.function.namespace,
                 invocation.function.name,
@@ -64,7 +65,7 @@ class Recorder:
         )
 
     def noted(self, invocation: Invocation, line: tuple[float, str]) -> None:
-        """The platform says something in the log of one that reaches no instance."""
+        """Write a line of the platform into the log of an invocation that reaches no instance."""
         chunk = LogChunk(invocation.request_id, "", 0, [line])
         self._sink.put_log(chunk)
         self.feed.publish(
@@ -78,7 +79,8 @@ class Recorder:
         )
 
     def taken(self, invocation: Invocation, instance_id: str) -> None:
-        """An instance works on it: the log query shows an asynchronous one as running."""
+        """An instance works on an invocation. The log query shows an asynchronous one as
+        running."""
         if invocation.invocation_type == "Event" or invocation.version.config.async_run:
             self._sink.put(_running(invocation, instance_id))
         if InvocationDispatched not in self.feed.asked:
@@ -95,16 +97,16 @@ class Recorder:
         )
 
     def ended(self, record: InvocationRecord) -> None:
-        """It has ended. Called once for each, before its answer is given."""
+        """An invocation has ended. Called once for each, before its answer."""
         self._sink.put(record)
         self.feed.publish(InvocationEnded(record))
 
     def ended_unrun(self, record: InvocationRecord) -> None:
-        """An event has ended while it waited: for the feed it never was an invocation."""
+        """An event has ended while it waited. The feed does not tell it as an invocation."""
         self._sink.put(record)
 
     def lines(self, spec: InstanceSpec, chunk: LogChunk) -> None:
-        """An instance's process wrote something."""
+        """An instance's process wrote lines."""
         self._sink.put_log(chunk)
         self.feed.publish(
             LinesWritten(
@@ -147,8 +149,8 @@ class Recorder:
         self.feed.publish(EventGivenUp(self.feed.now(), *_names(event), int(status), fate))
 
     def function_changed(self, function: Function, change: str, versions: Iterable[str]) -> None:
-        """A function was ``created``, ``changed`` or ``deleted``: these versions of it, or if there
-        are none, the function as a whole."""
+        """A function was ``created``, ``changed`` or ``deleted``: these versions of it, or the
+        function as a whole if there are none."""
         now = self.feed.now()
         for version in list(versions) or [""]:
             status = function.versions[version].status.value if version else ""

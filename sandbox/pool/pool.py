@@ -270,7 +270,10 @@ class Pool:
             container = await self._engine.launch(spec, instance)
             if instance.state is not State.STARTING:
                 await container.destroy()
-                raise EngineError("the container ended as soon as it was started")
+                raise EngineError(
+                    "the container ended while it was starting: invoke the function again; if that"
+                    " fails too, check the engine and read the sandbox's log"
+                )
         except Exception as error:  # a task's boundary: any failure gives the memory back
             if isinstance(error, SandboxError):
                 message = error.message

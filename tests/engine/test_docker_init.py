@@ -194,7 +194,7 @@ async def test_an_engine_configured_for_a_proxy_keeps_the_runtime_api_off_it(
             " http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/"
         )
     assert end.code == 0
-    assert lines == [proxy, "404"]
+    assert lines == [proxy, "403"]
 
 
 async def test_the_environment_is_exactly_as_configured(docker_rig: Rig) -> None:

@@ -28,6 +28,18 @@ def test_the_parts_of_ci_have_budgets_that_fit_into_the_whole() -> None:
     assert sum(budgets.values()) < WHOLE_S  # .ci/run itself takes some seconds
 
 
+def test_the_changelog_has_each_section_once_and_in_the_form_s_order() -> None:
+    order = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    _, *versions = (ROOT / "CHANGELOG.md").read_text().split("\n## ")
+    assert versions
+    for version in versions:
+        lines = version.splitlines()
+        sections = [line[4:] for line in lines if line.startswith("### ")]
+        assert sections == [name for name in order if name in sections], lines[0]
+        entries = [line for line in lines if line.startswith("- ")]
+        assert len(entries) == len(set(entries)), lines[0]
+
+
 def test_lint_looks_for_complexity_and_docstrings() -> None:
     lint = configuration()["tool"]["ruff"]["lint"]
     assert {"C90", "D1"} <= set(lint["select"])

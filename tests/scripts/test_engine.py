@@ -110,7 +110,7 @@ def test_an_engine_that_answers_is_used_as_it_is(machine: Machine) -> None:
 def test_a_pid_file_with_another_programs_number_is_removed(machine: Machine) -> None:
     printed, said = machine.run("echo 1 >/var/run/docker.pid; engine; daemons")
     assert printed == "1"
-    assert "removing /var/run/docker.pid: process 1 is no running dockerd" in said
+    assert "removing /var/run/docker.pid: no dockerd runs as process 1" in said
     assert "exit code" not in said
 
 
@@ -137,7 +137,7 @@ def test_a_killed_daemon_is_replaced_whatever_it_left(machine: Machine) -> None:
 def test_an_engine_that_cannot_be_had_is_said_to_be_with_what_to_do(machine: Machine) -> None:
     _, said = machine.run(": >/run/broken; engine")
     assert "trying a second time" in said
-    assert "no container engine can be had here" in said
+    assert "there is no container engine here" in said
     assert "Install Docker" in said
     assert "exit code 69" in said
 

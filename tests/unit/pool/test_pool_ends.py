@@ -248,7 +248,8 @@ async def test_a_container_that_ends_before_it_is_attached_is_a_failed_start() -
     outcome = await heart.run(HELLO)
     assert outcome.status_code == 500
     assert json.loads(outcome.body)["errorMessage"] == (
-        "the container ended as soon as it was started"
+        "the container ended while it was starting: invoke the function again; if that"
+        " fails too, check the engine and read the sandbox's log"
     )
     await heart.close()
 
