@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.allowed_hosts import AllowedHosts
 from api.cloud.endpoint import CloudApi
+from api.cloud.unknown_fields import UnknownFields
 from api.cloud.wire.fast_invoke import fast_invoke_protocol
 from api.cloud.wire.policy import Policy
 from api.cloud.wire.routes import cloud_route
@@ -57,6 +58,7 @@ class Application:
             traces=plane.traces,
             downloads=self.downloads,
             policy=self.policy,
+            unknown_fields=UnknownFields(refuse=settings.unknown_fields == "refuse"),
             clock=plane.clock,
             region=settings.region,
         )

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     uin: str = "100000000001"
 
     signature: Literal["off", "warn", "enforce"] | None = None
+    unknown_fields: Literal["refuse", "warn"] = "refuse"
     credentials: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
 
     standby: int = Field(default=1, ge=0, le=20)

@@ -22,6 +22,7 @@ class Support(StrEnum):
     EFFECT = "takes effect"
     KEPT = "kept"
     REFUSED = "refused"
+    TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)

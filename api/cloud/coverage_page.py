@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import BaseModel
 
 from api.cloud.coverage import FIELDS, Field, Support
+from api.cloud.extra_fields import BEYOND_SDK, EXTRA, NOT_REHEARSED, Extra
 from api.cloud.models import REQUESTS
 
 if TYPE_CHECKING:
@@ -27,16 +28,27 @@ of three kinds of support here:
 * **kept**: it changes nothing here, is checked for its form, and is given back as it was given;
 * **refused**: the request is answered with an error, rather than the field being dropped.
 
-Fields that the API does not have are ignored, as on the platform, with one exception: with `DryRun`
-set to `TRUE`, `CreateFunction`, `UpdateFunctionCode` and `UpdateFunctionConfiguration` check
-everything, change nothing, and answer with the error `DryRunOperation` where they would have
-succeeded; the other actions that change something refuse it.
+A field that an action does not have is refused at any depth, as by the platform's gateway. The
+error is `UnknownParameter`, and its message names the field (`Layers.0.Name`): ``The parameter `X`
+is not recognized.`` With `SCF_UNKNOWN_FIELDS=warn` such fields are dropped, and the log warns of
+them.
+
+Some fields are **taken** although the published description of the API lacks them, because real
+tools send them. `api/cloud/extra_fields.py` has them all, each with its source. They change
+nothing, with one exception: with `DryRun` set to `TRUE`, `CreateFunction`, `UpdateFunctionCode`
+and `UpdateFunctionConfiguration` check everything, change nothing, and answer with the error
+`DryRunOperation` where they would have succeeded. `Invoke` and `InvokeFunction` do not have that
+field; every other action answers it with `UnsupportedOperation`.
 """
 
 NOT_SIMULATED = """\
 ## Not simulated
 
 These actions are known, and answered with `UnsupportedOperation`, whatever their fields:
+"""
+
+BEYOND_THE_SDK = """\
+The cloud has these as well, although its SDKs lack them, and they are answered the same:
 """
 
 
@@ -56,12 +68,23 @@ def render() -> str:
             continue
         by_name = {field.name: field for field in fields}
         rows = [by_name[path] for path in _paths(REQUESTS[action], _opened(action))]
+        rows += [_taken(extra) for extra in EXTRA[action] if extra is not NOT_REHEARSED]
         lines = ["| field | here | |", "|---|---|---|", *(_row(field) for field in rows)]
         parts.append("\n".join(lines) + "\n")
     others = sorted(set(REQUESTS) - set(FIELDS))
     if others:
-        parts += [NOT_SIMULATED, "\n".join(f"* `{action}`" for action in others) + "\n"]
+        parts += [NOT_SIMULATED, _listed(others)]
+    parts += [BEYOND_THE_SDK, _listed(sorted(BEYOND_SDK))]
     return "\n".join(parts)
+
+
+def _listed(actions: list[str]) -> str:
+    return "\n".join(f"* `{action}`" for action in actions) + "\n"
+
+
+def _taken(extra: Extra) -> Field:
+    sender = f"sent by {extra.sender.name}; " if extra.sender.name else ""
+    return Field(extra.name, Support.TAKEN, sender + extra.note)
 
 
 def _row(field: Field) -> str:

@@ -17,6 +17,7 @@ from api.cloud.actions.logs import LogActions
 from api.cloud.actions.namespaces import NamespaceActions
 from api.cloud.actions.transfer import TransferActions
 from api.cloud.actions.versions import VersionActions
+from api.cloud.extra_fields import BEYOND_SDK
 from api.cloud.models import REQUESTS
 from api.cloud.wire import envelope
 from api.cloud.wire.params import parse
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from api.cloud.actions.base import Action
     from api.cloud.actions.invoke import InvokerPort
+    from api.cloud.unknown_fields import UnknownFields
     from api.cloud.wire.policy import Policy
     from api.cloud.wire.request import CloudRequest, RawRequest
     from api.downloads import Downloads
@@ -58,10 +60,12 @@ class CloudApi:
         traces: Traces,
         downloads: Downloads,
         policy: Policy,
+        unknown_fields: UnknownFields,
         clock: Clock,
         region: str,
     ) -> None:
         self._policy = policy
+        self._unknown_fields = unknown_fields
         self._invokes = InvokeActions(invoker)
         self._tasks = TaskOwner()
         functions, versions, layers = catalog.functions, catalog.versions, catalog.layers
@@ -114,6 +118,8 @@ class CloudApi:
     def _accept(self, raw: RawRequest, request_id: str) -> CloudRequest:
         request = parse(raw, request_id)
         self._policy.check(raw, request)
+        if request.version == API_VERSION:
+            self._unknown_fields.check(request)
         return request
 
     async def _answer_later(self, request: CloudRequest, answer: Callable[[bytes], None]) -> None:
@@ -145,7 +151,7 @@ class CloudApi:
         action = self._actions.get(request.action)
         if action is not None:
             return action
-        if request.action in REQUESTS:
+        if request.action in REQUESTS or request.action in BEYOND_SDK:
             raise UnsupportedError(
                 f"this sandbox does not simulate {request.action}: see docs/en/api.md"
             )

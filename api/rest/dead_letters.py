@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import from_json
 
 from api.rest.models import Accepted
+from api.rest.strict_route import StrictRoute
 
 if TYPE_CHECKING:
     from api.rest.services import Services
@@ -62,7 +63,7 @@ class LetterList(BaseModel):
 
 def dead_letter_routes(services: Services) -> APIRouter:
     """List, delete, redrive. These routes exist only if ``services`` has dead letters."""
-    router = APIRouter(tags=["dead letters"])
+    router = APIRouter(tags=["dead letters"], route_class=StrictRoute)
     box = services.dead_letters
     if box is None:
         return router

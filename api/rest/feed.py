@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 
+from api.rest.strict_route import StrictRoute
 from sandbox.errors import RequestError
 from sandbox.feed import Filter
 from sandbox.feed.facts import FACTS, NAMES, view
@@ -60,7 +61,7 @@ Types = Annotated[
 
 def feed_routes(services: Services) -> APIRouter:
     """``/events``."""
-    router = APIRouter(tags=["system"])
+    router = APIRouter(tags=["system"], route_class=StrictRoute)
 
     @router.get(
         "/events",

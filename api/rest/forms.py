@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Form
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
 from sandbox.errors import RequestError
@@ -50,6 +50,18 @@ class ConfigFields(BaseModel):
     environment: dict[str, str] | None = Field(
         default=None, description="replaces all variables; `{}` removes them"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, value: Any) -> Any:
+        known = cls.model_fields
+        for name in value if isinstance(value, dict) else ():
+            if name not in known:
+                raise RequestError(
+                    f"a configuration has no field {name[:80]!r}; it has {', '.join(known)}",
+                    "InvalidParameterValue",
+                )
+        return value
 
     def change(self) -> ConfigChange:
         """These fields as the function service takes them."""

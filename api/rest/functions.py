@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
 from api.rest.forms import ConfigFields, EnvironmentField, parse_environment, read_zip
 from api.rest.models import FunctionList, FunctionView
 from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
+from api.rest.strict_route import StrictRoute
 from sandbox.errors import ConflictError, PlatformError
 from sandbox.functions.listing import Query as ListQuery
 from sandbox.functions.model import (
@@ -35,7 +36,7 @@ WaitField = Annotated[bool, Form(description="answer when it serves (201), or at
 
 def function_routes(services: Services) -> APIRouter:
     """The routes under ``/functions`` that change or show functions."""
-    router = APIRouter(tags=["functions"])
+    router = APIRouter(tags=["functions"], route_class=StrictRoute)
     functions = services.functions
 
     @router.post("/functions", status_code=201, summary="Create a function from a zip")

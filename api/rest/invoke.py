@@ -14,6 +14,7 @@ from api.errors import REQUEST_ID_HEADER
 from api.rest.errors import request_id_of
 from api.rest.models import INSTANCE_ID_SHOWN, Accepted
 from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
+from api.rest.strict_route import StrictRoute
 from sandbox import limits
 from sandbox.errors import LimitError
 from sandbox.invocation import InvokeOptions
@@ -99,7 +100,7 @@ FAILURE = {
 
 def invoke_routes(services: Services) -> APIRouter:
     """The one route that runs functions."""
-    router = APIRouter(tags=["invocations"])
+    router = APIRouter(tags=["invocations"], route_class=StrictRoute)
 
     @router.post(
         "/functions/{name}/invocations",

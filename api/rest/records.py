@@ -17,6 +17,7 @@ from api.rest.models import (
     LogList,
 )
 from api.rest.parameters import Namespace, Since, parse_since
+from api.rest.strict_route import StrictRoute
 from sandbox.errors import NotFoundError
 from sandbox.records.query import RecordQuery, ResultFilter
 
@@ -42,7 +43,7 @@ RequestId = Annotated[str | None, Query(description="only of this invocation")]
 
 def record_routes(services: Services) -> APIRouter:
     """Logs and records, of a function or of one invocation."""
-    router = APIRouter(tags=["invocations"])
+    router = APIRouter(tags=["invocations"], route_class=StrictRoute)
     history = services.history
 
     @router.get(

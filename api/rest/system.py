@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.rest.models import HealthView, InstanceList, InstanceView
+from api.rest.strict_route import StrictRoute
 from sandbox import __version__
 
 #: The media type of the Prometheus library's text.
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def system_routes(services: Services) -> APIRouter:
     """``/instances``, ``/healthz`` and ``/metrics``."""
-    router = APIRouter(tags=["system"])
+    router = APIRouter(tags=["system"], route_class=StrictRoute)
 
     @router.get("/instances", summary="List the instances")
     async def list_instances(

@@ -239,3 +239,13 @@ class RestApp:
         """Create one that is Active."""
         await self.functions.create(namespace, name, b"zip", FunctionConfig())
         return await self.functions.settled(namespace, name, 1)
+
+
+def error_of(response: httpx.Response, status: int, code: str) -> str:
+    """The message of an error answer, its shape checked."""
+    assert response.status_code == status, response.text
+    error: dict[str, Any] = response.json()["error"]
+    assert set(error) == {"code", "message", "request_id"}
+    assert error["code"] == code
+    assert error["request_id"] == response.headers["x-scf-request-id"]
+    return str(error["message"])

@@ -45,7 +45,7 @@ async def test_each_answer_has_its_own_request_id(tmp_path: Path) -> None:
         ({}, "MissingParameter"),
         ({"X-TC-Action": "GetFunctions"}, "InvalidAction"),
         ({"X-TC-Action": "GetAccount", "X-TC-Version": "2017-03-12"}, "NoSuchVersion"),
-        ({"X-TC-Action": "GetDemoAddress"}, "InvalidAction"),
+        ({"X-TC-Action": "GetDemoAddress"}, "UnsupportedOperation"),
         ({"X-TC-Action": "GetAccount", "Authorization": "SKIP"}, "MissingParameter"),
         (
             {"X-TC-Action": "GetAccount", "Authorization": "Bearer x"},

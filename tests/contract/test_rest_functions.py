@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,7 @@ from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import DeadLetterQueue, FunctionStatus, StatusReason
 from sandbox.packages.model import Bootstrap
 from scf_sandbox.preflight import Finding, Level
-from tests.contract.rest_fakes import RestApp
+from tests.contract.rest_fakes import RestApp, error_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,16 +32,6 @@ def rest() -> RestApp:
 async def client(rest: RestApp) -> AsyncIterator[httpx.AsyncClient]:
     async with rest.client() as client:
         yield client
-
-
-def error_of(response: httpx.Response, status: int, code: str) -> str:
-    """The message of an error answer, its shape checked."""
-    assert response.status_code == status, response.text
-    error: dict[str, Any] = response.json()["error"]
-    assert set(error) == {"code", "message", "request_id"}
-    assert error["code"] == code
-    assert error["request_id"] == response.headers["x-scf-request-id"]
-    return str(error["message"])
 
 
 async def test_a_function_is_created_from_a_zip(rest: RestApp, client: httpx.AsyncClient) -> None:

@@ -12,25 +12,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+UPDATE = "UpdateFunctionConfiguration"
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "code"),
+    ("action", "field", "value", "code"),
     [
-        ("Description", r'"\ud800"', "InvalidParameterValue.Description"),
-        ("Handler", r'"index.\udfff"', "InvalidParameterValue.Handler"),
-        ("Environment", r'{"Variables": [{"Key": "A", "Value": "\ud83d"}]}', None),
-        ("Tags", r'[{"Key": "\ud83d", "Value": ""}]', None),
-        ("Role", r'"\ud83d"', None),
+        (UPDATE, "Description", r'"\ud800"', "InvalidParameterValue.Description"),
+        ("UpdateFunctionCode", "Handler", r'"index.\udfff"', "InvalidParameterValue.Handler"),
+        (UPDATE, "Environment", r'{"Variables": [{"Key": "A", "Value": "\ud83d"}]}', None),
+        ("CreateFunction", "Tags", r'[{"Key": "\ud83d", "Value": ""}]', None),
+        (UPDATE, "Role", r'"\ud83d"', None),
     ],
 )
 async def test_half_a_surrogate_pair_is_refused_by_the_parameters_name(
-    tmp_path: Path, field: str, value: str, code: str | None
+    tmp_path: Path, action: str, field: str, value: str, code: str | None
 ) -> None:
     async with running_cloud(tmp_path) as cloud:
         await cloud.create()
         response = await cloud.client.post(
             "/",
             content=f'{{"FunctionName":"echo","{field}":{value}}}',
-            headers={"X-TC-Action": "UpdateFunctionConfiguration"},
+            headers={"X-TC-Action": action},
         )
     error = response.json()["Response"]["Error"]
     assert error["Code"].startswith("InvalidParameter")

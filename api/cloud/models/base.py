@@ -12,8 +12,8 @@ class Part(BaseModel):
     """A structure inside a request. Field names are the wire names.
 
     Text is turned into the declared type, because forms and queries send only text (``"3"``,
-    ``"True"``, ``"true"``). A number is not turned into text: the platform refuses it too. Unknown
-    fields are ignored: real clients send some.
+    ``"True"``, ``"true"``). A number is not turned into text: the platform refuses it too. Fields
+    that it does not have are dropped: ``unknown_fields`` has refused those that must not be.
     """
 
     # A model is built at its first request: there are ninety, and most are never used.
