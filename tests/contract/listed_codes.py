@@ -23,7 +23,15 @@ GENERAL = frozenset(
 )
 
 #: Codes of the protocol, from before an action is found or run: every action may have them.
-PROTOCOL = frozenset({"InternalError.System", "InvalidAction", "InvalidRequest", "NoSuchVersion"})
+PROTOCOL = frozenset(
+    {
+        "InternalError.System",
+        "InvalidAction",
+        "InvalidRequest",
+        "NoSuchVersion",
+        "UnknownParameter",
+    }
+)
 
 
 @cache

@@ -245,8 +245,10 @@ async def test_what_is_wrong_about_aliases_has_a_code_of_the_action(tmp_path: Pa
     async with published(tmp_path) as cloud:
         await cloud.call("CreateAlias", FunctionName="echo", Name="live", FunctionVersion="1")
         for action, params, code in ERRORS:
-            given = {"FunctionName": "echo", "Name": "new", "FunctionVersion": "1", **params}
-            if action == "ListAliases":
-                del given["FunctionVersion"]
+            given = {"FunctionName": "echo", **params}
+            if action != "ListAliases":
+                given = {"Name": "new", **given}
+            if action in ("CreateAlias", "UpdateAlias"):
+                given = {"FunctionVersion": "1", **given}
             assert (action, params, await cloud.code_of(action, **given)) == (action, params, code)
             assert code in listed(action), (action, code)
