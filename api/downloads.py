@@ -59,15 +59,18 @@ class Downloads:
         expires, signature = query.get("expires", ""), query.get("signature", "")
         expected = self._signature(digest, expires)
         if not hmac.compare_digest(expected.encode(), signature.encode()):
-            return _refused(403, "AuthFailure.SignatureFailure", "this link is not valid")
+            return _refused(
+                403, "AuthFailure.SignatureFailure", "this link is not valid: ask for a new one"
+            )
         if int(expires) < self._clock.now():
             return _refused(
-                403, "AuthFailure.SignatureExpire", "this link is over: ask for a new one"
+                403, "AuthFailure.SignatureExpire", "this link has expired: ask for a new one"
             )
         try:
             data = await asyncio.to_thread(self._packages.read, digest)
         except PlatformError:
-            return _refused(404, "ResourceNotFound", "this package was deleted or replaced")
+            message = "this package was deleted or replaced: ask for a link to the present one"
+            return _refused(404, "ResourceNotFound", message)
         disposition = f"attachment; filename*=UTF-8''{quote(request.path_params['name'])}"
         return Response(
             data, media_type="application/zip", headers={"content-disposition": disposition}

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 IMAGE = "scf-sandbox/centos7"
 
-#: The limits of an instance of 128 MB, as options of ``docker run``.
+#: The limits of an instance of 128 MB, as options of ``docker run``. Without Docker's own init:
+#: an instance's first process is ours.
 LIMITS = (
-    *("--init", "--read-only", "--tmpfs", "/tmp:size=536870912,mode=1777,exec"),
+    *("--read-only", "--tmpfs", "/tmp:size=536870912,mode=1777,exec"),
     *("--memory", "128m", "--memory-swap", "128m", "--cpu-shares", "102"),
     *("--pids-limit", "1024", "--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0"),
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "qcloud"),

@@ -108,10 +108,25 @@ class Sandbox:
             every=0.02,
         )
 
+    def await_none(self, name: str) -> None:
+        """Wait until the engine has removed every instance of a function."""
+        until(lambda: not self.of(name), f"the instances of {name} are gone", every=0.1)
+
+    def await_places(self, count: int) -> None:
+        """Wait until there are so many places: network ends that instances start into."""
+        labels = (f"scf-sandbox={self.installation}", "scf-sandbox.role=place")
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        until(
+            lambda: len(docker("ps", "--quiet", *filters).split()) >= count,
+            f"{count} places",
+            within=60 + 5 * count,
+            every=0.2,
+        )
+
     def force_cold(self, name: str) -> None:
         """End the function's instances, and wait until they are gone and a new one stands by."""
         self._http.post(f"/functions/{name}/cold")
-        until(lambda: not self.of(name), f"the instances of {name} are gone", every=0.1)
+        self.await_none(name)
         call(self.invoke(name, '{"do":"die"}'))
         self.await_standby(name)
 

@@ -136,9 +136,13 @@ class CloudApi:
 
     def _action(self, request: CloudRequest) -> Action:
         if not request.action:
-            raise RequestError("the required parameter Action is missing", "MissingParameter")
+            raise RequestError(
+                "the required parameter Action is missing: send it", "MissingParameter"
+            )
         if not request.version:
-            raise RequestError("the required parameter Version is missing", "MissingParameter")
+            raise RequestError(
+                "the required parameter Version is missing: send it", "MissingParameter"
+            )
         if request.version != API_VERSION:
             raise RequestError(
                 f"there is no version {request.version[:40]!r} of this API: use {API_VERSION}",
@@ -148,7 +152,9 @@ class CloudApi:
         if action is not None:
             return action
         if request.action in REQUESTS or request.action in BEYOND_SDK:
-            raise UnsupportedError(f"this sandbox does not simulate {request.action} yet")
+            raise UnsupportedError(
+                f"this sandbox does not simulate {request.action}: see docs/en/api.md"
+            )
         raise RequestError(
             f"the API has no action {request.action[:80]!r}: check its spelling", "InvalidAction"
         )

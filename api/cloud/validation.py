@@ -54,7 +54,7 @@ def _halved_pair(params: dict[str, Any]) -> str | None:
 def missing(action: str, *path: str) -> RequestError:
     """The error for a required parameter that is not there."""
     code = _listed(action, path, "MissingParameter") or "MissingParameter"
-    return RequestError(f"the required parameter {'.'.join(path)} is missing", code)
+    return RequestError(f"the required parameter {'.'.join(path)} is missing: send it", code)
 
 
 def invalid(action: str, name: str, message: str) -> RequestError:

@@ -27,7 +27,7 @@ def _require_unicode(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half of a surrogate pair, which is no character") from None
+        raise ValueError("it holds half of a surrogate pair: send whole characters") from None
     return text
 
 

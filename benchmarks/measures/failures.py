@@ -34,7 +34,7 @@ def crash(contest: Contest) -> list[Row]:
         plane.create(FUNCTION, contest.package)
         contest.interleave({"ours": turn})
     series = Series("ours on the host", "ms", tuple(walls))
-    bounds = "How soon the shell around the bootstrap can report its end through the engine."
+    bounds = "How soon init tells of the bootstrap's end, behind the last of its output."
     return [Row("request to answer, worst", series, goal=below(100), bounds=bounds,
                 figure=max(walls))]  # fmt: skip
 

@@ -37,7 +37,7 @@ WARM = (
 COLD = (
     (CONTROL, "request read and understood", "sent", "received"),
     (CONTROL, "instance standing by is released", "received", "released"),
-    (INSTANCE, "engine passes it on, the bootstrap starts", "released", "began"),
+    (INSTANCE, "init hears of it, the bootstrap starts", "released", "began"),
     (INSTANCE, "the bootstrap's own initialisation", "began", "init"),
     (CONTROL, "ready report read, event handed out", "init", "dispatched"),
     (INSTANCE, "on its way to the bootstrap", "dispatched", "got"),

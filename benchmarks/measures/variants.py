@@ -1,4 +1,4 @@
-"""Measures other warm invokes: signed, with the bash bootstrap, with 6 MB each way."""
+"""Measures other warm invokes: with a line of log, signed, by the bash bootstrap, with 6 MB."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from benchmarks import signing
+from benchmarks.client import call
 from benchmarks.contest import EVENT, FUNCTION, latencies, rates
 from benchmarks.load import Load, wrk
+from benchmarks.ours import result
 from benchmarks.peers import rie
 from benchmarks.peers.limit import limit
 from benchmarks.programs import bash_for_lambda, bash_package
 from benchmarks.rows import Row, at_least
+from benchmarks.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +22,41 @@ if TYPE_CHECKING:
     from benchmarks.contest import Contest
     from benchmarks.ours import Sandbox
 
+#: The same program, on the same way, with and without a line of log.
+LINE, SILENT = '{"do":"line"}', '{"do":"none"}'
+WRITTEN = "a line of the function's own log"
+
 #: A JSON text of a little less than 6 MB: the event's limit.
 LARGE = json.dumps("x" * (6 * 1024 * 1024 - 1024))
+
+
+def line(contest: Contest) -> list[Row]:
+    """Compare a function that writes a line per event with itself silent, and with the emulator."""
+    event, name = LINE.encode(), "ours on the host"
+    with contest.rie.contained(contest.containers, contest.code) as port, contest.host() as plane:
+        plane.create(FUNCTION, contest.package)
+        noted = result(call(plane.invoke(FUNCTION, LINE)).json())["FunctionRequestId"]
+        until(lambda: WRITTEN in plane.record(noted)["log"], "the line is in its request's log")
+        loads = contest.loads(
+            {
+                "line": (plane.checked(FUNCTION, LINE), 1),
+                "silent": (plane.checked(FUNCTION, SILENT), 1),
+                "peer": (rie.request(port, event), 1),
+            }
+        )
+    bounds = (
+        "A line goes from the bootstrap through init to the control plane, which gives it to its"
+        " request and keeps it; init copies it for `docker logs`. All of that is on the cores that"
+        " the invocation has. More cores, or a part of the control plane compiled, would lift it."
+    )
+    ours, silent, peer = loads["line"], loads["silent"], loads["peer"]
+    contained = "RIE in a container"
+    return [
+        Row("rate", rates(name, ours), rates("ours, silent", silent)),
+        Row("p50", latencies(name, ours), latencies("ours, silent", silent)),
+        Row("rate", rates(name, ours), rates(contained, peer), at_least(1.0), bounds=bounds),
+        Row("p50", latencies(name, ours), latencies(contained, peer)),
+    ]
 
 
 def signature(contest: Contest) -> list[Row]:

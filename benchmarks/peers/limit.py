@@ -37,13 +37,12 @@ class Limit:
 
 
 @contextmanager
-def rendezvous(containers: Containers) -> Iterator[Limit]:
-    """The rendezvous alone, without a bootstrap yet."""
-    gateway = containers.network.gateway
-    client_port, runtime_port = free_port(), free_port(gateway)
+def rendezvous(address: str) -> Iterator[Limit]:
+    """The rendezvous alone, without a bootstrap yet. Bootstraps reach it at ``address``."""
+    client_port, runtime_port = free_port(), free_port(address)
     module = "benchmarks.peers.rendezvous"
     process = subprocess.Popen(
-        [sys.executable, "-m", module, str(client_port), gateway, str(runtime_port)],
+        [sys.executable, "-m", module, str(client_port), address, str(runtime_port)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
@@ -51,7 +50,7 @@ def rendezvous(containers: Containers) -> Iterator[Limit]:
         assert process.stdout is not None
         if not process.stdout.readline():
             raise RuntimeError("the bare rendezvous did not start")
-        where = {"SCF_RUNTIME_API": gateway, "SCF_RUNTIME_API_PORT": str(runtime_port)}
+        where = {"SCF_RUNTIME_API": address, "SCF_RUNTIME_API_PORT": str(runtime_port)}
         yield Limit(client_port, where, process.pid)
     finally:
         process.kill()
@@ -60,8 +59,8 @@ def rendezvous(containers: Containers) -> Iterator[Limit]:
 
 @contextmanager
 def limit(containers: Containers, code: Path, instances: int = 1) -> Iterator[Limit]:
-    """Run the rendezvous with ``count`` bootstraps, each in its own container."""
-    with rendezvous(containers) as found:
+    """Run the rendezvous with ``instances`` bootstraps, each in its own container."""
+    with rendezvous(containers.network.gateway) as found:
         started: list[str] = []
         try:
             for _ in range(instances):

@@ -93,7 +93,6 @@ class PlainDocker:
             stdin_open=True,
             labels=self._label,
             host_config=client.create_host_config(
-                init=True,
                 read_only=True,
                 tmpfs={"/tmp": "size=536870912,mode=1777,exec"},
                 mem_limit="128m",

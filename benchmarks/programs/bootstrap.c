@@ -5,9 +5,10 @@
  * with the same program.
  *
  * An event that begins with {"do": (no blank) is an order: {"do":"delay","ms":250} answers that
- * much later, {"do":"hang"} never does, {"do":"die"} ends the process, and {"do":"trace"} is
- * answered with this program's own times, seconds since the epoch: when it began, when it was
- * about to report ready, when it had the event, when it was about to push the result. */
+ * much later, {"do":"hang"} never does, {"do":"die"} ends the process, {"do":"line"} writes a line
+ * of log first, {"do":"none"} goes the same way without one, and {"do":"trace"} is answered with
+ * this program's own times, seconds since the epoch: when it began, when it was about to report
+ * ready, when it had the event, when it was about to push the result. */
 #define _GNU_SOURCE
 #include <netdb.h>
 #include <netinet/in.h>
@@ -22,6 +23,8 @@
 #include <unistd.h>
 
 #define BUFFER (8 * 1024 * 1024)
+
+#define LINE "a line of the function's own log\n"
 
 static char in[BUFFER];
 static char head[4096];
@@ -103,6 +106,8 @@ static void obey(char **body, size_t *length, double began, double ready) {
             pause();
     if (!strncmp(order, "delay\",\"ms\":", 12))
         usleep((useconds_t)strtoul(order + 12, NULL, 10) * 1000);
+    if (!strncmp(order, "line\"", 5) && write(STDOUT_FILENO, LINE, sizeof LINE - 1) < 0)
+        die("write");
     if (!strncmp(order, "trace\"", 6)) {
         *length = (size_t)snprintf(answer, sizeof answer,
                                    "{\"began\":%.6f,\"ready\":%.6f,\"got\":%.6f,\"pushed\":%.6f}",

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from api.cloud.wire.params import parse
 from api.cloud.wire.request import RawRequest
 from api.cloud.wire.signing import verify
-from benchmarks import report, signing
+from benchmarks import programs, report, signing
+from benchmarks.client import call
+from benchmarks.measures import MEASURES
+from benchmarks.measures.variants import LINE, SILENT, WRITTEN
+from benchmarks.peers.limit import rendezvous
 from benchmarks.rows import Row, Series, at_least, at_most, below
 from benchmarks.timeline import Stage, picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OURS = Series("ours", "/s", (300.0, 100.0, 400.0))
 PEER = Series("peer", "/s", (100.0, 100.0, 100.0))
@@ -55,6 +66,27 @@ def test_a_missed_goal_is_shown_with_what_bounds_it() -> None:
     assert "**missed**" in page
     assert "Warm, rate, ours against peer. One core." in page
     assert "Not measured: no engine" in page
+
+
+def test_no_two_measures_share_a_name_or_a_title() -> None:
+    assert len({measure.name for measure in MEASURES}) == len(MEASURES)
+    assert len({measure.title for measure in MEASURES}) == len(MEASURES)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="the bootstrap cannot be compiled: install gcc")
+def test_the_bootstrap_writes_a_line_for_each_event_that_asks_for_one(tmp_path: Path) -> None:
+    code = programs.build(tmp_path / "code")
+    with rendezvous("127.0.0.1") as limit, (tmp_path / "log").open("wb") as log:
+        bootstrap = subprocess.Popen(
+            [code / "bootstrap"], env={**os.environ, **limit.environment}, stdout=log
+        )
+        try:
+            for event in (LINE, SILENT, LINE):
+                assert call(limit.request(event.encode())).body == event.encode()
+        finally:
+            bootstrap.kill()
+            bootstrap.wait(10)
+    assert (tmp_path / "log").read_text() == f"{WRITTEN}\n" * 2
 
 
 def test_a_reached_goal_needs_no_explanation() -> None:

@@ -150,7 +150,9 @@ def _page(request: GetFunctionLogsRequest) -> tuple[int, int]:
     offset = request.Offset or 0
     limit = DEFAULT_LIMIT if request.Limit is None else request.Limit
     if offset < 0 or limit < 0:
-        raise RequestError("Offset and Limit must not be negative", "InvalidParameterValue.Offset")
+        raise RequestError(
+            "Offset or Limit is below 0: send 0 or more", "InvalidParameterValue.Offset"
+        )
     if offset + limit > LAST_RECORD:
         raise LimitError(
             f"Offset + Limit is {offset + limit}; it must not exceed {LAST_RECORD}: ask for a"

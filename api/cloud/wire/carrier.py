@@ -89,7 +89,7 @@ def _form(raw: RawRequest) -> Decoded:
     try:
         text = raw.body.decode()
     except UnicodeDecodeError as error:
-        raise RequestError("the form is not UTF-8", "InvalidParameter") from error
+        raise RequestError("the form is not UTF-8: encode it so", "InvalidParameter") from error
     return _flat(text)
 
 
@@ -108,7 +108,7 @@ def _json(raw: RawRequest) -> Decoded:
     except ValueError:
         value = _json_of_any_kind(raw.body)
     if not isinstance(value, dict):
-        raise RequestError("the body is not a JSON object", "InvalidParameter")
+        raise RequestError("the body is not a JSON object: send one", "InvalidParameter")
     return value, {}
 
 
