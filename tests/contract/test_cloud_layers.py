@@ -268,7 +268,7 @@ async def test_what_is_wrong_about_layers_has_a_code_of_the_action(tmp_path: Pat
         await publish(cloud, "tools", "a")
         await cloud.create(Layers=bound(("tools", 1)))
         for action, params, code in ERRORS:
-            given = params if action == "ListLayers" else {"LayerName": "tools", **params}
+            given = {"LayerName": "tools", **params} if "LayerVersion" in action else params
             if action == "PublishLayerVersion":
                 given = {"CompatibleRuntimes": RUNTIMES, "Content": CONTENT, **given}
             assert (action, params, await cloud.code_of(action, **given)) == (action, params, code)
