@@ -269,6 +269,8 @@ class EngineErrorKind(Enum):
     NO_IMAGE = "no image"
     #: That image lacks the first process of every instance.
     NO_INIT = "no init"
+    #: That image lacks the user as whom instances run.
+    NO_USER = "no user"
     #: The call names something that does not exist (any more).
     GONE = "gone"
     #: The call removes something that is still used.

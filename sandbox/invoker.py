@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sandbox.invocation import Cause, InvokeOptions
     from sandbox.packages.model import CodeRef
     from sandbox.pool.pool import Pool
+    from scf_sandbox.preflight import Finding
 
 #: The most bytes of a result that a record holds. The caller gets the whole result.
 RECORD_RESULT_BYTES = 64 * 1024
@@ -159,8 +160,8 @@ class Invoker:
         invocation.recorder = self._recorder
         self._recorder.began(invocation)
         assert version.code is not None
-        if version.code.bootstrap is not Bootstrap.OK:
-            invocation.end(self._reload_failure(invocation, version.code))
+        if (obstacle := version.code.obstacle) is not None:
+            invocation.end(self._reload_failure(invocation, version.code, obstacle))
         elif self._quotas is not None and (refusal := self._quotas.refusal(function, version)):
             invocation.refuse(StatusCode.RESOURCE_LIMIT_REACHED, refusal)
         else:
@@ -225,13 +226,12 @@ class Invoker:
         instance.send_signal(signal.SIGTERM)
         return True
 
-    def _reload_failure(self, invocation: Invocation, code: CodeRef) -> Outcome:
-        """The outcome of a bootstrap that cannot start (contract 1.4).
+    def _reload_failure(self, invocation: Invocation, code: CodeRef, finding: Finding) -> Outcome:
+        """The outcome of a bootstrap that ``finding`` keeps from starting (contract 1.4).
 
         It has no instance and no bill. It has a log only where the package holds a file that was
         meant to be the bootstrap.
         """
-        (finding,) = code.findings
         text = RELOAD_FAILURES[finding.code]
         body = error_object(StatusCode.USER_CODE_ERROR, text, invocation.request_id, 1)
         outcome = Outcome(

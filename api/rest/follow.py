@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.feed import Filter
 from sandbox.feed.facts import InvocationDispatched, InvocationEnded, LinesWritten
 from sandbox.records.record import InvocationRecord
-from sandbox.records.report import closing, opening
+from sandbox.records.report import closing, opening, render_log
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ async def follow(services: Services, query: RecordQuery) -> AsyncIterator[str]:
     ended = [r for r in records[::-1] if r.status_code != StatusCode.RUNNING]
     ids = {record.request_id for record in ended}
     running = [record for record in running if record.request_id not in ids]
-    logs = await services.history.logs([*ended, *running])
-    shown = [record.request_id for record in [*ended, *running]]
-    written = dict(zip(shown, map(_texts, logs), strict=True))
-    live = LiveLog(written, ids, feed.last)
-    for log in logs:
-        yield log
+    shown = [*ended, *running]
+    written = await services.history.lines_of(shown)
+    live = LiveLog({key: frozenset(lines) for key, lines in written.items()}, ids, feed.last)
+    for record in shown:
+        yield render_log(record, written[record.request_id])
     while not listener.closed:
         batch = await listener.get(at_most=WRITE_FACTS)
         lines = [f"==> {batch.missed} facts were missed"] if batch.missed else []
@@ -76,16 +75,14 @@ def _under_way(services: Services, query: RecordQuery) -> list[InvocationRecord]
     ]
 
 
-def _texts(log: str) -> frozenset[str]:
-    return frozenset(log.split("\n"))
-
-
 class LiveLog:
     """Makes lines of facts. ``written`` has the lines that were sent before, by request. ``ended``
     are those of these requests that had ended. Facts up to number ``until`` may repeat such
-    lines."""
+    lines: one with the same time and text is the same line."""
 
-    def __init__(self, written: dict[str, frozenset[str]], ended: set[str], until: int) -> None:
+    def __init__(
+        self, written: dict[str, frozenset[tuple[float, str]]], ended: set[str], until: int
+    ) -> None:
         self._written = written
         self._ended = ended
         self._begun = written.keys() - ended
@@ -112,7 +109,7 @@ class LiveLog:
 
     def _output(self, fact: LinesWritten) -> Iterator[str]:
         written = self._written.get(fact.request_id, frozenset())
-        lines = [text for _, text in fact.lines if text not in written]
+        lines = [line[1] for line in fact.lines if line not in written]
         speaker = fact.request_id or fact.instance_id
         if lines and speaker != self._speaker:
             self._speaker = speaker

@@ -70,7 +70,9 @@ class FunctionView(BaseModel):
     code: CodeView | None
     created_at: float
     modified_at: float
-    warnings: list[str] = Field(description="why invocations are bound to fail, if they are")
+    warnings: list[str] = Field(
+        description="why invocations are bound to fail, and what was guessed to take the zip"
+    )
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -208,11 +210,19 @@ class InvocationView(BaseModel):
         )
 
 
+class LineView(BaseModel):
+    """A line of the function's output, and when it was taken: seconds since the epoch."""
+
+    time: float
+    text: str
+
+
 class InvocationDetail(InvocationView):
-    """An invocation with its log and the times of its stages."""
+    """An invocation with its log and the times of its stages and lines."""
 
     timeline: dict[str, float]
     log: str
+    lines: list[LineView] = Field(description="the function's own, without the platform's reports")
 
 
 class InvocationLog(InvocationView):

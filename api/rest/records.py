@@ -13,6 +13,7 @@ from api.rest.models import (
     InvocationList,
     InvocationLog,
     InvocationView,
+    LineView,
     LogList,
 )
 from api.rest.parameters import Namespace, Since, parse_since
@@ -123,6 +124,7 @@ def record_routes(services: Services) -> APIRouter:
                 "ResourceNotFound",
             )
         [log] = await history.logs([record])
-        return InvocationDetail.of(record, timeline=record.timeline, log=log)
+        lines = [LineView(time=at, text=text) for at, text in await history.lines(request_id)]
+        return InvocationDetail.of(record, timeline=record.timeline, log=log, lines=lines)
 
     return router

@@ -71,6 +71,14 @@ class Histories(Protocol):
         """The whole logs of invocations, as the log query shows them."""
         ...
 
+    async def lines(self, request_id: str) -> list[tuple[float, str]]:
+        """The function's own lines: seconds since the epoch, and text."""
+        ...
+
+    async def lines_of(self, records: list[InvocationRecord]) -> dict[str, list[tuple[float, str]]]:
+        """The same of several invocations, by request id."""
+        ...
+
 
 class Invoking(Protocol):
     """The invoker, as the APIs use it. An error means that the event reaches no function."""

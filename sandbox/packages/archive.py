@@ -20,6 +20,10 @@ from sandbox import limits
 from sandbox.packages.central import MAX_EXTRA_BYTES, extra_sizes
 from sandbox.packages.entries import Entry, Kind, Steps, in_order, refusal, shown, too_large
 from sandbox.packages.links import Links
+from sandbox.packages.names import made_on_unix, read_name
+from sandbox.packages.notes import Liberty, Notes
+from sandbox.packages.reader import open_entry
+from scf_sandbox.preflight.bootstrap import BOOTSTRAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +31,12 @@ if TYPE_CHECKING:
     from sandbox.errors import LimitError
 
 MAX_ENTRIES = 100_000
-MAX_NAME_BYTES = 255
-MAX_PATH_BYTES = 4000
 MAX_TARGET_BYTES = 1024
-#: Deeper than any package of a language's own tools, and what can still be removed by one.
-MAX_DEPTH = 256
 
-#: Makers of zips whose entries carry Unix modes: Unix, and macOS as some tools number it.
-_UNIX_MAKERS = frozenset({3, 19})
 _SUPPORTED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
-_UTF8 = 0x800
+#: DOS's attribute of a directory, the only one of its that matters here.
+_DOS_DIRECTORY = 0x10
 
 #: What the zip and deflate readers raise on damaged data.
 _DAMAGE = (
@@ -79,25 +78,26 @@ def check_entry_count(data: bytes) -> None:
             )
 
 
-def read_entries(archive: zipfile.ZipFile, zip_bytes: int) -> dict[str, Entry]:
+def read_entries(
+    archive: zipfile.ZipFile, zip_bytes: int, notes: Notes | None = None
+) -> dict[str, Entry]:
     """Every entry by its path, and the directories that paths imply, parents first.
 
-    ``zip_bytes`` is the size of the zip.
+    ``zip_bytes`` is the size of the zip. ``notes`` takes what was guessed and changed.
     """
+    notes = notes or Notes()
     infos = archive.infolist()
     if sum(info.compress_size for info in infos) > zip_bytes:
         raise refusal("entries share their data: make the zip anew, with one copy for each")
     entries: dict[str, Entry] = {}
     steps = Steps()
     for info in infos:
-        entry = _entry(archive, info)
+        entry = _entry(archive, info, notes)
         if entry is None:
             continue
         steps.take(entry.path)
-        known = entries.get(entry.path)
-        if known is not None and {known.kind, entry.kind} != {Kind.DIRECTORY}:
-            raise refusal(f"{shown(entry.path)} is there twice: keep one of them")
-        entries[entry.path] = entry
+        _check_repeated(entries.get(entry.path), entry, notes)
+        entries[entry.path] = entry  # the last one wins, as in every unpacker that overwrites
     if not entries:
         raise refusal("it is empty: put bootstrap and what it needs at its root")
     _imply_directories(entries, steps)
@@ -109,101 +109,90 @@ def read_entries(archive: zipfile.ZipFile, zip_bytes: int) -> dict[str, Entry]:
     return entries
 
 
-def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | None:
+def _check_repeated(known: Entry | None, entry: Entry, notes: Notes) -> None:
+    """A file or link may take another's place; none takes a directory's, nor the reverse."""
+    if known is None or known.kind is entry.kind is Kind.DIRECTORY:
+        return
+    if Kind.DIRECTORY in (known.kind, entry.kind):
+        raise refusal(
+            f"{shown(entry.path)} is there as a {known.kind.value} and as a {entry.kind.value}:"
+            " keep one of them"
+        )
+    notes.add(Liberty.REPEATED, entry.path)
+
+
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, notes: Notes) -> Entry | None:
     """One entry, checked without regard to the others; None for the root."""
-    name = _decoded_name(info)
-    path = _checked_path(name, info.create_system in _UNIX_MAKERS)
+    name, path, named_directory = read_name(info, notes)
     if info.flag_bits & _ENCRYPTED:
         raise refusal(f"{shown(name)} is encrypted: make the zip without a password")
     if info.compress_type not in _SUPPORTED:
         raise refusal(
             f"{shown(name)} is compressed by method {info.compress_type}: use deflate, or store it"
         )
-    kind, mode = _kind_and_mode(info, name)
+    kind, mode = _kind_and_mode(info, name, named_directory)
     if not path:
+        if info.file_size:
+            notes.add(Liberty.NAMELESS, path, name)
         return None
     if kind is Kind.LINK:
-        target = _read_target(archive, info, name)
+        target = _read_target(archive, info, path, notes)
         return Entry(path, kind, 0o777, len(target), _mtime(info), target, info)
+    if kind is Kind.FILE:
+        _note_mode(path, _attributes(info), notes)
     size = info.file_size if kind is Kind.FILE else 0
     return Entry(path, kind, mode, size, _mtime(info), "", info)
 
 
-def _decoded_name(info: zipfile.ZipInfo) -> str:
-    """The entry's name.
-
-    The reader decodes names without the UTF-8 flag as code page 437 (APPNOTE, appendix D). Unix
-    tools write raw bytes there, mostly UTF-8.
-    """
-    name = info.orig_filename
-    if info.flag_bits & _UTF8 or name.isascii() or info.create_system not in _UNIX_MAKERS:
-        return name
-    try:
-        return name.encode("cp437").decode()
-    except UnicodeError:
-        return name
+def _note_mode(path: str, attributes: int, notes: Notes) -> None:
+    if not attributes:
+        if path != BOOTSTRAP:  # of which more is said elsewhere
+            notes.add(Liberty.NO_MODE, path)
+    elif stat.S_IFMT(attributes) not in (stat.S_IFREG, 0):
+        notes.add(Liberty.SPECIAL, path)
 
 
-def _checked_path(name: str, made_on_unix: bool) -> str:
-    """``name`` without empty and ``.`` parts; empty for the root itself."""
-    if "\0" in name:
-        raise refusal(f"the name {shown(name)} holds a NUL: rename that file")
-    if not made_on_unix and "\\" in name:
-        raise refusal(
-            f"{shown(name)} has backslashes between its parts: make the zip with a tool that writes"
-            " forward slashes, as the format demands"
-        )
-    drive = len(name) > 1 and name[1] == ":" and not made_on_unix
-    if name.startswith("/") or drive:
-        raise refusal(
-            f"{shown(name)} is an absolute path: put files in by paths relative to the root"
-        )
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise refusal(f"{shown(name)} leads out of the package: put files in by paths without ..")
-    path = "/".join(parts)
-    longest = max((len(part.encode()) for part in parts), default=0)
-    if longest > MAX_NAME_BYTES or len(path.encode()) > MAX_PATH_BYTES:
-        raise refusal(f"the path {shown(name)} is too long for the file system: shorten it")
-    if len(parts) > MAX_DEPTH:
-        raise refusal(
-            f"{shown(name)} lies {len(parts)} levels deep; the limit is {MAX_DEPTH}: put it higher"
-        )
-    return path
+def _attributes(info: zipfile.ZipInfo) -> int:
+    """Type and permissions as Unix has them; 0 when the zip does not tell."""
+    return info.external_attr >> 16 if made_on_unix(info) else 0
 
 
-def _kind_and_mode(info: zipfile.ZipInfo, name: str) -> tuple[Kind, int]:
+def _kind_and_mode(info: zipfile.ZipInfo, name: str, named_directory: bool) -> tuple[Kind, int]:
     """What the entry is, and its permissions.
 
-    Zips made on Windows have no modes. Their files are 0644, so that a bootstrap of theirs is not
-    executable, as in the cloud (contract 1.1). Set-id and sticky bits are dropped.
+    Zips made on Windows have no modes. Their files are 0644: no unpacker makes them executable, so
+    that a bootstrap of theirs is not, as in the cloud (contract 1.1). Pipes, sockets and devices
+    become plain files, as by every unpacker. Set-id and sticky bits are dropped.
     """
-    attributes = info.external_attr >> 16 if info.create_system in _UNIX_MAKERS else 0
-    ends_as_directory = name.endswith("/")
+    attributes = _attributes(info)
     if not attributes:
-        return (Kind.DIRECTORY, 0o755) if ends_as_directory else (Kind.FILE, 0o644)
+        marked = info.external_attr & _DOS_DIRECTORY and not info.file_size
+        return (Kind.DIRECTORY, 0o755) if named_directory or marked else (Kind.FILE, 0o644)
     mode = attributes & 0o777
     match stat.S_IFMT(attributes):
-        case stat.S_IFLNK if not ends_as_directory:
+        case stat.S_IFLNK if named_directory:
+            raise refusal(
+                f"{shown(name)} is a link with the name of a directory: make the zip again"
+            )
+        case stat.S_IFLNK:
             return Kind.LINK, 0o777
         case stat.S_IFDIR:
             return Kind.DIRECTORY, mode
-        case stat.S_IFREG | 0:
-            return (Kind.DIRECTORY if ends_as_directory else Kind.FILE), mode
         case _:
-            raise refusal(
-                f"{shown(name)} is a special file: keep files, directories and links only"
-            )
+            return (Kind.DIRECTORY if named_directory else Kind.FILE), mode
 
 
-def _read_target(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> str:
+def _read_target(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, notes: Notes) -> str:
     if not 0 < info.file_size <= MAX_TARGET_BYTES:
-        raise refusal(f"link {shown(name)} has a target of {info.file_size} bytes: make it anew")
-    with damage_refused(f"link {shown(name)} is damaged"), archive.open(info) as source:
+        raise refusal(f"link {shown(path)} has a target of {info.file_size} bytes: make it anew")
+    with (
+        damage_refused(f"link {shown(path)} is damaged"),
+        open_entry(archive, info, path, notes) as source,
+    ):
         # Not without a limit: the data may hold more than its header says.
         target = source.read(info.file_size).decode()
     if "\0" in target:
-        raise refusal(f"link {shown(name)} has a NUL in its target: make it anew")
+        raise refusal(f"link {shown(path)} has a NUL in its target: make it anew")
     return target
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox.errors import RequestError
 from sandbox.packages.entries import Kind
 from sandbox.packages.links import Links
+from sandbox.packages.reader import open_entry
 from scf_sandbox.preflight import FileKind, FileStat
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ZipContents:
             return b""
         if offset >= entry.size:
             return b""
-        with self._archive.open(entry.info) as source:
+        with open_entry(self._archive, entry.info) as source:
             source.seek(offset)
             return source.read(size)
 

@@ -87,6 +87,10 @@ class CodeKeeper:
                 if to_run:
                     self._host.take_code(package)
                 ref = await asyncio.to_thread(self._packages.keep, package, data)
+            for finding in ref.guesses:  # no answer of the cloud API has room for them
+                log.warning(
+                    "package_guessed", digest=digest, code=finding.code, reason=finding.message
+                )
             yield ref
 
     @contextmanager

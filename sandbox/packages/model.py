@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from sandbox.frozen import FrozenRecord
+from scf_sandbox.preflight import Finding  # noqa: TC001 - the type of a field
 from scf_sandbox.preflight.bootstrap import MISSING, NOT_EXECUTABLE, missing_instead
-
-if TYPE_CHECKING:
-    from scf_sandbox.preflight import Finding
 
 
 class Bootstrap(StrEnum):
@@ -32,7 +29,8 @@ class CodeRef(FrozenRecord):
     """A package that was checked and saved.
 
     ``digest`` is the SHA-256 of the zip, in hex. Sizes are in bytes. ``instead`` is the path that
-    was probably meant to be the missing ``bootstrap``, or empty.
+    was probably meant to be the missing ``bootstrap``, or empty. ``guesses`` are warnings: what was
+    guessed or changed to take the zip.
     """
 
     digest: str
@@ -40,14 +38,19 @@ class CodeRef(FrozenRecord):
     unpacked_bytes: int
     bootstrap: Bootstrap
     instead: str = ""
+    guesses: tuple[Finding, ...] = ()
+
+    @property
+    def obstacle(self) -> Finding | None:
+        """Why invocations are bound to fail, if they are."""
+        if self.bootstrap is Bootstrap.MISSING:
+            return missing_instead(self.instead)
+        return self.bootstrap.finding
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Why invocations are bound to fail, if they are."""
-        if self.bootstrap is Bootstrap.MISSING:
-            return (missing_instead(self.instead),)
-        finding = self.bootstrap.finding
-        return (finding,) if finding else ()
+        """Everything to tell its user: the obstacle first."""
+        return (self.obstacle, *self.guesses) if self.obstacle else self.guesses
 
 
 def bootstrap_of(findings: list[Finding]) -> tuple[Bootstrap, str]:

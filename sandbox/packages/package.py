@@ -25,6 +25,8 @@ from sandbox.packages.contents import ZipContents
 from sandbox.packages.entries import Entry, Kind, in_order, refusal, shown, too_large
 from sandbox.packages.links import Links
 from sandbox.packages.model import CodeRef, bootstrap_of
+from sandbox.packages.notes import Notes
+from sandbox.packages.reader import open_entry
 from sandbox.packages.unpack import CHUNK_BYTES, add_to_tar, extract
 from scf_sandbox import preflight
 
@@ -58,7 +60,7 @@ class Package:
         if entry is None or entry.kind is not Kind.FILE:
             return None
         assert entry.info is not None
-        with self.opened() as archive, archive.open(entry.info) as source:
+        with self.opened() as archive, open_entry(archive, entry.info) as source:
             return source.read(limit)
 
     def write_tar(self, target: BinaryIO, *, uid: int = 0, gid: int = 0) -> None:
@@ -126,8 +128,9 @@ class PackageStore:
         try:
             zip_bytes = path.stat().st_size
             with damage_refused("unreadable"), _open_zip(path) as archive:
-                entries = read_entries(archive, zip_bytes)
-                ref = _ref(digest, zip_bytes, archive, entries)
+                notes = Notes()
+                entries = read_entries(archive, zip_bytes, notes)
+                ref = _ref(digest, zip_bytes, archive, entries, notes)
         except (OSError, RequestError) as error:
             raise _unreadable(digest) from error
         return Package(path, ref, entries)
@@ -199,18 +202,20 @@ def inspect(data: bytes, digest: str = "") -> Package:
     """Check a whole zip, in one pass over its contents and without unpacking it to disk.
 
     ``InvalidParameterValue.ZipFile`` for data that is no zip, is damaged, encrypted or compressed
-    by another method than deflate, or holds an entry twice, a special file, or a name or link that
-    leads out. ``InvalidParameterValue.LimitExceeded`` above 50 MB, above 500 MB unpacked (counted,
-    the headers are not believed), or above 100,000 entries. ``digest`` is the zip's, if known.
+    by another method than deflate, or holds a path that is a directory and something else, or a
+    name or link that leads out. ``InvalidParameterValue.LimitExceeded`` above 50 MB, above 500 MB
+    unpacked (counted, the headers are not believed), or above 100,000 entries. ``digest`` is the
+    zip's, if known. What was guessed or changed to take it is in ``ref.guesses``.
     """
     check_sizes(len(data), 0)
     check_entry_count(data)
     with damage_refused("the zip cannot be read"), _open_zip(data) as archive:
-        entries = read_entries(archive, len(data))
+        notes = Notes()
+        entries = read_entries(archive, len(data), notes)
         # The claims of the headers first: that check costs nothing.
         check_sizes(len(data), sum(entry.size for entry in entries.values()))
-        _read_everything(archive, entries, len(data))
-        ref = _ref(digest or digest_of(data), len(data), archive, entries)
+        _read_everything(archive, entries, len(data), notes)
+        ref = _ref(digest or digest_of(data), len(data), archive, entries, notes)
     return Package(data, ref, entries)
 
 
@@ -249,14 +254,19 @@ def decode_base64(text: str) -> bytes:
         ) from error
 
 
-def _read_everything(archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int) -> None:
+def _read_everything(
+    archive: zipfile.ZipFile, entries: dict[str, Entry], zip_bytes: int, notes: Notes
+) -> None:
     """Decompress all files without keeping them, to check their checksums and sizes."""
     total = 0
     for entry in entries.values():
         if entry.kind is not Kind.FILE or entry.info is None:
             continue
         before = total
-        with damage_refused(f"{shown(entry.path)} is damaged"), archive.open(entry.info) as source:
+        with (
+            damage_refused(f"{shown(entry.path)} is damaged"),
+            open_entry(archive, entry.info, entry.path, notes) as source,
+        ):
             # No more at once than is announced: a thousand liars would be unpacked for nothing.
             while chunk := source.read(min(CHUNK_BYTES, entry.size + 1)):
                 total += len(chunk)
@@ -280,7 +290,11 @@ def _not_below(covering: set[str], paths: Iterable[str]) -> Iterator[str]:
 
 
 def _ref(
-    digest: str, zip_bytes: int, archive: zipfile.ZipFile, entries: dict[str, Entry]
+    digest: str,
+    zip_bytes: int,
+    archive: zipfile.ZipFile,
+    entries: dict[str, Entry],
+    notes: Notes,
 ) -> CodeRef:
     bootstrap, instead = bootstrap_of(preflight.inspect(ZipContents(archive, entries)))
     return CodeRef(
@@ -289,6 +303,7 @@ def _ref(
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
         bootstrap=bootstrap,
         instead=instead,
+        guesses=notes.findings,
     )
 
 

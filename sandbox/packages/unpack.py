@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.packages.entries import Kind
+from sandbox.packages.reader import open_entry
 
 if TYPE_CHECKING:
     import zipfile
@@ -36,7 +37,7 @@ def add_to_tar(
     else:
         assert entry.info is not None
         member.size = entry.size
-        with archive.open(entry.info) as source:
+        with open_entry(archive, entry.info) as source:
             tar.addfile(member, source)
 
 
@@ -74,7 +75,7 @@ def _write(archive: zipfile.ZipFile, entries: Iterable[Entry], root: Path) -> No
             assert entry.info is not None
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             out = open(os.open(path, flags, 0o600), "wb")  # noqa: SIM115 - closed just below
-            with out, archive.open(entry.info) as source:
+            with out, open_entry(archive, entry.info) as source:
                 shutil.copyfileobj(source, out, CHUNK_BYTES)
                 os.fchmod(out.fileno(), entry.mode)
     for path, mode in reversed(directories):  # children first: a parent's mode may forbid it

@@ -50,6 +50,13 @@ class History:
             return []
         return await asyncio.to_thread(self._render, records)
 
+    async def lines_of(self, records: list[InvocationRecord]) -> dict[str, list[tuple[float, str]]]:
+        """The function's own lines of several requests, by request id, from one query."""
+        return await asyncio.to_thread(self._lines_of, records)
+
+    def _lines_of(self, records: list[InvocationRecord]) -> dict[str, list[tuple[float, str]]]:
+        return self._records.log_lines_of([record.request_id for record in records])
+
     def _render(self, records: list[InvocationRecord]) -> list[str]:
-        lines = self._records.log_lines_of([record.request_id for record in records])
+        lines = self._lines_of(records)
         return [render_log(record, lines[record.request_id]) for record in records]

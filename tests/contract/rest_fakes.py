@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sandbox.pool.snapshot import InstanceSnapshot
     from sandbox.records.query import RecordQuery
     from sandbox.records.record import InvocationRecord
+    from scf_sandbox.preflight import Finding
 
 
 class FunctionsWithFate(FakeFunctions):
@@ -47,6 +48,7 @@ class FunctionsWithFate(FakeFunctions):
         self.fate: FunctionStatus = FunctionStatus.ACTIVE
         self.reasons: tuple[StatusReason, ...] = ()
         self.bootstrap = Bootstrap.OK
+        self.guesses: tuple[Finding, ...] = ()
         self.raises: Exception | None = None
 
     async def create(
@@ -109,6 +111,7 @@ class FunctionsWithFate(FakeFunctions):
             zip_bytes=len(code),
             unpacked_bytes=len(code),
             bootstrap=self.bootstrap,
+            guesses=self.guesses,
         )
 
 
@@ -162,6 +165,12 @@ class FakeHistory:
 
     async def logs(self, records: list[InvocationRecord]) -> list[str]:
         return [log_of(record.request_id) for record in records]
+
+    async def lines(self, request_id: str) -> list[tuple[float, str]]:
+        return [(EPOCH, f"hello from {request_id}")]
+
+    async def lines_of(self, records: list[InvocationRecord]) -> dict[str, list[tuple[float, str]]]:
+        return {record.request_id: await self.lines(record.request_id) for record in records}
 
 
 class FakePool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from api.rest.follow import LiveLog
 from sandbox.engine.base import Exit
+from sandbox.feed.facts import LinesWritten
 from sandbox.records.record import LogChunk
 from tests.contract.feed_kit import Served, Stream, served
 from tests.support.engine import Runtime, echoing
@@ -65,6 +69,23 @@ async def test_lines_are_shown_while_an_initialisation_hangs(sandbox: Served) ->
         assert error.startswith("ERROR RequestId:")
 
 
+async def test_a_line_arrives_within_50_ms(sandbox: Served) -> None:
+    took = []
+    async with sandbox.stream(FOLLOW) as log:
+        await follows(sandbox)
+        answer, runtime = await begun(sandbox)
+        await log.line()  # START
+        for number in range(21):
+            written_at = time.monotonic()
+            runtime.container.write(f"{number}\n")
+            assert await log.line() == str(number)
+            took.append(time.monotonic() - written_at)
+        runtime.container.end(Exit(3))
+        await answer
+    # The machine may be busy for a moment: most lines show what the sandbox itself takes.
+    assert statistics.median(took) < 0.05, took
+
+
 async def test_an_invocation_is_shown_from_its_start_to_its_report(sandbox: Served) -> None:
     async with sandbox.stream(FOLLOW) as log:
         await follows(sandbox)
@@ -108,6 +129,16 @@ async def test_of_what_is_under_way_the_lines_so_far_come_first(sandbox: Served)
         runtime.answer()
         await answer
         assert (await log.line()).startswith("Init Report")
+
+
+def test_a_line_that_looks_like_an_earlier_one_is_another_line() -> None:
+    live = LiveLog({"r": frozenset({(1.0, "tick")})}, set(), until=2)
+    facts = [
+        LinesWritten(at, "default", "hello", "1", "r", "i", number, [(at, "tick")])
+        for number, at in enumerate((1.0, 1.5))
+    ]
+    shown = [list(live.lines(number, fact)) for number, fact in enumerate(facts, 1)]
+    assert shown == [[], ["tick"]]
 
 
 async def test_lines_of_several_invocations_are_told_apart(sandbox: Served) -> None:

@@ -12,6 +12,7 @@ from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.model import DeadLetterQueue, FunctionStatus, StatusReason
 from sandbox.packages.model import Bootstrap
+from scf_sandbox.preflight import Finding, Level
 from tests.contract.rest_fakes import RestApp
 
 if TYPE_CHECKING:
@@ -160,6 +161,16 @@ async def test_a_bootstrap_that_cannot_run_is_warned_of(
     rest.functions.bootstrap = Bootstrap.NOT_EXECUTABLE
     view = (await client.post("/functions", data={"name": "hello"}, files=ZIP)).json()
     assert "chmod 755" in view["warnings"][0]
+
+
+async def test_what_was_guessed_to_take_the_zip_is_warned_of(
+    rest: RestApp, client: httpx.AsyncClient
+) -> None:
+    rest.functions.guesses = (
+        Finding(Level.WARNING, "a", None, "name-repeated", "'a' is there twice", "keep one"),
+    )
+    view = (await client.post("/functions", data={"name": "hello"}, files=ZIP)).json()
+    assert view["warnings"] == ["'a' is there twice; keep one"]
 
 
 async def test_what_becomes_of_events_is_shown_beside_what_changes_nothing(

@@ -112,6 +112,7 @@ async def test_one_invocation_is_shown_with_its_stages_and_log(client: httpx.Asy
     assert detail["result"] == "timed out"
     assert detail["timeline"] == {"received": EPOCH - 50, "finished": EPOCH - 50 + 0.1}
     assert detail["log"] == log_of("b")
+    assert detail["lines"] == [{"time": EPOCH, "text": "hello from b"}]
     assert detail["instance"] == "0123456789ab"
 
 

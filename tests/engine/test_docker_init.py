@@ -99,6 +99,22 @@ async def test_an_image_without_init_is_refused_with_what_to_do(
     assert caught.value.kind is EngineErrorKind.NO_INIT
 
 
+async def test_an_image_without_our_user_is_refused_with_what_to_do(
+    docker_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(docker_rig.engine, DockerEngine)
+    create = docker_rig.engine.client.create_container
+
+    async def as_nobody(options: ContainerOptions) -> str:
+        object.__setattr__(options, "user", "who-is-not-there")
+        return await create(options)
+
+    monkeypatch.setattr(docker_rig.engine.client, "create_container", as_nobody)
+    with pytest.raises(EngineError, match=r"has no user qcloud.*build it again") as caught:
+        await docker_rig.launch("true")
+    assert caught.value.kind is EngineErrorKind.NO_USER
+
+
 async def test_a_container_stops_at_once(docker_rig: Rig, client: Any) -> None:
     took = []
     for _ in range(3):  # the engine itself may be slow: the best of three counts

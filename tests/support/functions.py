@@ -19,6 +19,8 @@ from tests.support.clock import EPOCH
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scf_sandbox.preflight import Finding
+
 
 def function(
     name: str = "hello",
@@ -26,12 +28,18 @@ def function(
     digest: str = "c0de",
     bootstrap: Bootstrap = Bootstrap.OK,
     instead: str = "",
+    guesses: tuple[Finding, ...] = (),
     epoch: int = 0,
     **config: Any,
 ) -> Function:
     """An active function with one version. ``config`` has fields of FunctionConfig."""
     code = CodeRef(
-        digest=digest, zip_bytes=1, unpacked_bytes=1, bootstrap=bootstrap, instead=instead
+        digest=digest,
+        zip_bytes=1,
+        unpacked_bytes=1,
+        bootstrap=bootstrap,
+        instead=instead,
+        guesses=guesses,
     )
     version = FunctionVersion(
         config=FunctionConfig(**config), code=code, created_at=EPOCH, modified_at=EPOCH

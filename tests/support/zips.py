@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 UNIX = 3
 WINDOWS = 0
@@ -29,6 +29,7 @@ class Item:
     method: int = zipfile.ZIP_DEFLATED
     date: tuple[int, int, int, int, int, int] = (2024, 5, 17, 10, 20, 30)
     extra: bytes = b""
+    dos: int = 0
 
 
 def file(name: str, data: bytes = b"x", mode: int = 0o644) -> Item:
@@ -48,14 +49,32 @@ BOOTSTRAP = file("bootstrap", b"#!/bin/bash\n", 0o755)
 
 def make_zip(*items: Item) -> bytes:
     """A zip of these entries, unchecked. Every zip of the tests is made here."""
-    buffer = io.BytesIO()
+    return _written(io.BytesIO(), items)
+
+
+def streamed_zip(*items: Item) -> bytes:
+    """The same as a tool makes it that cannot go back: sizes come in data descriptors."""
+    return _written(_Pipe(), items)
+
+
+class _Pipe(io.BytesIO):
+    """What can only be written on."""
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+
+def _written(buffer: io.BytesIO, items: Iterable[Item]) -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
         warnings.filterwarnings("ignore", "Duplicate name")
         for item in items:
             info = zipfile.ZipInfo("placeholder", item.date)
             info.filename = info.orig_filename = item.name
             info.create_system = item.system
-            info.external_attr = item.mode << 16
+            info.external_attr = item.mode << 16 | item.dos
             info.compress_type = item.method
             info.extra = item.extra
             archive.writestr(info, item.data)

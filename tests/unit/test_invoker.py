@@ -15,6 +15,7 @@ from sandbox.invocation import Cause, InvokeOptions, Outcome
 from sandbox.invoker import Invoker
 from sandbox.packages.model import Bootstrap
 from sandbox.records.report import render_log
+from scf_sandbox.preflight import Finding, Level
 from tests.support.engine import Runtime, echoing
 from tests.support.functions import FakeFunctions, function
 from tests.support.pool import Heart
@@ -144,6 +145,13 @@ async def test_a_bootstrap_that_cannot_be_started_is_a_443_without_an_instance(
     (record,) = desk.records
     assert record.ended_at == record.started_at
     assert desk.invoker.can_begin(desk.hello, desk.hello.latest)
+
+
+async def test_guesses_about_the_package_change_no_outcome(desk: Desk) -> None:
+    guess = Finding(Level.WARNING, "a", None, "name-repeated", "twice", "keep one")
+    desk.functions.put(function(bootstrap=Bootstrap.NOT_EXECUTABLE, guesses=(guess,)))
+    outcome = await desk.invoke(tail=True)
+    assert (outcome.status_code, outcome.log) == (443, "")
 
 
 async def test_what_lies_there_instead_of_bootstrap_is_said_in_the_log(desk: Desk) -> None:

@@ -47,6 +47,8 @@ _REFUSALS = (
     _Refusal(404, "/.scf/init", EngineErrorKind.NO_INIT),
     _Refusal(400, "/.scf/init", EngineErrorKind.NO_INIT),
     _Refusal(500, "/.scf/init", EngineErrorKind.NO_INIT),
+    _Refusal(400, "unable to find user", EngineErrorKind.NO_USER),
+    _Refusal(500, "unable to find user", EngineErrorKind.NO_USER),
     _Refusal(404, "", EngineErrorKind.GONE),
     _Refusal(409, "already in progress", EngineErrorKind.REMOVING),
     _Refusal(409, "overlap", EngineErrorKind.OVERLAP),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: The first process of every instance, in the image (``Dockerfile.centos7``).
 INIT = "/.scf/init"
+#: What an image lacks that is not made for instances.
+LACKING = {EngineErrorKind.NO_INIT: INIT, EngineErrorKind.NO_USER: "user qcloud"}
 #: How long an init may take to dial in once its container was started, seconds.
 DIAL_S = 30.0
 
@@ -152,11 +154,11 @@ class DockerEngine:
             if not container.peer:
                 container.peer = await self._network.address_of(container.container_id)
         except EngineError as error:
-            if error.kind is EngineErrorKind.NO_INIT:
+            if error.kind in LACKING:
                 raise EngineError(
-                    f"the image {options.image} has no {INIT}, which every instance starts with:"
-                    " build it again (scripts/images and docker compose build do), or copy it into"
-                    " an image of your own, as Dockerfile.centos7 does",
+                    f"the image {options.image} has no {LACKING[error.kind]}, which every instance"
+                    " starts with: build it again (scripts/images and docker compose build do), or"
+                    " bring it into an image of your own, as Dockerfile.centos7 does",
                     error.kind,
                 ) from error
             raise

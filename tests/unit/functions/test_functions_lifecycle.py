@@ -15,7 +15,7 @@ from sandbox.packages.keeper import CodeKeeper
 from sandbox.packages.package import digest_of
 from sandbox.tasks import TaskOwner
 from tests.support.waiting import eventually, turns
-from tests.support.zips import package
+from tests.support.zips import BOOTSTRAP, file, make_zip, package
 from tests.unit.functions.function_fakes import FunctionBench
 
 if TYPE_CHECKING:
@@ -127,6 +127,16 @@ async def test_what_the_host_began_for_code_that_is_refused_is_taken_back(
     assert bench.host.expected == [digest_of(b"not a zip")]
     assert bench.host.taken == []
     await eventually(lambda: bench.host.forgotten == [digest_of(b"not a zip")])
+
+
+async def test_what_was_guessed_to_take_a_zip_is_logged(bench: FunctionBench) -> None:
+    """Layers, and whoever asks the cloud API, have no other place to see it."""
+    data = make_zip(BOOTSTRAP, file("a"), file("./a"))
+    with capture_logs() as told:
+        await bench.service.create("default", "fn", data, FunctionConfig())
+    (line,) = (line for line in told if line["event"] == "package_guessed")
+    assert (line["log_level"], line["code"]) == ("warning", "name-repeated")
+    assert line["digest"] == digest_of(data)
 
 
 async def test_code_still_in_use_by_an_instance_is_dropped_later(bench: FunctionBench) -> None:
