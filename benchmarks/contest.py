@@ -55,14 +55,22 @@ class Contest:
 
     @contextmanager
     def host(self, **settings: str) -> Iterator[Sandbox]:
-        """A control plane on the host, with an empty store unless ``SCF_DATA_DIR`` names one."""
+        """A control plane on the host, with an empty store unless ``SCF_DATA_DIR`` names one.
+
+        It has its places from the beginning, none unless ``SCF_PLACES`` says how many. Making them
+        takes the engine most of the machine, for the first half minute of a sandbox.
+        """
         label = self._new_label()
+        places = settings.setdefault("SCF_PLACES", "0")
         with ours.on_host(label, self.directory / label, **settings) as plane:
+            if places != "0":
+                plane.await_places(int(places))
             yield plane
 
     @contextmanager
     def compose(self, *, published: bool = False, **settings: str) -> Iterator[Sandbox]:
-        """A control plane that compose runs, see ``ours.by_compose``."""
+        """A control plane that compose runs, see ``ours.by_compose``. It makes no places."""
+        settings["SCF_PLACES"] = "0"
         with ours.by_compose(self._new_label(), published=published, **settings) as plane:
             yield plane
 

@@ -103,7 +103,7 @@ def none_standing_by(contest: Contest) -> list[Row]:
     """Measure from the request to the answer when the container must be made, in a free place."""
     with (
         rendezvous(contest.containers.network.gateway) as where,
-        contest.host(SCF_STANDBY="0") as plane,
+        contest.host(SCF_PLACES="2", SCF_STANDBY="0") as plane,
         closing(Caller(plane.port)) as caller,
     ):
         plane.create(FUNCTION, contest.package)
@@ -116,7 +116,6 @@ def none_standing_by(contest: Contest) -> list[Row]:
             plane.await_none(FUNCTION)  # the removal would disturb the measure
             return run_to_answer(contest.containers, contest.code, where) * 1000
 
-        plane.await_places(1)
         found = contest.interleave({"ours": ours, "peer": peer})
     mine, other = Series("ours on the host", "ms", tuple(found["ours"])), tuple(found["peer"])
     return [Row("request to answer", mine, Series(RUN, "ms", other), at_most(0.5), bounds=START)]
@@ -124,9 +123,11 @@ def none_standing_by(contest: Contest) -> list[Row]:
 
 def burst(contest: Contest) -> list[Row]:
     """Twenty events at once for twenty new instances, one of which stands by."""
-    with contest.host() as plane, closing(PlainDocker(contest.containers)) as docker:
+    with (
+        contest.host(SCF_PLACES=str(BURST + 1)) as plane,  # one more: somebody stands by
+        closing(PlainDocker(contest.containers)) as docker,
+    ):
         plane.create(FUNCTION, contest.package, timeout="120")
-        plane.await_places(BURST)
         hold_s = max(4.0, 3 * docker.start_many(BURST, PARALLELISM))
         order = json.dumps({"do": "delay", "ms": int(hold_s * 1000)}, separators=(",", ":"))
 
