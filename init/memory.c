@@ -18,7 +18,7 @@
 #include "init.h"
 
 enum {
-    FRESH_MS = 2,                /* a sample as young as this still stands */
+    FRESH_MS = 5,                /* a sample as young as this still stands: longer runs have their own */
     WATCH_MS = 500,              /* the least often, where init itself keeps a limit */
     EXACT_BYTES = 1024 * 1024,   /* above this, what the kernel is behind does not matter */
     MOST_PROCESSES = 2048,
