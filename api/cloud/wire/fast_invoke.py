@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.allowed_hosts import AllowedHosts
-from api.cloud.wire.request import RawRequest
+from api.cloud.wire.request import RawRequest, named
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
 from api.cloud.wire.short_request import InvokeBody, RunningInvoke
 from api.intake import Intake, IntakeLimits, Stage
@@ -72,7 +72,9 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._silence = Deadline(self.loop)
         self._body: InvokeBody | None = None
         self._intake = Intake(shared.limits)
+        #: The headers of the newest Invoke, by name. Clients mostly send the same ones again.
         self._invoke_headers: list[tuple[bytes, bytes]] = []
+        self._named: dict[str, str] = {}
         self._piece = 0
         self._too_long = False
         self._refused = False
@@ -130,13 +132,13 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if not self._intake.head_ended(self._piece, self.url, self.headers):
             self._too_long = True
             raise ValueError(TOO_LONG)  # stops the parser: see send_400_response
-        if not self._is_plain_invoke(dict(self.headers)):
+        if not (self._are_of_an_invoke(self.headers) and self._is_plain()):
             self._body = None
             self._go_the_ordinary_way()
             return
         self._body = InvokeBody(self._shared.max_body_bytes)
         # The parser adds trailers to the same list. They are ignored.
-        self._invoke_headers, self.headers = self.headers, []
+        self.headers = []
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -161,19 +163,27 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if body.too_large:
             self._answer(running, too_large(self._shared.max_body_bytes))
             return
-        raw = RawRequest.build("POST", b"", self._invoke_headers, body.whole)
+        raw = RawRequest("POST", "", self._named, body.whole)
         self._shared.api.answer_invoke(raw, partial(self._answer, running))
 
     # ------------------------------------------------------------------ inside
 
-    def _is_plain_invoke(self, fields: dict[bytes, bytes]) -> bool:
+    def _are_of_an_invoke(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether they are an Invoke's that nobody else has to look at. Keeps them if so."""
+        if headers == self._invoke_headers:
+            return bool(headers)
+        fields = dict(headers)
         if fields.get(b"x-tc-action") not in ACTIONS:
             return False
         # The guard gets requests that it may refuse, and requests that repeat a header.
-        if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(self.headers):
+        if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(headers):
             return False
         if not self._hosts.allows(fields.get(b"host", b"")):
             return False
+        self._invoke_headers, self._named = headers, named(headers)
+        return True
+
+    def _is_plain(self) -> bool:
         # The ordinary way waits until its answer can be written.
         if self.flow.write_paused:
             return False

@@ -47,8 +47,12 @@ class RawRequest:
         cls, method: str, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: Body
     ) -> RawRequest:
         """From what an ASGI server hands over."""
-        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-        return cls(method, query.decode("latin-1"), named, body)
+        return cls(method, query.decode("latin-1"), named(headers), body)
+
+
+def named(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """As ``RawRequest.headers`` has them."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
 @dataclass(slots=True)
