@@ -32,7 +32,7 @@ enum {
 };
 
 static const char OWN[] = "SCF_INIT_";
-static char address[VALUE_BYTES], secret[VALUE_BYTES], name[VALUE_BYTES];
+static char address[VALUE_BYTES], secret[VALUE_BYTES], name[VALUE_BYTES], meeting[VALUE_BYTES];
 
 static void wipe(char *bytes, size_t size)
 {
@@ -60,6 +60,7 @@ void take_environment(char **environment)
         }
         keep(*entry, "SCF_INIT_ADDRESS", address);
         keep(*entry, "SCF_INIT_SECRET", secret);
+        keep(*entry, "SCF_INIT_MEETING", meeting);
         wipe(*entry, strlen(*entry)); /* also what /proc/1/environ shows */
     }
     *kept = NULL;
@@ -187,11 +188,24 @@ static size_t write_request(char *request, bool place)
     return (size_t)(stpcpy(end, "\r\n\r\n") - request);
 }
 
+/* To the path in SCF_INIT_MEETING, with name and secret. */
+static void hand_gauge(void)
+{
+    static char letter[2 * VALUE_BYTES];
+    if (meeting[0] == '\0')
+        return;
+    stpcpy(stpcpy(stpcpy(letter, name), " "), secret);
+    hand_gauge_to(meeting, letter);
+    wipe(letter, sizeof letter);
+}
+
 int dial(bool place, int signals)
 {
     static char request[4 * VALUE_BYTES], answer[ANSWER_BYTES];
     int64_t until = now_ms() + ANSWER_MS;
     check_values();
+    if (!place)
+        hand_gauge();
     int fd = connected(signals, until);
     size_t size = write_request(request, place);
     ssize_t sent = send(fd, request, size, MSG_NOSIGNAL); /* an empty socket takes a kilobyte at once */

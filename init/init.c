@@ -2,8 +2,9 @@
  * The instance's init: PID 1 of every instance, between the control plane and the function's bootstrap.
  *
  * It connects to the control plane (dial.c), waits for "go", executes ./bootstrap (bootstrap.c), passes its output
- * on (output.c) and copies it to its own stdout (copy.c), watches memory (memory.c), and ends with its exit code.
- * What is done when is in loop.c.
+ * on (output.c) and copies it to its own stdout (copy.c), watches memory (memory.c), and ends with its exit code. A
+ * control plane of the same machine sees by itself when no output is under way (gauge.c). What is done when is in
+ * loop.c.
  *
  * FRAMES: 1 byte type, 3 bytes length of the body, body. Numbers are big endian. A number is 4 bytes, a BIG one 8.
  *
@@ -46,9 +47,9 @@
 
 #include "init.h"
 
-#define USAGE "usage: init [--place | --fd N [--memory BYTES] [--files N]]"
+#define USAGE "usage: init [--place | --fd N [--gauge N] [--memory BYTES] [--files N]]"
 
-static struct options options = {.fd = -1};
+static struct options options = {.fd = -1, .gauge = -1};
 
 int64_t now_ms(void)
 {
@@ -92,6 +93,8 @@ static void read_arguments(int count, char **arguments)
         bool good = rest != NULL && *rest == '\0';
         if (good && strcmp(name, "--fd") == 0 && value <= 1024)
             options.fd = (int)value;
+        else if (good && strcmp(name, "--gauge") == 0 && value <= 1024)
+            options.gauge = (int)value;
         else if (good && strcmp(name, "--memory") == 0)
             options.memory_limit = value;
         else if (good && strcmp(name, "--files") == 0 && value <= UINT32_MAX)
@@ -120,6 +123,8 @@ int main(int count, char **arguments, char **variables)
     if (getpid() != 1)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     prepare_bootstrap(&options);
+    if (options.gauge >= 0)
+        hand_gauge_over(options.gauge);
     open_memory(getpid() == 1 && options.fd < 0, options.memory_limit);
     open_copy(options.fd < 0);
     int control = options.fd >= 0 ? options.fd : dial(options.place, signals);

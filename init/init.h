@@ -26,6 +26,7 @@ enum {
 struct options {
     bool place;            /* hold a network namespace, never run anything */
     int fd;                /* an inherited socket that speaks frames at once; -1: dial */
+    int gauge;             /* an inherited socket that takes the gauge; -1: nobody does */
     uint64_t memory_limit; /* bytes; 0: the kernel sees to it */
     uint32_t open_files;   /* RLIMIT_NOFILE of the bootstrap; 0: as it is */
 };
@@ -54,6 +55,12 @@ int fork_bootstrap(char **environment);                /* 0, or an errno */
 bool read_report(int *error, int *stage);              /* true once it is known how exec went; error 0: well */
 void reap(void);
 void kill_below(void); /* everything below init, until nothing is left */
+
+/* gauge.c */
+void hand_gauge_to(const char *path, const char *letter); /* to a socket's path, with a letter that says whose it is */
+void hand_gauge_over(int socket);                         /* to a connected one, which is closed */
+void begin_taking(void);                                  /* from the pipe of the output */
+void end_taking(size_t bytes);
 
 /* output.c */
 void queue_frame(char type, const void *body, size_t size);

@@ -238,7 +238,9 @@ static void read_output(bool ready)
         if (!bootstrap.started || !queue_has_room(2 * HEAD_BYTES + 8 + CHUNK_BYTES) || !copy_has_room(border))
             return;
         size_t wanted = border && border_left < sizeof chunk ? border_left : sizeof chunk;
+        begin_taking();
         ssize_t got = read(bootstrap.output, chunk, wanted);
+        end_taking(got > 0 ? (size_t)got : 0);
         if (got < 0)
             return;
         if (got == 0) {

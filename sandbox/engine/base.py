@@ -199,6 +199,11 @@ class Container(Protocol):
         """
         ...
 
+    def settled(self) -> bool:
+        """Whether the sink has heard all that the process wrote until now, as far as can be seen
+        at once. False is no news: ask by ``flush``."""
+        ...
+
     def watch(self, *, closely: bool) -> None:
         """Look at its memory every 50 ms, as from the release on, or only at flushes."""
         ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 
 from sandbox.engine.base import Exit, Sink
+from sandbox.engine.gauge import Measured
 from sandbox.engine.init_protocol import (
     Discarded,
     Ended,
@@ -26,6 +27,7 @@ from sandbox.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.engine.gauge import Gauge
     from sandbox.engine.init_protocol import Message
 
 log = structlog.get_logger()
@@ -33,12 +35,16 @@ log = structlog.get_logger()
 KILLED = 128 + signal.SIGKILL
 #: How often init looks at the memory of an instance that works, milliseconds.
 SAMPLE_MS = 50
+#: After so much time without a flush, or so much output, there is one: init looks at the memory
+#: then, and counts its limits of output anew. A line has a byte at least, and 5,000 are kept.
+FRESH_S = 0.05
+FRESH_BYTES = 4096
 
 STANDBY_LOST = "before it was released: its container ended, or the connection to it was cut"
 LOST = "with its init: somebody killed that, or the connection to it was cut"
 
 
-class InitLink(asyncio.Protocol):
+class InitLink(Measured):
     """Speaks with one init, and tells the ``Sink`` what it says.
 
     An engine's container inherits from it: ``release``, ``flush``, ``watch`` and ``send_signal``
@@ -56,6 +62,11 @@ class InitLink(asyncio.Protocol):
         self._connection = InitConnection()
         self._transport: asyncio.Transport | None = None
         self._flushes: deque[tuple[int, Callable[[], None]]] = deque()
+        self._gauge: Gauge | None = None
+        #: Bytes of output that were received or discarded, and as they were at the newest flush.
+        self._received = self._received_before = 0
+        self._flushed_at = 0.0
+        self._loop = asyncio.get_running_loop()
         self._memory = (0, 0)
         self._failure: NotStarted | None = None
         self._released = False
@@ -63,7 +74,7 @@ class InitLink(asyncio.Protocol):
         self._over = False
         #: Done when init has answered, or cannot any more (``EngineError``). From then on, and not
         #: before, the sink is told of the end.
-        self.stands_by: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stands_by: asyncio.Future[None] = self._loop.create_future()
 
     # ------------------------------------------------------------------ the container's part
 
@@ -77,9 +88,24 @@ class InitLink(asyncio.Protocol):
         if self._over:
             done()
             return
+        self._flushed_at = self._loop.time()
+        self._received_before = self._received
         command = self._connection.flush()
         self._flushes.append((self._connection.asked, done))
         self._send(command)
+
+    def settled(self) -> bool:
+        """Whether a flush would bring nothing: no output is under way, and the last flush is young.
+
+        False where it has to be asked for.
+        """
+        return (
+            self._gauge is not None
+            and not self._flushes
+            and self._received - self._received_before < FRESH_BYTES
+            and self._loop.time() - self._flushed_at < FRESH_S
+            and self._gauge.settled(self._received)
+        )
 
     def watch(self, *, closely: bool) -> None:
         """Have its memory looked at every 50 ms, or only at flushes."""
@@ -92,6 +118,13 @@ class InitLink(asyncio.Protocol):
         self._send(self._connection.signal(number))
 
     # ------------------------------------------------------------------ the engine's part
+
+    def measure(self, gauge: Gauge) -> None:
+        """See ``Measured``. A second one is not needed."""
+        if self._over or self._gauge is not None:
+            gauge.close()
+        else:
+            self._gauge = gauge
 
     def quit(self) -> None:
         """Have init end everything, at once."""
@@ -144,6 +177,7 @@ class InitLink(asyncio.Protocol):
     def _take(self, message: Message) -> None:
         match message:
             case Output():
+                self._received += len(message.data)
                 self._sink.output(message.data)
             case Flushed():
                 self._note_memory(message.peak, message.oom_kills)
@@ -152,6 +186,7 @@ class InitLink(asyncio.Protocol):
             case MemoryRose():
                 self._note_memory(message.peak, message.oom_kills)
             case Discarded():
+                self._received += message.size
                 self._sink.discarded(message.size)
             case NotStarted():
                 self._failure = message
@@ -184,6 +219,9 @@ class InitLink(asyncio.Protocol):
         if self._over:
             return
         self._over = True
+        if self._gauge is not None:
+            self._gauge.close()
+            self._gauge = None
         while self._flushes:
             self._flushes.popleft()[1]()
         if self.stands_by.done():

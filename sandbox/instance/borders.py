@@ -40,6 +40,10 @@ class Borders:
         """Ask this container from now on."""
         self._container = container
 
+    def passed(self) -> bool:
+        """Whether the log is known to have everything that was written until now."""
+        return self._container is not None and not self._asked and self._container.settled()
+
     def flush(self, done: Callable[[], None]) -> None:
         """Call ``done`` when the log has everything that was written until now."""
         assert self._container is not None

@@ -26,7 +26,8 @@ class EventSession:
 
     Output and results come by different ways. So a poll that follows a push first asks for a border
     (``Borders.flush``), and is answered, or parked, when that was passed: what the runtime
-    wrote before it asked is in the log of the event before. ::
+    wrote before it asked is in the log of the event before. Where that can be seen at once
+    (``Borders.passed``), nobody is asked. ::
 
         push n ---> result n           poll ---> border ---> event n + 1, now or later
         ...lines of n, also after the push........|...lines of n + 1...
@@ -96,7 +97,8 @@ class EventSession:
 
     def poll(self, poller: Callable[[Event], None]) -> None:
         """Answer with the present event at once, else with the next one."""
-        if not (self._written or self._polls):
+        if not self._polls and (not self._written or self._owner.borders.passed()):
+            self._written = False
             self._answer([poller])
             return
         self._polls.append(poller)

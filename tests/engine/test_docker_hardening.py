@@ -59,10 +59,11 @@ async def test_a_container_is_closed_where_the_platforms_is(facts: dict[str, Any
     assert facts["Config"]["WorkingDir"] == "/var/user"
 
 
-async def test_code_and_layers_are_read_only_volumes(facts: dict[str, Any]) -> None:
+async def test_code_layers_and_the_box_for_gauges_are_read_only(facts: dict[str, Any]) -> None:
     mounts = {mount["Destination"]: mount for mount in facts["Mounts"]}
-    assert sorted(mounts) == ["/opt", "/var/user"]
-    assert all(mount["Type"] == "volume" and not mount["RW"] for mount in mounts.values())
+    assert sorted(mounts) == ["/.scf/run", "/opt", "/var/user"]
+    assert not any(mount["RW"] for mount in mounts.values())
+    assert mounts["/opt"]["Type"] == mounts["/var/user"]["Type"] == "volume"
 
 
 async def test_a_container_is_in_the_network_of_instances_only(

@@ -60,6 +60,9 @@ class FakeContainer:
         if not self.holds_flushes:
             self.answer()
 
+    def settled(self) -> bool:
+        return False
+
     def answer(self) -> None:
         """The border of every flush is passed."""
         self.look()

@@ -23,7 +23,7 @@ from sandbox.errors import EngineError, EngineErrorKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sandbox.engine.docker.options import ContainerOptions
+    from sandbox.engine.docker.options import ContainerOptions, VolumeMount
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -268,10 +268,7 @@ class DockerClient:
         """Leaves out what is empty. Never more rights than the options say."""
         wanted: dict[str, Any] = {
             "read_only": options.read_only,
-            "mounts": [
-                Mount(m.target, m.volume, "volume", read_only=m.read_only, no_copy=True)
-                for m in options.mounts
-            ],
+            "mounts": [_mount(mount) for mount in options.mounts],
             "tmpfs": dict(options.tmpfs),
             "shm_size": options.shm_bytes,
             "cpu_shares": options.cpu_shares,
@@ -296,6 +293,12 @@ class DockerClient:
             wanted["log_config"] = LogConfig(type="json-file", config=sizes)
         # No init of the engine's, whatever its own default: ours is the first process.
         return self._api.create_host_config(init=False, **{k: v for k, v in wanted.items() if v})
+
+
+def _mount(mount: VolumeMount) -> Mount:
+    if mount.volume.startswith("/"):
+        return Mount(mount.target, mount.volume, "bind", read_only=mount.read_only)
+    return Mount(mount.target, mount.volume, "volume", read_only=mount.read_only, no_copy=True)
 
 
 def _error_of(error: DockerException | OSError) -> EngineError:

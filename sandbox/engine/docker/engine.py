@@ -11,6 +11,7 @@ from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.container import DockerContainer
+from sandbox.engine.docker.gauge_box import MountedBox
 from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
@@ -54,6 +55,7 @@ class DockerEngine:
         self._settings = settings
         self._network = InstanceNetwork(self.client, self.labels, settings)
         self.places = Places(self.client, self.labels, self._network, settings)
+        self._gauges = MountedBox(self.client, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
 
@@ -73,6 +75,8 @@ class DockerEngine:
         )
         await self._sweep()
         await self._network.open(runtime.listen)
+        await self._gauges.open()
+        runtime.links.box = self._gauges.box
         self.places.open(runtime, self._most_places())
 
     def capacity(self) -> dict[str, int]:
@@ -197,9 +201,10 @@ class DockerEngine:
                 # Of init alone: it wipes them.
                 "SCF_INIT_ADDRESS": f"{self._network.gateway}:{port}",
                 "SCF_INIT_SECRET": self._runtime.links.expect(host, container),
+                **self._gauges.environment,
             },
             labels=self.labels.of("instance", function=f"{spec.namespace}/{spec.function_name}"),
-            mounts=mounts,
+            mounts=(*mounts, *self._gauges.mounts),
             # In a place, all of the network is the place's.
             network_mode=f"container:{place.container_id}" if place else "",
             endpoint=None if place else Endpoint(self._network.name, container.peer),
@@ -238,5 +243,6 @@ class DockerEngine:
     async def close(self) -> None:
         async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
             parts.callback(self.client.close)
+            parts.callback(self._gauges.close)
             parts.push_async_callback(self._network.close)
             await self._sweep()

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VolumeMount:
-    """A named volume at a path of the container. An empty volume is not filled from the image."""
+    """A named volume at a path of the container, or a directory of the machine's (``/...``).
+
+    An empty volume is not filled from the image.
+    """
 
     volume: str
     target: str

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sandbox.engine.gauge import receive_gauge
 from sandbox.engine.init_link import InitLink
 from sandbox.errors import EngineError
 
@@ -57,23 +58,41 @@ class ChildProcess(InitLink):
 
     async def start(
         self,
-        command: Callable[[int], Sequence[str]],
+        command: Callable[[int, int], Sequence[str]],
         directory: Path,
         environment: dict[str, str],
         pass_fds: Sequence[int],
     ) -> None:
-        """Until the bootstrap can be released. ``command`` is given init's end of the pair."""
+        """Until the bootstrap can be released. ``command`` is given init's end of the pair, and a
+        socket for its gauge."""
+        box, post = socket.socketpair(type=socket.SOCK_DGRAM)
+        with box:
+            with post:
+                process = await self._spawn(command, directory, environment, pass_fds, post)
+            await self._stand_by(process)
+            received = receive_gauge(box)
+        if received is not None and received[1] is not None:
+            self.measure(received[1])
+
+    async def _spawn(
+        self,
+        command: Callable[[int, int], Sequence[str]],
+        directory: Path,
+        environment: dict[str, str],
+        pass_fds: Sequence[int],
+        post: socket.socket,
+    ) -> asyncio.subprocess.Process:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command(theirs.fileno()),
+                    *command(theirs.fileno(), post.fileno()),
                     cwd=directory,
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(theirs.fileno(), *pass_fds),
+                    pass_fds=(theirs.fileno(), post.fileno(), *pass_fds),
                     start_new_session=True,
                 )
             except BaseException as error:
@@ -85,6 +104,9 @@ class ChildProcess(InitLink):
         self.container_id = f"process-{process.pid}"
         ours.setblocking(False)
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        return process
+
+    async def _stand_by(self, process: asyncio.subprocess.Process) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self.stands_by

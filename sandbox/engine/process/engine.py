@@ -146,7 +146,9 @@ class ProcessEngine:
             arguments.write(data)
             arguments.seek(0)
             await child.start(
-                lambda fd: isolation.command(init, ("--fd", str(fd), *limit), arguments.fileno()),
+                lambda fd, gauge: isolation.command(
+                    init, ("--fd", f"{fd}", "--gauge", f"{gauge}", *limit), arguments.fileno()
+                ),
                 places.code,
                 isolation.environment(places, environment),
                 (arguments.fileno(),) if data else (),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import struct
 from typing import Any, cast
@@ -217,8 +216,8 @@ async def test_memory_is_watched_as_wished(line: Line) -> None:
 # ---------------------------------------------------------------- whose it is
 
 
-def test_a_secret_is_good_once_and_for_one_name() -> None:
-    links, one, two = InitLinks(), asyncio.Protocol(), asyncio.Protocol()
+async def test_a_secret_is_good_once_and_for_one_name() -> None:
+    links, one, two = InitLinks(), Line().link, Line().link
     first, second = links.expect("one.scf", one), links.expect("two.scf", two)
     assert first != second
     assert links.admit("one.scf", second) is None

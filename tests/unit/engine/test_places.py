@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.engine.base import Listen
     from sandbox.engine.docker.client import DockerClient
     from sandbox.engine.docker.options import ContainerOptions
+    from sandbox.engine.gauge import Measured
     from sandbox.engine.init_link import InitLink
 
 EXIT = Exit(None, reason="lost")
@@ -59,7 +60,7 @@ class Links(InitLinks):
 
     latest: InitLink
 
-    def expect(self, name: str, link: asyncio.Protocol) -> str:
+    def expect(self, name: str, link: Measured) -> str:
         self.latest = cast("InitLink", link)
         return super().expect(name, link)
 

@@ -1,0 +1,158 @@
+"""How much of an instance's output is under way, seen without a word from its init.
+
+An init of the same machine hands over the read end of its output's pipe, which tells what nobody
+has read yet, and a page in which it counts what it has read (``init/gauge.c`` has the layout).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import mmap
+import os
+import socket
+import termios
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+#: Of a page: what it reads, and cannot be taken away from under the reader.
+PAGE_BYTES = 16
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+DESCRIPTORS = 2
+DESCRIPTOR_BYTES = 4
+#: A name and a secret.
+LETTER_BYTES = 512
+#: The most letters looked at in one go. A kernel keeps 512 of them, or fewer.
+LETTERS = 1024
+SOCKET = "gauges"
+
+_NOTHING = bytes(4)
+
+
+class Gauge:
+    """Of one instance. Single-threaded."""
+
+    __slots__ = ("_output", "_page")
+
+    def __init__(self, output: int, page: int) -> None:
+        """Takes both descriptors over. ``OSError`` or ``ValueError`` where they are not a gauge."""
+        self._output = output
+        try:
+            if fcntl.fcntl(page, fcntl.F_GET_SEALS) & SEALS != SEALS:
+                raise ValueError("the page of a gauge is not sealed")
+            mapped = mmap.mmap(page, PAGE_BYTES, prot=mmap.PROT_READ)
+            fcntl.ioctl(output, termios.FIONREAD, _NOTHING)
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(page)
+        self._page = memoryview(mapped).cast("Q")
+
+    def settled(self, received: int) -> bool:
+        """Whether the bytes received are all that the function has written until now.
+
+        False where that cannot be seen: init is just reading.
+        """
+        page = self._page
+        turn = page[0]
+        return (
+            not turn & 1
+            and page[1] == received
+            and fcntl.ioctl(self._output, termios.FIONREAD, _NOTHING) == _NOTHING
+            and page[0] == turn
+        )
+
+    def close(self) -> None:
+        """It must not be asked any more."""
+        os.close(self._output)
+        self._page.release()
+
+
+class Measured(asyncio.Protocol):
+    """What speaks with an init, and can be given its gauge."""
+
+    def measure(self, gauge: Gauge) -> None:
+        """Its output can be seen by this, which is now its own. Called before it is connected."""
+        raise NotImplementedError
+
+
+def receive_gauge(source: socket.socket) -> tuple[str, Gauge | None] | None:
+    """The next letter that came to a datagram socket, and its gauge; None: there is no letter.
+
+    A letter without a gauge is somebody else's, or the kernel's pages cannot be sealed.
+    """
+    # Not recv_fds, which leaves its flags out (CPython 3.11).
+    try:
+        letter, extra, _, _ = source.recvmsg(
+            LETTER_BYTES,
+            socket.CMSG_LEN(DESCRIPTORS * DESCRIPTOR_BYTES),
+            socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT,
+        )
+    except BlockingIOError:
+        return None
+    descriptors = [
+        number
+        for level, kind, data in extra
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        for number in memoryview(data).cast("i")
+    ]
+    text = letter.decode("latin-1")
+    if len(descriptors) != DESCRIPTORS:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return text, None
+    try:
+        return text, Gauge(*descriptors)
+    except (OSError, ValueError) as error:
+        log.warning("gauge_refused", error=str(error))
+        return text, None
+
+
+class GaugeBox:
+    """Where inits post their gauges: a datagram socket in a directory that instances see too.
+
+    An init posts before it dials in, so what belongs to a connection is here when that comes:
+    nothing waits for letters. A function may write here too. What has no name and secret that are
+    expected is thrown away, and a full box costs an instance nothing but its gauge.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """``OSError`` where there can be no socket. A path of any length will do."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / SOCKET).unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            opened = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+            try:
+                self._socket.bind(f"/proc/self/fd/{opened}/{SOCKET}")
+            finally:
+                os.close(opened)
+            # Instances have users of their own.
+            directory.chmod(0o755)
+            (directory / SOCKET).chmod(0o666)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def letters(self) -> Iterator[tuple[str, str, Gauge]]:
+        """What came since: name, secret, gauge. Who takes one closes it."""
+        for _ in range(LETTERS):
+            received = receive_gauge(self._socket)
+            if received is None:
+                return
+            letter, gauge = received
+            if gauge is not None:
+                name, _, secret = letter.partition(" ")
+                yield name, secret, gauge
+
+    def close(self) -> None:
+        """What comes from now on is lost."""
+        self._socket.close()
