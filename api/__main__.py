@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from api.app import Application
 from api.process.exclusive import claim_directory, claim_port
 from api.process.logging import configure_logging
 from api.process.malloc import give_back_freed_memory, keep_freed_memory
+from api.process.stop import Stop
 from sandbox.control_plane import ControlPlane
 from sandbox.errors import SandboxError
 from sandbox.settings import read_settings
@@ -26,26 +26,32 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from sandbox.feed import Feed
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
 
 
+#: How long invocations may go on after the sandbox was asked to stop. Seconds.
+GRACE_S = 5.0
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, without its signal handlers: they would end the process.
 
-    It closes ``feed`` when it stops. It waits for every answer, and streams of the feed would not
-    end.
+    It waits for every answer. So it ends first what would not end by itself: streams of the feed,
+    and invocations that outlive the time of grace.
     """
 
-    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+    def __init__(self, config: uvicorn.Config, plane: ControlPlane) -> None:
         super().__init__(config)
-        self._feed = feed
+        self._plane = plane
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, finish the other answers, then close every connection."""
-        self._feed.close()
+        """Take no connection, end what runs, finish the answers, close every connection."""
+        self._plane.feed.close()
+        for server in self.servers:
+            server.close()
+        await self._plane.wind_down(GRACE_S)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -54,11 +60,14 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+async def serve(settings: Settings, listener: socket.socket, stop: Stop) -> None:
     """Serve both ports until SIGTERM or SIGINT. Then end every instance and leave nothing behind.
 
-    ``listener`` is the control port's.
+    ``listener`` is the control port's. A stop while it starts ends with ``CancelledError``.
     """
+    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
+    assert starting is not None
+    stop.begin_with(lambda: loop.call_soon_threadsafe(starting.cancel))
     async with ControlPlane(settings) as plane:
         application = Application(plane)
         await plane.open(application.runtime)
@@ -74,11 +83,9 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
             ),
-            plane.feed,
+            plane,
         )
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        stop.begin_with(lambda: loop.call_soon_threadsafe(setattr, server, "should_exit", True))
         background = TaskOwner()
         background.start(give_back_freed_memory())
         try:
@@ -95,7 +102,10 @@ def _spare_the_collector() -> None:
 
 
 def main() -> int:
-    """Run until a signal ends it. The exit code is 1 for a start that failed, else 0."""
+    """Run until a signal ends it. The exit code is 1 for a start that failed or a stop that took
+    too long, 128 + its number for a second signal, else 0."""
+    stop = Stop()
+    stop.hear()
     try:
         settings = read_settings()
     except SandboxError as error:
@@ -105,7 +115,9 @@ def main() -> int:
     keep_freed_memory()
     try:
         with claim_directory(settings.data_dir), claim_port(settings.host, settings.port) as port:
-            uvloop.run(serve(settings, port))
+            uvloop.run(serve(settings, port, stop))
+    except asyncio.CancelledError:
+        log.info("sandbox_stopped", reason="it was asked to while it started")
     except SandboxError as error:
         log.error("sandbox_failed", code=error.code, message=error.message)
         return 1

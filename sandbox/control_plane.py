@@ -7,7 +7,7 @@ every other module what that needs.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -161,6 +161,15 @@ class ControlPlane:
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
         if info.note:
             log.warning("os_parity_missing", note=info.note)
+
+    async def wind_down(self, grace_s: float) -> None:
+        """Let what runs come to its end, for so many seconds. End the rest, and all that comes
+        later, with 499. Asynchronous events among them are run again by the next process."""
+        await self.queue.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self.pool.unoccupied()
+        self.pool.cancel_all()
 
     def _make(self, parts: AsyncExitStack) -> None:
         """Make every part. A part that is made earlier is closed later."""

@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 #: How often the pool looks at its instances. Seconds.
 TICK_S = 0.1
+#: How often it is looked whether the last invocation has ended, while the sandbox stops. Seconds.
+OCCUPIED_S = 0.02
 #: How long an instance may be idle until its memory is not looked at any more. Seconds.
 REST_AFTER_S = 1.0
 #: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
@@ -233,8 +235,18 @@ class Pool:
 
     async def close(self) -> None:
         """End every instance. Invocations under way and events that come later are cancelled."""
-        self._closed = True
         self._ticker.cancel()
+        self.cancel_all()
+        await self._tasks.drain()
+
+    async def unoccupied(self) -> None:
+        """Wait until no invocation runs or waits."""
+        while any(group.under_way for group in self._groups):  # noqa: ASYNC110 - at the end alone
+            await asyncio.sleep(OCCUPIED_S)
+
+    def cancel_all(self) -> None:
+        """End every instance, its invocations with 499, and every invocation that comes later."""
+        self._closed = True
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
@@ -242,7 +254,6 @@ class Pool:
         for instance in list(self._group_of):
             if instance.state is not State.STARTING:  # those stop when they have started
                 instance.cancel(Cause.SHUTDOWN, STOPPING)
-        await self._tasks.drain()
 
     def _release(self, group: InstanceGroup, instance: Instance, invocation: Invocation) -> None:
         instance.release(invocation)

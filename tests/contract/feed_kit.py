@@ -107,7 +107,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
             log_config=None,
             timeout_graceful_shutdown=5,
         )
-        server = Server(config, plane.feed)
+        server = Server(config, plane)
         serving = asyncio.create_task(server.serve([listener]))
         try:
             await eventually(lambda: server.started)
