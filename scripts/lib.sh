@@ -6,7 +6,26 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SCF_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/scf-sandbox} # kept between checkouts
 LOCAL=$ROOT/.cache                                                         # belongs to this checkout
+
+# The SCF_ settings of the checkout's .env, read as compose reads them. What the shell has set stays.
+load_env() {
+  local line name value assignment='^[[:space:]]*(export[[:space:]]+)?(SCF_[A-Z0-9_]+)[[:space:]]*=[[:space:]]*(.*)$'
+  [[ -f $ROOT/.env ]] || return 0
+  while IFS= read -r line || [[ -n $line ]]; do
+    [[ ${line%$'\r'} =~ $assignment ]] || continue
+    name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
+    case $value in
+      \"*\"*) value=${value#\"} value=${value%%\"*} ;;
+      \'*\'*) value=${value#\'} value=${value%%\'*} ;;
+      *) value=${value%%[[:space:]]#*} value=${value%"${value##*[![:space:]]}"} ;;
+    esac
+    [[ -v $name ]] || export "$name=$value"
+  done <"$ROOT/.env"
+}
+load_env
+
 INSTALLATION=${SCF_INSTALLATION:-default}
+OWN=$([[ $INSTALLATION == default ]] || printf -- '-%s' "$INSTALLATION") # ends the names of what others have too
 BASES_FILE=$ROOT/.env.images
 INSTANCE_IMAGE=scf-sandbox/centos7:latest
 
@@ -186,16 +205,16 @@ compose_files() {
 
 # docker compose on this project, with the chosen bases and the user's .env.
 compose() {
-  local project=scf-sandbox files
+  local project=scf-sandbox$OWN files
   mapfile -t files < <(compose_files)
-  [[ $INSTALLATION == default ]] || project=scf-sandbox-$INSTALLATION
   [[ ! -f $BASES_FILE ]] || files+=(--env-file "$BASES_FILE")
   [[ ! -f $ROOT/.env ]] || files+=(--env-file "$ROOT/.env")
   (cd "$ROOT" && exec docker compose --project-directory "$ROOT" --project-name "$project" "${files[@]}" "$@")
 }
 
 # The embedded control plane of this checkout (scripts/up where there is no engine): its process id while it runs.
-PID_FILE=$LOCAL/control.pid
+PID_FILE=$LOCAL/control$OWN.pid
+EMBEDDED_DATA=$ROOT/data$OWN
 embedded_pid() {
   local pid
   pid=$(cat "$PID_FILE" 2>/dev/null) || return 1

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.contract.front_kit import LIMIT, ORDINARY, chunked, front, invoke
 from tests.support.waiting import eventually
@@ -132,3 +133,12 @@ async def test_a_refused_invoke_that_wants_it_so_is_the_last_of_its_connection()
         web.send(invoke(bytes(LIMIT + 1), b"Connection: close"))
         assert b"RequestSizeLimitExceeded" in (await web.answer())[1]
         assert await asyncio.wait_for(web.reader.read(), 10) == b""
+
+
+async def test_a_client_that_speaks_tls_is_told_of_in_the_log() -> None:
+    async with front() as web:
+        with capture_logs() as logs:
+            web.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+            assert await web.end() == b""
+    (told,) = [entry for entry in logs if entry["event"] == "tls_on_plain_port"]
+    assert "http://" in told["hint"]

@@ -42,7 +42,7 @@ def test_an_invocation_that_outlives_the_grace_time_ends_with_499_and_a_record(
     request_id = answer.response.headers["X-Scf-Request-Id"]
     product.start()
     record = product.http.get(f"/invocations/{request_id}").json()
-    assert record["status_code"] == 499
+    assert record["status"] == 499
     product.stop()
     product.http.close()
 

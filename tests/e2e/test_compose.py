@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 
-URL = "http://127.0.0.1:9000"
+INSTALLATION = f"{os.environ.get('SCF_TEST_INSTALLATION', 'test')}-newcomer"
+PORT = free_port()
+URL = f"http://127.0.0.1:{PORT}"
+USUAL = "http://127.0.0.1:9000"
+#: Beside whatever runs at the usual port.
+BESIDE = {**os.environ, "SCF_INSTALLATION": INSTALLATION, "SCF_PORT": str(PORT)}
 EXAMPLE = ROOT / "examples" / "bash"
 EVENT = '{"key1": "test value 1", "key2": "test value 2"}'
 RESULT = f"Echoing request: '{EVENT}'"
@@ -49,12 +54,12 @@ def tccli() -> Path:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[None]:
-    run(ROOT / "scripts" / "up", "--detach")
+    run(ROOT / "scripts" / "up", "--detach", env=BESIDE)
     try:
         yield
     finally:
-        run(ROOT / "scripts" / "down")
-    assert left_behind("default") == []
+        run(ROOT / "scripts" / "down", env=BESIDE)
+    assert left_behind(INSTALLATION) == []
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{URL}/healthz", trust_env=False)
 
@@ -65,11 +70,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("demo")
     files = {name: (EXAMPLE / name).read_bytes() for name in ("index.sh", "bootstrap")}
     (place / "demo.zip").write_bytes(zip_of(files))
+    for name in ("create.py", "invoke.py"):
+        text = (EXAMPLE / name).read_text()
+        assert f'ENDPOINT = "{USUAL}"' in text
+        (place / name).write_text(text.replace(USUAL, URL))
     return place
 
 
 def function_containers(name: str) -> list[str]:
-    listed = run("docker", "ps", "--filter", f"label=scf-sandbox.function=default/{name}", "-q")
+    labels = (f"label=scf-sandbox={INSTALLATION}", f"label=scf-sandbox.function=default/{name}")
+    filters = [word for label in labels for word in ("--filter", label)]
+    listed = run("docker", "ps", *filters, "-q")
     return listed.stdout.split()
 
 
@@ -85,10 +96,10 @@ def wait_until_active(name: str) -> None:
 @pytest.mark.usefixtures("up")
 class TestANewcomer:
     def test_creates_and_invokes_through_the_unmodified_python_sdk(self, demo: Path) -> None:
-        created = run(sys.executable, EXAMPLE / "create.py", cwd=demo)
+        created = run(sys.executable, "create.py", cwd=demo)
         assert list(json.loads(created.stdout)) == ["RequestId"]
         wait_until_active("CustomRuntime-Bash")
-        answer = json.loads(run(sys.executable, EXAMPLE / "invoke.py", cwd=demo).stdout)
+        answer = json.loads(run(sys.executable, "invoke.py", cwd=demo).stdout)
         result = answer["Result"]
         assert result["RetMsg"] == RESULT
         assert result["InvokeResult"] == 0
@@ -173,10 +184,10 @@ class TestANewcomer:
         bootstrap = (
             "#!/bin/bash\napi=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime\n"
             'curl -s -d " " $api/init/ready\nwhile true; do curl -s $api/invocation/next; '
-            "code=$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$SCF_RUNTIME_API:9000/healthz);"
+            "code=$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$SCF_RUNTIME_API:CONTROL/healthz);"
             ' curl -s -d "$code" $api/invocation/response; done\n'
         )
-        package = zip_of({"bootstrap": bootstrap})
+        package = zip_of({"bootstrap": bootstrap.replace("CONTROL", str(PORT))})
         httpx.post(
             f"{URL}/functions",
             data={"name": "nosy", "timeout": "10"},

@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from tests.support.product import bash_runtime, free_port
+from tests.support.waiting import wait_until
 from tests.support.zips import zip_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +30,10 @@ class Checkout:
     port: int
     runtime_port: int
 
-    def script(self, name: str, *arguments: str) -> str:
-        """Run one; what it said."""
+    def script(
+        self, name: str, *arguments: str, code: int = 0, settings: Mapping[str, str] | None = None
+    ) -> str:
+        """Run one, which exits with ``code``; what it said."""
         done = subprocess.run(
             [self.directory / "scripts" / name, *arguments],
             env={
@@ -39,13 +42,14 @@ class Checkout:
                 "SCF_CACHE_DIR": str(self.directory / "cache"),
                 "SCF_PORT": str(self.port),
                 "SCF_RUNTIME_PORT": str(self.runtime_port),
+                **(settings or {}),
             },
             capture_output=True,
             text=True,
             timeout=100,
             stdin=subprocess.DEVNULL,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         return done.stderr
 
 
@@ -92,3 +96,45 @@ def test_functions_run_as_processes_and_every_place_says_so(checkout: Checkout) 
     checkout.script("down")
     assert not (checkout.directory / "data").exists()
     assert "ended" not in checkout.script("down")
+
+
+def test_two_installations_of_one_checkout_are_two_sandboxes(checkout: Checkout) -> None:
+    other = {
+        "SCF_INSTALLATION": "b",
+        "SCF_PORT": str(free_port()),
+        "SCF_RUNTIME_PORT": str(free_port()),
+    }
+    # Of .env what the shell has not set counts.
+    (checkout.directory / ".env").write_text("SCF_ENGINE='process'\nSCF_PORT=1\n")
+    said = checkout.script("up", "--detach")
+    assert "SCF_ENGINE=process: functions run as processes" in said
+    taken = checkout.script("up", "--detach", code=1, settings={"SCF_INSTALLATION": "b"})
+    assert f"port {checkout.port} is in use" in taken
+    assert "SCF_INSTALLATION=b SCF_PORT=" in taken
+    assert len(taken.splitlines()) == 1, "it is said before anything else"
+    checkout.script("up", "--detach", settings=other)
+    try:
+        with httpx.Client(timeout=60, trust_env=False) as http:
+            for port in (str(checkout.port), other["SCF_PORT"]):
+                assert http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            assert "ended the embedded" in checkout.script("down", settings=other)
+            assert http.get(f"http://127.0.0.1:{checkout.port}/healthz").status_code == 200
+    finally:
+        checkout.script("down", settings=other)
+    assert (checkout.directory / "data").exists()
+    assert not (checkout.directory / "data-b").exists()
+
+
+def test_data_of_a_sandbox_that_runs_stay(checkout: Checkout) -> None:
+    (checkout.directory / "data").mkdir()
+    lock = checkout.directory / "data" / "lock"
+    with subprocess.Popen(["flock", lock, "cat"], stdin=subprocess.PIPE) as holder:
+        wait_until(
+            lambda: lock.exists() and subprocess.run(["flock", "-n", lock, "true"]).returncode == 1
+        )
+        assert "its data stays" in checkout.script("down")
+        assert lock.exists()
+        assert holder.stdin is not None
+        holder.stdin.close()
+    checkout.script("down")
+    assert not lock.exists()

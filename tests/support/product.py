@@ -84,10 +84,11 @@ class Product:
         self.installation = f"{run}-{secrets.token_hex(4)}"
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
+        self.runtime_port = str(free_port())
         self._environment = {
             **os.environ,
             "SCF_PORT": str(self.port),
-            "SCF_RUNTIME_PORT": str(free_port()),
+            "SCF_RUNTIME_PORT": self.runtime_port,
             "SCF_DATA_DIR": str(data_dir),
             "SCF_ENGINE": engine,
             "SCF_INSTALLATION": self.installation,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.allowed_hosts import AllowedHosts
@@ -34,12 +35,16 @@ if TYPE_CHECKING:
 
     from api.cloud.endpoint import CloudApi
 
+log = structlog.get_logger()
+
 ACTIONS = frozenset({b"Invoke", b"InvokeFunction"})
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 #: The answers before a connection is closed.
 TOO_LONG = ("431 Request Header Fields Too Large", "the head of a request is above the limit")
 TOO_SLOW = ("408 Request Timeout", "the rest of the request did not come")
+#: The first byte of a client that begins with TLS.
+TLS = 0x16
 #: How long incoming bytes are dropped then. A client that is cut off at once sees no answer.
 LINGER_S = 2.0
 
@@ -102,6 +107,12 @@ class FastInvokeProtocol(HttpToolsProtocol):
             return
         self._silence.lift()
         self._piece = len(data)
+        if data[0] == TLS and not self._intake.stage:
+            log.warning(
+                "tls_on_plain_port", hint="the sandbox speaks plain HTTP: use http://, not https://"
+            )
+            self.transport.close()
+            return
         super().data_received(data)
         if self._intake.stage and not self._refused:
             self._wait_for_more()

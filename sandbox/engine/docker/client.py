@@ -32,6 +32,10 @@ T = TypeVar("T")
 CALL_TIMEOUT_S = 120
 #: The option of a bridge that says whether its ends reach each other.
 ICC = "com.docker.network.bridge.enable_icc"
+#: What an image that compose has built brings along: compose would take our containers for its own.
+NOT_OF_COMPOSE = dict.fromkeys(
+    ("com.docker.compose.project", "com.docker.compose.service", "com.docker.compose.version"), ""
+)
 
 
 class _Refusal(NamedTuple):
@@ -161,6 +165,25 @@ class DockerClient:
         addresses = {name: end["IPAddress"] for name, end in networks.items()}
         return ContainerFacts(found["Image"], volumes, addresses)
 
+    async def container_labels(self, container: str) -> dict[str, str]:
+        """The labels of a container; ``GONE`` where there is none."""
+        found = await self._run(self._api.inspect_container, container)
+        return found["Config"].get("Labels") or {}
+
+    async def is_running(self, container: str) -> bool:
+        """False also where there is none."""
+        try:
+            found = await self._run(self._api.inspect_container, container)
+        except EngineError as error:
+            if error.kind is EngineErrorKind.GONE:
+                return False
+            raise
+        return bool(found["State"]["Running"])
+
+    async def any_running(self, *labels: str) -> bool:
+        """Whether one of the containers that carry these labels runs."""
+        return bool(await self._run(self._api.containers, filters={"label": list(labels)}))
+
     async def last_line(self, container: str) -> str:
         """What a container has written last; empty where the engine cannot tell."""
         try:
@@ -247,7 +270,7 @@ class DockerClient:
             user=options.user or None,
             working_dir=options.working_dir or None,
             environment=dict(options.environment),
-            labels=dict(options.labels),
+            labels={**NOT_OF_COMPOSE, **options.labels},
             networking_config=self._networking(options),
             host_config=self._host_config(options),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import limits
 from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
+from sandbox.engine.docker.claim import Claim
 from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.container import DockerContainer
 from sandbox.engine.docker.gauge_box import MountedBox
@@ -53,11 +54,14 @@ class DockerEngine:
         self.info = EngineInfo("docker", "", settings.instance_image, "", True)
         self.labels = Labels(settings.installation)
         self._settings = settings
+        self._claim = Claim(self.client, self.labels)
         self._network = InstanceNetwork(self.client, self.labels, settings)
         self.places = Places(self.client, self.labels, self._network, settings)
         self._gauges = MountedBox(self.client, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
+        #: Whether what the installation has in the engine is ours to remove.
+        self._owns = False
 
     async def open(self, runtime: RuntimeAccess) -> None:
         self._runtime = runtime
@@ -73,6 +77,8 @@ class DockerEngine:
             os_parity=True,
             details={"cgroup": facts.cgroup, "storage": facts.storage},
         )
+        await self._claim.take(image)
+        self._owns = True
         await self._sweep()
         await self._network.open(runtime.listen)
         await self._gauges.open()
@@ -245,4 +251,6 @@ class DockerEngine:
             parts.callback(self.client.close)
             parts.callback(self._gauges.close)
             parts.push_async_callback(self._network.close)
-            await self._sweep()
+            if self._owns:
+                parts.push_async_callback(self._claim.give_back)
+                await self._sweep()
