@@ -111,7 +111,7 @@ class Pool:
         group = self._groups.of(function, version)
         if group.with_room or group.standby:
             return True
-        if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
+        if self.budget.free_mb < self.budget.share_mb(group.memory_mb) or self._scaler.wants_memory:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
