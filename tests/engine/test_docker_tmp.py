@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -16,17 +18,17 @@ from sandbox.engine.docker.engine import DockerEngine
 from sandbox.engine.docker.labels import Labels
 from sandbox.errors import EngineError
 from sandbox.settings import Settings
-from tests.engine.rigs import loop_devices, open_rig
+from tests.engine.rigs import docker_leftovers, loop_devices, open_rig
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from tests.engine.engine_kit import Rig
 
 pytestmark = pytest.mark.engine
 
+ROOT = Path(__file__).parents[2]
 BUSY = "while :; do :; done"
 
 
@@ -221,6 +223,20 @@ async def test_more_instances_than_disks_are_ready_start(
     monkeypatch.setattr(disks, "MOST_READY", 3)
     launched = [disk_rig.launch("true") for _ in range(10)]
     assert len({c.container_id for c, _ in await asyncio.gather(*launched)}) == 10
+
+
+async def test_scripts_down_lets_go_of_what_a_killed_sandbox_left(installation: str) -> None:
+    client = DockerClient(8)
+    killed = disks.Disks(client, Labels(installation), Settings(installation=installation))
+    await killed._refill(3)
+    client.close()
+    assert len(loop_devices(installation)) == 3
+    command = f'source "{ROOT}/scripts/lib.sh"; sweep --keep-data'
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command), env={**os.environ, "SCF_INSTALLATION": installation}
+    )
+    assert await process.wait() == 0
+    assert docker_leftovers(installation) == []
 
 
 async def test_an_earlier_runs_disks_are_let_go_at_the_start(
