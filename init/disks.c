@@ -9,7 +9,7 @@
  *   any other disk of this label is let go: one that is mounted stays until it is not, then the kernel gives back
  *   device and space; one that is not mounted is gone at once
  *
- * So a run without IDs is the sweep, what was interrupted is mended by the next run, and whoever mounted a disk need
+ * What cannot be let go of is said, and is no failure: the next run tries again. So a run without IDs is the sweep, what was interrupted is mended by the next run, and whoever mounted a disk need
  * not come back for it.
  *
  * It is root without capabilities but MKNOD, and may use loop devices and nothing else. `init --disk-check` is run by
@@ -67,16 +67,16 @@ static bool failed(const char *what, const char *name)
 }
 
 /* A container's /dev has no loop devices: their nodes are made as they are needed. */
-static int open_device(const char *path, mode_t kind, unsigned int major_number, unsigned int minor_number)
+static int open_device(const char *path, int how, mode_t kind, unsigned int major_number, unsigned int minor_number)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, how | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT || mknod(path, kind | 0600, makedev(major_number, minor_number)) < 0)
         return fd;
-    return open(path, O_RDWR | O_CLOEXEC);
+    return open(path, how | O_CLOEXEC);
 }
 
 /* The minor number is not always the one in the name: devices may have partitions. */
-static int open_loop(const char *name)
+static int open_loop(const char *name, int how)
 {
     char path[64];
     unsigned int major_number = LOOP_MAJOR, minor_number = 0;
@@ -88,7 +88,7 @@ static int open_loop(const char *name)
     if (!known)
         return -1;
     snprintf(path, sizeof path, "/dev/%.32s", name);
-    return open_device(path, S_IFBLK, major_number, minor_number);
+    return open_device(path, how, S_IFBLK, major_number, minor_number);
 }
 
 /* ---------------------------------------------------------------- letting go */
@@ -113,42 +113,42 @@ static bool is_ours(int device, char id[NAME_BYTES + 1])
     return true;
 }
 
-static bool let_go_of_devices(int count, char **wanted)
+static void let_go_of_devices(int count, char **wanted)
 {
-    bool good = true;
     DIR *devices = opendir("/sys/block");
-    if (devices == NULL)
-        return failed("cannot list", "/sys/block");
+    if (devices == NULL) {
+        failed("cannot list", "/sys/block");
+        return;
+    }
     for (struct dirent *entry; (entry = readdir(devices)) != NULL;) {
         char path[64], id[NAME_BYTES + 1];
         snprintf(path, sizeof path, "/sys/block/%.32s/loop", entry->d_name);
         if (strncmp(entry->d_name, "loop", 4) != 0 || access(path, F_OK) < 0)
             continue; /* none, or nothing is on it */
-        int device = open_loop(entry->d_name);
+        int device = open_loop(entry->d_name, O_RDONLY); /* others' may be read-only */
         if (device < 0) {
-            good = failed("cannot open", entry->d_name);
+            failed("cannot open", entry->d_name);
             continue;
         }
         if (is_ours(device, id) && !kept(id, count, wanted) && ioctl(device, LOOP_CLR_FD, 0) < 0 && errno != ENXIO)
-            good = failed("cannot let go of", entry->d_name);
+            failed("cannot let go of", entry->d_name);
         close(device);
     }
     closedir(devices);
-    return good;
 }
 
-static bool let_go_of_files(int count, char **wanted)
+static void let_go_of_files(int count, char **wanted)
 {
-    bool good = true;
     DIR *files = opendir(directory);
-    if (files == NULL)
-        return failed("cannot list", directory);
+    if (files == NULL) {
+        failed("cannot list", directory);
+        return;
+    }
     for (struct dirent *entry; (entry = readdir(files)) != NULL;)
         if (entry->d_name[0] != '.' && !kept(entry->d_name, count, wanted) &&
             unlinkat(dirfd(files), entry->d_name, 0) < 0)
-            good = failed("cannot remove", entry->d_name);
+            failed("cannot remove", entry->d_name);
     closedir(files);
-    return good;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -180,7 +180,7 @@ static bool attach(int control, int file, const char *id)
         if (number < 0)
             return failed("no free loop device for", id);
         snprintf(name, sizeof name, "loop%d", number);
-        int device = open_loop(name);
+        int device = open_loop(name, O_RDWR);
         if (device < 0)
             return failed("cannot open", name);
         bool good = set_up(device, file, id);
@@ -210,7 +210,12 @@ static bool make_disk(int control, const char *id)
 
 static bool make_disks(int count, char **wanted)
 {
-    int control = open_device("/dev/loop-control", S_IFCHR, CONTROL_MAJOR, CONTROL_MINOR);
+    bool any = false;
+    for (int at = 0; at < count; at++)
+        any = any || wanted[at][0] == '+';
+    if (!any)
+        return true;
+    int control = open_device("/dev/loop-control", O_RDWR, S_IFCHR, CONTROL_MAJOR, CONTROL_MINOR);
     if (control < 0)
         return failed("cannot open", "/dev/loop-control");
     bool good = true;
@@ -229,10 +234,9 @@ int keep_disks(int count, char **arguments)
     }
     directory = arguments[0];
     label = arguments[1];
-    bool good = let_go_of_devices(count - 2, arguments + 2);
-    good = let_go_of_files(count - 2, arguments + 2) && good;
-    good = make_disks(count - 2, arguments + 2) && good;
-    return good ? 0 : 1;
+    let_go_of_devices(count - 2, arguments + 2);
+    let_go_of_files(count - 2, arguments + 2);
+    return make_disks(count - 2, arguments + 2) ? 0 : 1;
 }
 
 /* Whether /tmp here is such a disk, and can be written. */

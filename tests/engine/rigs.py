@@ -46,9 +46,10 @@ async def plain_processes(_accounts: Path) -> Isolation:
 async def open_rig(
     kind: str, directory: Path, installation: str, **more: Any
 ) -> AsyncIterator[Rig]:
-    """An engine of ours that is closed again, and has left nothing then. It makes no places ahead,
-    unless it is told to."""
-    settings = Settings(data_dir=directory, installation=installation, **{"places": 0, **more})
+    """An engine of ours that is closed again, and has left nothing then. It makes no places and no
+    disks ahead, unless it is told to: both take their time at each start."""
+    few: dict[str, Any] = {"places": 0, "tmp": "memory"}
+    settings = Settings(data_dir=directory, installation=installation, **{**few, **more})
     make: Callable[[Settings, PackageStore], Engine] = DockerEngine
     leftovers = partial(docker_leftovers, installation)
     if kind != "docker":

@@ -9,10 +9,12 @@ import pytest
 from docker.utils import kwargs_from_env
 
 from sandbox import limits
+from tests.engine.rigs import open_rig
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from tests.engine.engine_kit import Rig
 
@@ -24,6 +26,13 @@ def client() -> Iterator[Any]:
     client: Any = docker.APIClient(**kwargs_from_env())
     yield client
     client.close()
+
+
+@pytest.fixture
+async def docker_rig(tmp_path: Path, installation: str) -> AsyncIterator[Rig]:
+    """As users have it."""
+    async with open_rig("docker", tmp_path, installation, tmp="auto") as rig:
+        yield rig
 
 
 @pytest.fixture

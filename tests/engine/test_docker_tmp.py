@@ -42,7 +42,7 @@ def client() -> Iterator[Any]:
 @pytest.fixture
 async def disk_rig(tmp_path: Path, installation: str) -> AsyncIterator[Rig]:
     """An engine whose instances have disks; skipped where its machine lends no loop devices."""
-    async with open_rig("docker", tmp_path, installation) as rig:
+    async with open_rig("docker", tmp_path, installation, tmp="auto") as rig:
         if rig.engine.info.beside_mb:
             pytest.skip(f"no loop devices here: {rig.engine.info.tmp}")
         yield rig
@@ -158,7 +158,7 @@ async def test_without_loop_devices_files_are_in_memory(
     tmp_path: Path, installation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disks, "DEVICES", ())
-    async with open_rig("docker", tmp_path, installation) as rig:
+    async with open_rig("docker", tmp_path, installation, tmp="auto") as rig:
         assert rig.engine.info.beside_mb
         assert "Operation not permitted" in rig.engine.info.tmp
         end, lines = await rig.run(f"{fill(200)} 2>/dev/null && echo filled", memory_mb=64)
@@ -179,7 +179,7 @@ async def test_what_makes_disks_may_do_nothing_else(
 ) -> None:
     """Its containers, as the engine sees them; the control plane has no right of theirs."""
     seen: list[dict[str, Any]] = []
-    async with open_rig("docker", tmp_path, installation) as rig:
+    async with open_rig("docker", tmp_path, installation, tmp="auto") as rig:
         engine = rig.engine
         assert isinstance(engine, DockerEngine)
         started = engine.client.start_container
@@ -210,8 +210,9 @@ async def test_a_disk_goes_with_its_instance(disk_rig: Rig, installation: str) -
     container.release()
     await watcher.said("up")
     made = engine.tmp.disks
-    await made._refill(len(made._ready))
-    ready = len(made._ready)
+    async with made._runs:
+        await made._refill(len(made._ready))
+        ready = len(made._ready)
     assert len(loop_devices(installation)) == ready + 1
     await container.destroy()
     await eventually(lambda: len(loop_devices(installation)) == ready)

@@ -116,6 +116,21 @@ def test_what_others_have_is_left_alone(disks: Disks) -> None:
     assert list(disks.devices()) == ["one"]
 
 
+def test_a_read_only_device_of_others_is_no_hindrance(disks: Disks, tmp_path: Path) -> None:
+    """Packages of snapd are such devices."""
+    (tmp_path / "other").write_bytes(bytes(MIB))
+    command = ["losetup", "--find", "--show", "--read-only", tmp_path / "other"]
+    device = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=True
+    ).stdout.strip()
+    try:
+        disks.make("one")
+        done = disks.run("=one")
+        assert (done.returncode, done.stdout) == (0, "")
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True, timeout=30)
+
+
 def test_a_mounted_disk_goes_when_it_is_no_longer_mounted(disks: Disks, tmp_path: Path) -> None:
     device = disks.make("one")["one"]
     target = tmp_path / "mounted"

@@ -54,6 +54,8 @@ REST_S = 10.0
 RETRY_S = 30.0
 #: What an init that does not know of disks exits with (``init/init.h``).
 OLDER_INIT = 112
+#: What it begins a line for people with.
+INIT_SAYS = "[init] "
 #: How long one run may take on a machine at its limit, seconds.
 PATIENCE_S = 60.0
 #: Nothing in it outlives the instance: it need not be safe on the disk, nor often be written to it.
@@ -101,7 +103,8 @@ class Disks:
 
     async def open(self) -> None:
         """Make the first ones and try one. ``EngineError`` says why there can be none."""
-        await self._work.finish(self._refill(FIRST))
+        async with self._runs:
+            await self._work.finish(self._refill(FIRST))
         await self._try(await self.take())
         self._tending.start(self._tend())
 
@@ -168,7 +171,8 @@ class Disks:
                 self._wanted.set()
 
     async def _refill(self, most: int) -> None:
-        """One run: ``most`` are ready then, and what is mounted is let go of."""
+        """One run: ``most`` are ready then, and what is mounted is let go of. One at a time: what
+        a second one makes meanwhile would be let go of."""
         self._wanted.clear()
         self._short.clear()
         keep = [*self._let, *(disk.id for disk in self._ready)]
@@ -199,7 +203,11 @@ class Disks:
         command = (INIT, "--disks", DIRECTORY, self._label, *wanted)
         mount = VolumeMount(self._volume, DIRECTORY, read_only=False)
         said = await self._program(command, mount, user="root", privileged=True)
-        return dict(line.split(" ", 1) for line in said.splitlines())
+        lines = said.splitlines()
+        for line in lines:
+            if line.startswith(INIT_SAYS):
+                log.warning("disk_not_let_go", said=line.removeprefix(INIT_SAYS))
+        return dict(line.split(" ", 1) for line in lines if not line.startswith(INIT_SAYS))
 
     async def _try(self, disk: Disk) -> None:
         """Whether the engine can mount it, and an instance write it."""
@@ -240,7 +248,7 @@ class Disks:
                 f"the container that makes disks for /tmp did not end within {PATIENCE_S:.0f} s"
             ) from error
         finally:
-            await remove_container(self._client, container)
+            self._work.start(remove_container(self._client, container))
         if code == OLDER_INIT:
             raise EngineError(
                 f"no disks for /tmp can be made: the init of {self._image} is older than the"
