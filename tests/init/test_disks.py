@@ -119,7 +119,7 @@ def test_what_others_have_is_left_alone(disks: Disks) -> None:
 def test_a_read_only_device_of_others_is_no_hindrance(disks: Disks, tmp_path: Path) -> None:
     """Packages of snapd are such devices."""
     (tmp_path / "other").write_bytes(bytes(MIB))
-    command = ["losetup", "--find", "--show", "--read-only", tmp_path / "other"]
+    command: list[str | Path] = ["losetup", "--find", "--show", "--read-only", tmp_path / "other"]
     device = subprocess.run(
         command, capture_output=True, text=True, timeout=30, check=True
     ).stdout.strip()
