@@ -218,12 +218,13 @@ base_of() { sed -n "s/^$1=//p" "$BASES_FILE"; }
 
 # The loop devices behind /tmp that a killed control plane left: as sandbox/engine/docker/disks.py lets go of them.
 let_go_of_disks() {
-  local volume=scf-$INSTALLATION-disks label image=${SCF_INSTANCE_IMAGE:-$INSTANCE_IMAGE}
-  docker volume inspect "$volume" >/dev/null 2>&1 || return 0
+  local volume label image=${SCF_INSTANCE_IMAGE:-$INSTANCE_IMAGE}
+  volume=$(docker volume ls -q --filter "label=scf-sandbox=$INSTALLATION" --filter label=scf-sandbox.role=disks)
+  [[ -n $volume ]] || return 0
   label=scf:$(printf %s "$INSTALLATION" | sha256sum | cut -c1-24)
   docker run --rm --label "scf-sandbox=$INSTALLATION" --user root --cap-drop ALL --cap-add MKNOD --network none \
     --security-opt no-new-privileges --read-only --memory 32m --pids-limit 32 --device-cgroup-rule 'b 7:* rwm' \
-    --device-cgroup-rule 'c 10:237 rwm' --mount "type=volume,source=$volume,target=/disks" \
+    --device-cgroup-rule 'c 10:237 rwm' --mount "type=volume,source=${volume%%$'\n'*},target=/disks" \
     --entrypoint /.scf/init "$image" --disks /disks "$label" >/dev/null ||
     warn "loop devices of this installation may be left: losetup --list shows them, a restart of the machine ends them"
 }

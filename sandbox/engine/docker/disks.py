@@ -87,7 +87,7 @@ class Disks:
         self._client = client
         self._labels = labels
         self._image = settings.instance_image
-        self._volume = f"scf-{labels.installation}-disks"
+        self._volume = f"scf-{labels.installation}-disks-{secrets.token_hex(4)}"
         self._label = label_of(labels.installation)
         self._ready: deque[Disk] = deque()
         #: Those that somebody has, and that are not known to be mounted yet.
@@ -154,7 +154,8 @@ class Disks:
         await asyncio.gather(
             *(remove("volume", name, self._client.remove_volume) for name in names)
         )
-        await remove("volume", self._volume, self._client.remove_volume)
+        for name in await self._client.volume_names(*self._labels.find(ROLE)):
+            await remove("volume", name, self._client.remove_volume)
 
     async def _tend(self) -> None:
         while True:
