@@ -45,6 +45,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disks.h"
 #include "init.h"
 
 #define USAGE "usage: init [--place | --fd N [--gauge N] [--memory BYTES] [--files N]]"
@@ -108,6 +109,10 @@ static void read_arguments(int count, char **arguments)
 
 int main(int count, char **arguments, char **variables)
 {
+    if (count > 1 && strcmp(arguments[1], "--disks") == 0)
+        return keep_disks(count - 2, arguments + 2);
+    if (count > 1 && strcmp(arguments[1], "--disk-check") == 0)
+        return try_disk();
     prctl(PR_SET_DUMPABLE, 0); /* first of all: from here on /proc/1 is closed to the function */
     take_environment(variables);
     read_arguments(count, arguments);

@@ -1,10 +1,12 @@
 /*
  * How much memory the function has: the greatest sampled sum of anonymous and shared memory, and the kills for want
- * of it. Page cache and files are not the function's: the kernel takes them back when it needs to.
+ * of it. Page cache and files are not the function's: the kernel takes them back when it needs to. Nor are files in a
+ * /tmp that lies in memory, which the platform has on a disk: their size is what that file system says is in use.
  *
  * Where the instance has a control group (a container), the kernel counts: memory.stat, of version 1 or 2. Version 1
  * may be some hundred pages behind, so a small figure is compared with the sum over the processes. Where there is
- * none (the process engine), that sum is all there is, and --memory makes init do the kernel's work.
+ * none (the process engine), that sum is all there is. --memory makes init do the kernel's work: there, and where the
+ * kernel's limit has to hold the files of such a /tmp as well.
  */
 
 #include <dirent.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "init.h"
@@ -22,6 +25,9 @@ enum {
     WATCH_MS = 500,              /* the least often, where init itself keeps a limit */
     EXACT_BYTES = 1024 * 1024,   /* above this, what the kernel is behind does not matter */
     MOST_PROCESSES = 2048,
+    NEAR_MS = 5,                 /* the most often, near a limit that init keeps */
+    GROWTH_BYTES = 2 << 20,      /* the most that a function grows by in 1 ms, as a guess */
+    TMPFS_MAGIC = 0x01021994,
 };
 
 static int statistics = -1, kills = -1; /* files of the control group */
@@ -110,11 +116,22 @@ void open_memory(bool own_group, uint64_t limit)
             return;
 }
 
+/* In a /tmp that lies in memory: the group's shared memory holds it. */
+static uint64_t files_bytes(void)
+{
+    struct statfs system;
+    if (statfs("/tmp", &system) < 0 || system.f_type != TMPFS_MAGIC)
+        return 0;
+    return (uint64_t)(system.f_blocks - system.f_bfree) * (uint64_t)system.f_bsize;
+}
+
 static uint64_t group_bytes(void)
 {
     if (!read_text(statistics))
         return 0;
-    return version_1 ? number_of("total_rss ") + number_of("total_shmem ") : number_of("anon ") + number_of("shmem ");
+    uint64_t anonymous = number_of(version_1 ? "total_rss " : "anon ");
+    uint64_t shared = number_of(version_1 ? "total_shmem " : "shmem "), files = files_bytes();
+    return anonymous + (shared > files ? shared - files : 0);
 }
 
 /* ---------------------------------------------------------------- the processes */
@@ -137,7 +154,10 @@ static size_t add_children(pid_t *found, size_t count, pid_t of)
     return count;
 }
 
-/* Of everything below init. EXACT divides pages among those who share them, which takes the kernel longer. */
+/*
+ * Of everything below init. EXACT divides pages among those who share them, which takes the kernel longer. In a group,
+ * shared pages are left out: files of /tmp may be among them.
+ */
 static uint64_t processes_bytes(bool exact)
 {
     static pid_t found[MOST_PROCESSES];
@@ -150,8 +170,9 @@ static uint64_t processes_bytes(bool exact)
         snprintf(path, sizeof path, "/proc/%d/%s", (int)found[at], exact ? "smaps_rollup" : "status");
         if (!read_file(path))
             continue;
-        kilobytes += exact ? number_of("Pss_Anon:") + number_of("Pss_Shmem:") :
-                             number_of("RssAnon:") + number_of("RssShmem:");
+        kilobytes += number_of(exact ? "Pss_Anon:" : "RssAnon:");
+        if (statistics < 0)
+            kilobytes += number_of(exact ? "Pss_Shmem:" : "RssShmem:");
     }
     return kilobytes * 1024;
 }
@@ -162,7 +183,8 @@ static uint64_t keep_limit(uint64_t used)
 {
     if (limit_bytes == 0 || used <= limit_bytes)
         return used;
-    used = processes_bytes(true); /* a child shares most of its pages with its parent, and both were counted */
+    if (statistics < 0)
+        used = processes_bytes(true); /* a child shares most of its pages with its parent, and both were counted */
     if (used <= limit_bytes)
         return used;
     killed_by_us++;
@@ -193,6 +215,11 @@ void sample_memory(bool now)
     }
     step_ms = step_ms * 2 < every_ms ? step_ms * 2 : every_ms;
     next = time + step_ms;
+    if (limit_bytes == 0 || statistics < 0)
+        return;
+    uint64_t room_ms = (limit_bytes - used) / GROWTH_BYTES;
+    if (room_ms < step_ms)
+        next = time + (int64_t)(room_ms > NEAR_MS ? room_ms : NEAR_MS);
 }
 
 /* The kernel's own high-water mark, which counts mapped files too: better than nothing. */

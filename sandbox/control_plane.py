@@ -149,6 +149,7 @@ class ControlPlane:
         self.budget.total_mb = self.settings.memory_budget_mb or int(
             sum(self.engine.capacity().values()) * DEFAULT_MEMORY_SHARE
         )
+        self.budget.beside_mb = self.engine.info.beside_mb
         await self.catalog.open()
         await self.queue.open(self.invoker)
         self._retention.open()

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     engine: str = AUTO
     installation: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$")
+    tmp: Literal["auto", "disk", "memory"] = "auto"
     instance_image: str = "scf-sandbox/centos7"
     control_container: bool = False
     init_program: Path | None = None

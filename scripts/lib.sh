@@ -235,12 +235,30 @@ healthy() (
 # What the last scripts/images run chose, by name.
 base_of() { sed -n "s/^$1=//p" "$BASES_FILE"; }
 
-# Containers, networks and volumes of this installation, whoever made them. --keep-data spares the volumes.
+# The loop devices behind /tmp that a killed control plane left: as sandbox/engine/docker/disks.py lets go of them.
+let_go_of_disks() {
+  local volume label image=${SCF_INSTANCE_IMAGE:-$INSTANCE_IMAGE}
+  volume=$(docker volume ls -q --filter "label=scf-sandbox=$INSTALLATION" --filter label=scf-sandbox.role=disks)
+  [[ -n $volume ]] || return 0
+  label=scf:$(printf %s "$INSTALLATION" | sha256sum | cut -c1-24)
+  docker run --rm --label "scf-sandbox=$INSTALLATION" --user root --cap-drop ALL --cap-add MKNOD --network none \
+    --security-opt no-new-privileges --read-only --memory 32m --pids-limit 32 --device-cgroup-rule 'b 7:* rwm' \
+    --device-cgroup-rule 'c 10:237 rwm' --mount "type=volume,source=${volume%%$'\n'*},target=/disks" \
+    --entrypoint /.scf/init "$image" --disks /disks "$label" >/dev/null ||
+    warn "loop devices of this installation may be left: losetup --list shows them, a restart of the machine ends them"
+}
+
+# Containers, networks and volumes of this installation, whoever made them. --keep-data spares the volumes with data.
 sweep() {
   local label=label=scf-sandbox=$INSTALLATION found
   found=$(docker ps -aq --filter "$label")
   # shellcheck disable=SC2086 # one word per id is what is meant
   [[ -z $found ]] || docker rm -f -v $found >/dev/null
+  let_go_of_disks
+  found=$(docker volume ls -q --filter "$label" --filter label=scf-sandbox.role=tmp)
+  found+=" $(docker volume ls -q --filter "$label" --filter label=scf-sandbox.role=disks)"
+  # shellcheck disable=SC2086
+  [[ -z ${found// /} ]] || docker volume rm -f $found >/dev/null
   found=$(docker network ls -q --filter "$label")
   # shellcheck disable=SC2086
   [[ -z $found ]] || docker network rm $found >/dev/null ||

@@ -278,7 +278,8 @@ class InstanceList(BaseModel):
 
 
 class HealthView(BaseModel):
-    """Instances run in ``base_image``. ``os_parity`` says whether it has CentOS 7's ABI."""
+    """Instances run in ``base_image``. ``os_parity`` says whether it has CentOS 7's ABI, ``tmp``
+    what their ``/tmp`` lies on."""
 
     status: str
     version: str
@@ -286,4 +287,5 @@ class HealthView(BaseModel):
     engine_version: str
     base_image: str
     os_parity: bool
+    tmp: str
     note: str

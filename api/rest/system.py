@@ -68,5 +68,6 @@ def _health_view(state: Health) -> HealthView:
         engine_version=engine.version if engine else "",
         base_image=(engine.base or engine.image) if engine else "",
         os_parity=engine.os_parity if engine else False,
+        tmp=engine.tmp if engine else "",
         note=engine.note if engine else "",
     )

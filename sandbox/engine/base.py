@@ -223,7 +223,8 @@ class EngineInfo:
 
     ``version`` is of the software that runs the instances, ``image`` what they start from,
     ``base`` their system. ``os_parity`` is False where that is not CentOS 7's ABI; ``note`` says
-    so. ``details`` are pairs for people.
+    so. ``tmp`` says what ``/tmp`` lies on, and how exact MemorySize is; ``beside_mb`` is the memory
+    in MB that an instance may take beside its MemorySize. ``details`` are pairs for people.
     """
 
     name: str
@@ -232,6 +233,8 @@ class EngineInfo:
     base: str
     os_parity: bool
     note: str = ""
+    tmp: str = ""
+    beside_mb: int = 0
     details: dict[str, str] = field(default_factory=dict)
 
 

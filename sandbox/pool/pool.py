@@ -38,8 +38,6 @@ log = structlog.get_logger()
 
 #: How often the pool looks at its instances. Seconds.
 TICK_S = 0.1
-#: How often it is looked whether the last invocation has ended, while the sandbox stops. Seconds.
-OCCUPIED_S = 0.02
 #: How long an instance may be idle until its memory is not looked at any more. Seconds.
 REST_AFTER_S = 1.0
 #: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
@@ -83,7 +81,7 @@ class Pool:
         self._stopped_at = 0.0
         #: Called whenever ``has_room`` may have become true for some version. Not on the feed: it
         #: is for one, must come at once, and comes with every event.
-        self.on_room: Callable[[], None] = _nobody
+        self.on_room: Callable[[], None] = lambda: None
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     def submit(self, invocation: Invocation) -> None:
@@ -113,7 +111,7 @@ class Pool:
         group = self._groups.of(function, version)
         if group.with_room or group.standby:
             return True
-        if self.budget.free_mb < group.memory_mb or self._scaler.wants_memory:
+        if self.budget.free_mb < self.budget.share_mb(group.memory_mb) or self._scaler.wants_memory:
             return not group.instances and not group.waiting
         return len(group.waiting) <= group.starting < self._settings.start_parallelism
 
@@ -242,7 +240,7 @@ class Pool:
     async def unoccupied(self) -> None:
         """Wait until no invocation runs or waits."""
         while any(group.under_way for group in self._groups):  # noqa: ASYNC110 - at the end alone
-            await asyncio.sleep(OCCUPIED_S)
+            await asyncio.sleep(TICK_S)
 
     def cancel_all(self) -> None:
         """End every instance, its invocations with 499, and every invocation that comes later."""
@@ -398,7 +396,3 @@ class Pool:
             if group.standby and now - group.last_used > self._settings.standby_ttl:
                 for instance in list(group.standby):
                     instance.stop()
-
-
-def _nobody() -> None:
-    """Stands for a listener until one is set."""

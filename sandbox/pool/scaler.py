@@ -128,10 +128,13 @@ class Scaler:
         others are evicted, and their memory is free when they are gone (``Pool._remove``)."""
         if self._budget.reserve(group.memory_mb):
             return True
-        if group.memory_mb > self._budget.total_mb:
+        share_mb = self._budget.share_mb(group.memory_mb)
+        if share_mb > self._budget.total_mb:
+            beside_mb = self._budget.beside_mb
+            of_it = f" ({beside_mb} MB of it for files in /tmp)" if beside_mb else ""
             message = (
                 f"Function [ {group.function.name} ] concurrency exceeded region unreserved quota"
-                f" {self._budget.total_mb} MB: it asks for {group.memory_mb} MB; raise"
+                f" {self._budget.total_mb} MB: it asks for {share_mb} MB{of_it}; raise"
                 " SCF_MEMORY_BUDGET_MB or lower its MemorySize"
             )
             while group.waiting:
@@ -150,10 +153,11 @@ class Scaler:
     def _evict(self, group: InstanceGroup) -> None:
         """Stop instances of others until their memory suffices."""
         stopping = (i for i in self._groups.group_of if i.state is State.STOPPING)
-        missing = group.memory_mb * (group.lacking - group.unclaimed)
-        missing -= self._budget.free_mb + sum(instance.spec.memory_mb for instance in stopping)
+        share = self._budget.share_mb
+        missing = share(group.memory_mb) * (group.lacking - group.unclaimed)
+        missing -= self._budget.free_mb + sum(share(i.spec.memory_mb) for i in stopping)
         for victim in evictable(other for other in self._groups.current() if other is not group):
             if missing <= 0:
                 return
-            missing -= victim.spec.memory_mb
+            missing -= share(victim.spec.memory_mb)
             victim.stop()

@@ -203,6 +203,7 @@ class RestApp:
                 image="scf-sandbox/centos7",
                 base="centos:7.6.1810",
                 os_parity=True,
+                tmp="disk: 512 MB",
             ),
         )
     )

@@ -126,6 +126,7 @@ async def test_health_names_engine_and_base_image(client: httpx.AsyncClient) -> 
         "engine_version": "27.0",
         "base_image": "centos:7.6.1810",
         "os_parity": True,
+        "tmp": "disk: 512 MB",
         "note": "",
     }
 

@@ -1,4 +1,4 @@
-"""What every engine promises, where instances start into places."""
+"""What every engine promises, where instances start into places, with disks where there are any."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def rig(
     """An engine whose places are ready."""
     for name in ("QUIET_S", "PAUSE_S"):
         monkeypatch.setattr(places, name, 0.05)
-    async with open_rig("docker", tmp_path, installation, places=PLACES) as rig:
+    async with open_rig("docker", tmp_path, installation, places=PLACES, tmp="auto") as rig:
         assert isinstance(rig.engine, DockerEngine)
         made = rig.engine.places
         await eventually(lambda: made.free == PLACES)

@@ -42,7 +42,7 @@ from pathlib import Path
 from tests.engine.rigs import open_rig
 
 async def main():
-    async with open_rig("docker", Path(sys.argv[2]), sys.argv[3]) as rig:
+    async with open_rig("docker", Path(sys.argv[2]), sys.argv[3], tmp="auto") as rig:
         waiting, _ = await rig.launch("echo never")
         running, said = await rig.launch("(setsid sleep 1000 &); echo up; sleep 1000 & wait")
         running.release()

@@ -207,6 +207,17 @@ def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+async def test_bubblewraps_tmp_is_512_mb_beside_the_memory(bubblewrap_rig: Rig) -> None:
+    fill = "dd if=/dev/zero of=/tmp/fill bs=1M count"
+    end, lines = await bubblewrap_rig.run(
+        f"{fill}=300 2>/dev/null && echo filled; {fill}=600 2>&1 | grep -o 'No space.*'",
+        memory_mb=64,
+    )
+    assert (end.code, lines) == (0, ["filled", "No space left on device"])
+    info = bubblewrap_rig.engine.info
+    assert (info.beside_mb, info.tmp.split(":")[0]) == (512, "memory")
+
+
 async def test_what_a_function_preloads_is_not_loaded_outside(bubblewrap_rig: Rig) -> None:
     container, watcher = await bubblewrap_rig.launch(
         'echo "$LD_PRELOAD" 2>/dev/null', environment={"LD_PRELOAD": "/var/user/evil.so"}

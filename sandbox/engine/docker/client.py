@@ -192,15 +192,29 @@ class DockerClient:
             return ""
         return found.decode("utf-8", "replace").strip()
 
+    async def wait(self, container: str) -> int:
+        """The exit code of a container's process, when it has ended."""
+        found = await self._run(self._api.wait, container)
+        code: int = found["StatusCode"]
+        return code
+
+    async def output(self, container: str) -> str:
+        """All that a container has written."""
+        found: bytes = await self._run(self._api.logs, container)
+        return found.decode("utf-8", "replace")
+
     async def put_archive(self, container: str, path: str, pieces: Iterable[bytes]) -> None:
         """Unpack a tar, given in pieces, to a directory of a container."""
         await self._run(self._api.put_archive, container, path, iter(pieces))
 
     # ------------------------------------------------------------------ volumes
 
-    async def create_volume(self, name: str, labels: dict[str, str]) -> None:
-        """Make a volume; one of that name that is there already stays as it is."""
-        await self._run(self._api.create_volume, name, labels=labels)
+    async def create_volume(
+        self, name: str, labels: dict[str, str], options: dict[str, str] | None = None
+    ) -> None:
+        """Make a volume; one of that name that is there already stays as it is. ``options`` name a
+        file system to be mounted: ``type``, ``device``, and ``o`` for the options of mount."""
+        await self._run(self._api.create_volume, name, driver_opts=options, labels=labels)
 
     async def remove_volume(self, name: str) -> None:
         """``IN_USE`` while a container has it, started or not."""
@@ -301,6 +315,8 @@ class DockerClient:
             ],
             "extra_hosts": dict(options.extra_hosts),
             "sysctls": dict(options.sysctls),
+            "cap_add": list(options.capabilities),
+            "device_cgroup_rules": list(options.device_rules),
         }
         if options.memory_mb:
             wanted["mem_limit"] = wanted["memswap_limit"] = f"{options.memory_mb}m"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Sink
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.disks import Disk
 
 
 class DockerContainer(InitLink):
@@ -38,6 +39,7 @@ class DockerContainer(InitLink):
         self.runtime_host = runtime_host
         self.peer = peer
         self.node = node
+        self.disk: Disk | None = None
         self._client = client
         self._left = left
         self._destroying: asyncio.Task[None] | None = None

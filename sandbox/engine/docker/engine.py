@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox import limits
@@ -12,12 +11,14 @@ from sandbox.engine.base import EngineInfo, InstanceSpec, Sink
 from sandbox.engine.docker.claim import Claim
 from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.container import DockerContainer
+from sandbox.engine.docker.disks import INIT
 from sandbox.engine.docker.gauge_box import MountedBox
 from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
 from sandbox.engine.docker.places import MOST_PLACES, Places
 from sandbox.engine.docker.removal import remove_container
+from sandbox.engine.docker.tmp import Tmp
 from sandbox.engine.docker.volumes import CodeVolumes
 from sandbox.errors import EngineError, EngineErrorKind
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sandbox.settings import Settings
 
 
-#: The first process of every instance, in the image (``Dockerfile.centos7``).
-INIT = "/.scf/init"
 #: What an image lacks that is not made for instances.
 LACKING = {EngineErrorKind.NO_INIT: INIT, EngineErrorKind.NO_USER: "user qcloud"}
 #: How long an init may take to dial in once its container was started, seconds.
@@ -56,6 +55,7 @@ class DockerEngine:
         self._settings = settings
         self._claim = Claim(self.client, self.labels)
         self._network = InstanceNetwork(self.client, self.labels, settings)
+        self.tmp = Tmp(self.client, self.labels, settings)
         self.places = Places(self.client, self.labels, self._network, settings)
         self._gauges = MountedBox(self.client, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
@@ -69,6 +69,14 @@ class DockerEngine:
         self._node, self._memory_mb = facts.node, facts.memory_mb
         image = self._settings.instance_image
         labels = await self.client.image_labels(image)
+        await self._claim.take(image)
+        self._owns = True
+        await self._sweep()
+        tmp = asyncio.ensure_future(self.tmp.open())
+        try:
+            await self._network.open(runtime.listen)
+        finally:
+            await tmp
         self.info = EngineInfo(
             name="docker",
             version=facts.version,
@@ -76,11 +84,9 @@ class DockerEngine:
             base=labels.get("scf-sandbox.base", "unknown"),
             os_parity=True,
             details={"cgroup": facts.cgroup, "storage": facts.storage},
+            tmp=self.tmp.note,
+            beside_mb=self.tmp.beside_mb,
         )
-        await self._claim.take(image)
-        self._owns = True
-        await self._sweep()
-        await self._network.open(runtime.listen)
         await self._gauges.open()
         runtime.links.box = self._gauges.box
         self.places.open(runtime, self._most_places())
@@ -132,22 +138,26 @@ class DockerEngine:
             self._node,
             sink=sink,
             heard=self._heard,
-            left=partial(self._left, place, peer),
+            left=lambda gone: self._left(container, place, gone),
         )
         if place:
             place.tenant = container
         try:
+            container.disk = await self.tmp.take()
             await self._start(container, self._options(spec, mounts, container, place))
+            self.tmp.started(container.disk)
         except BaseException:
             await container.destroy()
             raise
         return container
 
-    def _left(self, place: Place | None, peer: str, gone: bool) -> None:
+    def _left(self, container: DockerContainer, place: Place | None, gone: bool) -> None:
+        if gone:
+            self.tmp.give_back(container.disk)
         if place:
             self.places.give_back(place, gone=gone)
         elif gone:
-            self._network.give_back(peer)
+            self._network.give_back(container.peer)
 
     def _heard(self) -> None:
         self.places.heard()
@@ -191,11 +201,12 @@ class DockerEngine:
     ) -> ContainerOptions:
         """As closed as the platform's own containers are (contract 2.2)."""
         host, port = container.runtime_host, str(self._settings.runtime_port)
+        disk = container.disk
         name = f"scf-{self.labels.installation}-{spec.function_name}-{spec.instance_id[:12]}"
         return ContainerOptions(
             image=self._settings.instance_image,
             name=name,
-            command=(INIT,),
+            command=self.tmp.command(spec.memory_mb),
             user="qcloud",
             working_dir="/var/user",
             environment={
@@ -210,15 +221,15 @@ class DockerEngine:
                 **self._gauges.environment,
             },
             labels=self.labels.of("instance", function=f"{spec.namespace}/{spec.function_name}"),
-            mounts=(*mounts, *self._gauges.mounts),
+            mounts=[*mounts, *self._gauges.mounts, *((disk.mount,) if disk else ())],
             # In a place, all of the network is the place's.
             network_mode=f"container:{place.container_id}" if place else "",
             endpoint=None if place else Endpoint(self._network.name, container.peer),
             extra_hosts={} if place else {host: self._network.gateway},
             read_only=True,
-            tmpfs={"/tmp": f"size={limits.TMP_BYTES},mode=1777,exec"},
+            tmpfs=self.tmp.tmpfs(),
             shm_bytes=limits.SHM_BYTES,
-            memory_mb=spec.memory_mb,
+            memory_mb=spec.memory_mb + self.tmp.beside_mb,
             cpu_shares=max(2, 1024 * spec.memory_mb // limits.MEMORY_PER_CORE_MB),
             pids=limits.MAX_PIDS,
             limits={"nofile": limits.MAX_FDS, "core": 0},
@@ -235,10 +246,15 @@ class DockerEngine:
     async def _sweep(self) -> None:
         """Remove what an earlier run of this installation left behind."""
         await self._code.settled()
-        await self._remove_all("instance")
-        await self.places.close()
-        for role in ("place", "filler", "lender"):
-            await self._remove_all(role)
+        disks = asyncio.ensure_future(self.tmp.disks.close())
+        try:
+            await self._remove_all("instance")
+            await self.places.close()
+            for role in ("place", "filler", "lender"):
+                await self._remove_all(role)
+        finally:
+            await disks
+        await self.tmp.disks.sweep()
         await self._network.sweep()
         await self._code.sweep()
 

@@ -39,7 +39,9 @@ class ContainerOptions:
     hard limit. ``network_mode`` is for a container without an ``endpoint``. ``shm_bytes`` is the
     size of ``/dev/shm``, which counts as the container's memory. ``sysctls`` are of
     the container's own network namespace: never set any where it joins another's.
-    ``log_files`` files of ``log_file_mb`` MB keep the output, unless ``log_driver`` is ``none``.
+    ``unprivileged`` drops all capabilities but the named ones, and ``device_rules`` allow devices
+    (``b 7:* rwm``). ``log_files`` files of ``log_file_mb`` MB keep the output, unless
+    ``log_driver`` is ``none``.
     """
 
     image: str
@@ -61,6 +63,8 @@ class ContainerOptions:
     pids: int = 0
     limits: Mapping[str, int] = field(default_factory=dict)
     unprivileged: bool = False
+    capabilities: Sequence[str] = ()
+    device_rules: Sequence[str] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     log_driver: str = ""
     log_files: int = 0

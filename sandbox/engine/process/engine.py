@@ -81,6 +81,8 @@ class ProcessEngine:
                 " what works here may fail in the cloud, and the other way round;"
                 f" {self.isolation.note}"
             ),
+            tmp=self.isolation.tmp,
+            beside_mb=self.isolation.beside_mb,
             details={"isolation": self.isolation.name},
         )
 

@@ -70,6 +70,9 @@ class Isolation(Protocol):
     name: str
     #: What it does and does not do, as a sentence for people.
     note: str
+    #: What ``/tmp`` is (``EngineInfo.tmp``), and the memory that it may take.
+    tmp: str
+    beside_mb: int
 
     def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
         """What the engine executes: ``init`` with these options in the end."""
@@ -94,6 +97,11 @@ class Bubblewrap:
         "bubblewrap keeps instances apart: read-only system, code at /var/user, a /tmp of their"
         " own, no sight of other processes or of your files; the network is the host's"
     )
+    tmp = (
+        f"memory: {limits.TMP_BYTES // limits.MIB} MB for each instance, beside its memory and in"
+        " the budget"
+    )
+    beside_mb = limits.TMP_BYTES // limits.MIB
 
     def __init__(self, program: str, accounts: Path) -> None:
         """``accounts`` is a directory for the sandbox's own passwd and group files."""
@@ -141,6 +149,8 @@ class PlainProcess:
         " that): run only code that you trust. The code is at USER_CODE_ROOT instead of /var/user,"
         " is not read-only, and /tmp is the host's"
     )
+    tmp = "the machine's own: shared by all instances, and without a limit"
+    beside_mb = 0
 
     def command(self, init: Path, options: Sequence[str], arguments_fd: int) -> tuple[str, ...]:
         return (str(init), *options)

@@ -47,6 +47,37 @@ async def test_a_function_larger_than_the_budget_is_refused_at_once() -> None:
     await heart.close()
 
 
+def test_what_lies_beside_the_memory_is_in_each_share() -> None:
+    budget = MemoryBudget(1300, beside_mb=512)
+    assert budget.share_mb(128) == 640
+    assert budget.reserve(128)
+    assert budget.reserve(128)
+    assert not budget.reserve(64)
+    budget.give_back(128)
+    assert budget.free_mb == 660
+
+
+async def test_a_function_that_fits_only_without_its_files_is_refused() -> None:
+    heart = Heart(budget_mb=700)
+    heart.budget.beside_mb = 512
+    outcome = await heart.submit(BIG).future
+    assert outcome.status_code == 432
+    assert "it asks for 768 MB (512 MB of it for files in /tmp); raise" in outcome.body.decode()
+    await heart.close()
+
+
+async def test_idle_instances_make_room_for_the_files_of_others_too() -> None:
+    heart = Heart(budget_mb=700)
+    heart.budget.beside_mb = 512
+    first = heart.submit(HELLO)
+    (await heart.runtime(0)).ready().poll().answer()
+    await first.future
+    heart.submit(OTHER)
+    await eventually(lambda: heart.engine.launches == 2)
+    assert heart.budget.reserved_mb == 640
+    await heart.close()
+
+
 async def test_an_event_waits_for_memory_until_a_busy_instance_is_free() -> None:
     heart = Heart(budget_mb=128)
     first = heart.submit(HELLO)
