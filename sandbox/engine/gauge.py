@@ -10,8 +10,10 @@ import asyncio
 import fcntl
 import mmap
 import os
+import secrets
 import socket
 import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,7 +33,8 @@ DESCRIPTOR_BYTES = 4
 LETTER_BYTES = 512
 #: The most letters looked at in one go. A kernel keeps 512 of them, or fewer.
 LETTERS = 1024
-SOCKET = "gauges"
+#: Nobody lists the box, whoever owns it: a name in it is known to whom it was told.
+SHUT, OPEN = 0o111, 0o700
 
 _NOTHING = bytes(4)
 
@@ -120,27 +123,37 @@ class GaugeBox:
     """Where inits post their gauges: a datagram socket in a directory that instances see too.
 
     An init posts before it dials in, so what belongs to a connection is here when that comes:
-    nothing waits for letters. A function may write here too. What has no name and secret that are
-    expected is thrown away, and a full box costs an instance nothing but its gauge.
+    nothing waits for letters. The socket's name cannot be guessed, and init wipes it before the
+    function is there. That is needed: the kernel closes descriptors that come with a letter in the
+    thread that takes it, and a socket with ``SO_LINGER`` can hold that up for as long as its sender
+    likes. What has no name and secret that are expected is thrown away.
     """
 
     def __init__(self, directory: Path) -> None:
         """``OSError`` where there can be no socket. A path of any length will do."""
+        self._directory = directory
+        self.name = secrets.token_hex(16)
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / SOCKET).unlink(missing_ok=True)
+        self._clear()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             opened = os.open(directory, os.O_PATH | os.O_DIRECTORY)
             try:
-                self._socket.bind(f"/proc/self/fd/{opened}/{SOCKET}")
+                self._socket.bind(f"/proc/self/fd/{opened}/{self.name}")
             finally:
                 os.close(opened)
             # Instances have users of their own.
-            directory.chmod(0o755)
-            (directory / SOCKET).chmod(0o666)
+            (directory / self.name).chmod(0o666)
+            directory.chmod(SHUT)
         except BaseException:
             self._socket.close()
             raise
+
+    def _clear(self) -> None:
+        """Of this run, or an earlier one."""
+        self._directory.chmod(OPEN)
+        for left in self._directory.iterdir():
+            left.unlink()
 
     def letters(self) -> Iterator[tuple[str, str, Gauge]]:
         """What came since: name, secret, gauge. Who takes one closes it."""
@@ -156,3 +169,5 @@ class GaugeBox:
     def close(self) -> None:
         """What comes from now on is lost."""
         self._socket.close()
+        with suppress(OSError):
+            self._clear()

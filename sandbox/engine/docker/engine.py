@@ -243,6 +243,11 @@ class DockerEngine:
     async def close(self) -> None:
         async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
             parts.callback(self.client.close)
-            parts.callback(self._gauges.close)
+            parts.callback(self._close_box)
             parts.push_async_callback(self._network.close)
             await self._sweep()
+
+    def _close_box(self) -> None:
+        if self._gauges.box is not None:
+            self._runtime.links.box = None
+            self._gauges.close()

@@ -12,7 +12,7 @@ import structlog
 
 from sandbox.engine.docker.lent_port import MEETING
 from sandbox.engine.docker.options import VolumeMount
-from sandbox.engine.gauge import SOCKET, GaugeBox
+from sandbox.engine.gauge import GaugeBox
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TARGET = "/.scf/run"
+BOX = "box"
 MOUNTS = Path("/proc/self/mountinfo")
 #: Files that an engine mounts into each container are kept below the container's id.
 OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
@@ -44,12 +45,12 @@ class MountedBox:
         if not source:
             return
         try:
-            self.box = await asyncio.to_thread(GaugeBox, directory)
+            self.box = await asyncio.to_thread(GaugeBox, directory / BOX)
         except OSError as error:
             log.warning("gauges_unavailable", directory=str(directory), error=str(error))
             return
         self.mounts = (VolumeMount(source, TARGET),)
-        self.environment = {"SCF_INIT_MEETING": f"{TARGET}/{SOCKET}"}
+        self.environment = {"SCF_INIT_MEETING": f"{TARGET}/{BOX}/{self.box.name}"}
 
     async def _place(self) -> tuple[Path, str]:
         """A directory of ours, and its name for the engine. In a container, whichever network it

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.engine.gauge import SEALS, SOCKET, Gauge, GaugeBox, receive_gauge
+from sandbox.engine.gauge import SEALS, Gauge, GaugeBox, receive_gauge
 from sandbox.engine.init_link import FRESH_BYTES, FRESH_S, InitLink
 from sandbox.engine.init_links import InitLinks
 from tests.engine.engine_kit import Watcher
@@ -39,9 +40,9 @@ class Source:
     def gauge(self) -> Gauge:
         return Gauge(os.dup(self.reader), os.dup(self.page))
 
-    def post(self, box: Path, letter: str) -> None:
+    def post(self, directory: Path, box: GaugeBox, letter: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.connect(str(box / SOCKET))
+            sender.connect(str(directory / box.name))
             socket.send_fds(sender, [letter.encode()], [self.reader, self.page])
 
     def close(self) -> None:
@@ -122,7 +123,7 @@ async def test_a_gauge_comes_to_its_link_before_the_link_is_admitted(
     links.box = GaugeBox(box)
     line = Line()
     secret = links.expect("one.scf", line.link)
-    source.post(box, f"one.scf {secret}")
+    source.post(box, links.box, f"one.scf {secret}")
     assert links.admit("one.scf", secret) is line.link
     line.running()
     line.flush("first")
@@ -139,7 +140,7 @@ async def test_a_strangers_letters_are_thrown_away(box: Path, source: Source) ->
     secret = links.expect("one.scf", line.link)
     before = descriptors()
     for letter in ("", "one.scf", "one.scf ", f"two.scf {secret}", f"one.scf {secret[:-1]}"):
-        source.post(box, letter)
+        source.post(box, links.box, letter)
     assert links.admit("none.scf", "") is None
     assert descriptors() == before
     assert links.admit("one.scf", secret) is line.link
@@ -150,10 +151,20 @@ async def test_a_strangers_letters_are_thrown_away(box: Path, source: Source) ->
 
 
 def test_a_box_of_an_earlier_run_is_replaced(box: Path) -> None:
-    GaugeBox(box).close()
+    killed = GaugeBox(box)
     again = GaugeBox(box)
+    assert again.name != killed.name
+    assert [left.name for left in box.iterdir()] == [again.name]
     assert list(again.letters()) == []
     again.close()
+    killed.close()
+    assert list(box.iterdir()) == []
+
+
+def test_nobody_may_list_a_box(box: Path) -> None:
+    opened = GaugeBox(box)
+    assert stat.S_IMODE(box.stat().st_mode) == 0o111
+    opened.close()
 
 
 # ---------------------------------------------------------------- the link
