@@ -210,6 +210,21 @@ async def test_requests_ahead_of_their_answers_are_not_piled_up() -> None:
         assert 256 * KB // len(ORDINARY) + 1 >= most > 0
 
 
+async def test_a_client_that_leaves_its_answers_behind_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with front() as web:
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+            writer.write(ORDINARY * 10_000)
+            await reader.readexactly(1)
+            writer.transport.abort()
+        await eventually(lambda: len(web.protocols) == 1)
+        web.send(ORDINARY)
+        assert await web.answer() == (200, b"ordinary")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def _send(web: Front, pieces: list[bytes]) -> None:
     for piece in pieces:
         web.send(piece)

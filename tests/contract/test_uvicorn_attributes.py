@@ -8,13 +8,14 @@ import textwrap
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.closed_transport import LateTransport
 from api.cloud.wire.fast_invoke import FastInvokeProtocol
 from api.cloud.wire.short_request import RunningInvoke
 
@@ -80,6 +81,21 @@ def test_the_request_at_work_has_all_that_uvicorn_asks_of_it() -> None:
 
 def test_an_ordinary_request_still_says_if_its_answer_has_begun() -> None:
     assert "response_started" in _names(RequestResponseCycle)
+
+
+def test_a_late_transport_has_all_that_an_ordinary_request_asks_of_it() -> None:
+    asked = _names(RequestResponseCycle, ("self.transport",))
+    assert asked == {name for name in vars(LateTransport) if not name.startswith("_")}
+
+
+def test_a_late_transport_writes_to_nobody() -> None:
+    class Closed:
+        def is_closing(self) -> bool:
+            return True
+
+    late = LateTransport(cast("Any", Closed()))
+    late.write(b"lost")
+    assert late.is_closing()
 
 
 @pytest.mark.parametrize("name", ["read_paused", "write_paused"])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.allowed_hosts import AllowedHosts
+from api.closed_transport import LateTransport
 from api.cloud.wire.request import RawRequest, named
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
 from api.cloud.wire.short_request import InvokeBody, RunningInvoke
@@ -197,6 +198,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expect
         self.headers += headers
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", LateTransport(self.transport))
         if not self.parser.should_upgrade():
             self.headers = []  # for trailers, which would change the headers of the scope
 
