@@ -68,6 +68,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
             uvicorn.Config(
                 application.asgi,
                 http=application.protocol,
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
