@@ -55,7 +55,7 @@ class DockerEngine:
         self._settings = settings
         self._network = InstanceNetwork(self.client, self.labels, settings)
         self.places = Places(self.client, self.labels, self._network, settings)
-        self._gauges = MountedBox(self.client, settings)
+        self._gauges = MountedBox(self.client, self.labels, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
 

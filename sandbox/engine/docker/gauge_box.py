@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sandbox.engine.docker.lent_port import MEETING
-from sandbox.engine.docker.options import VolumeMount
+from sandbox.engine.docker.options import ContainerOptions, VolumeMount
+from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.gauge import GaugeBox
 from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
 
 log = structlog.get_logger()
@@ -24,54 +26,72 @@ log = structlog.get_logger()
 TARGET = "/.scf/run"
 BOX = "box"
 MOUNTS = Path("/proc/self/mountinfo")
-#: Files that an engine mounts into each container are kept below the container's id.
-OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
+#: Files that an engine keeps below a container's id and mounts into it.
+OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/\S+ /etc/(?:hostname|hosts|resolv\.conf) ")
 
 
 class MountedBox:
     """The box of one engine. Without one, an instance is asked for each of its borders."""
 
-    def __init__(self, client: DockerClient, settings: Settings) -> None:
+    def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
         self.box: GaugeBox | None = None
         #: What an instance needs to reach the box.
         self.mounts: tuple[VolumeMount, ...] = ()
         self.environment: dict[str, str] = {}
         self._client = client
+        self._labels = labels
         self._settings = settings
 
     async def open(self) -> None:
         """Open it where it can be seen from both sides. Never fails."""
-        directory, source = await self._place()
-        if not source:
+        if sys.platform != "linux":
             return
+        own = OWN_ID.search(await asyncio.to_thread(MOUNTS.read_text))
         try:
-            self.box = await asyncio.to_thread(GaugeBox, directory / BOX)
-        except OSError as error:
-            log.warning("gauges_unavailable", directory=str(directory), error=str(error))
-            return
-        self.mounts = (VolumeMount(source, TARGET),)
-        self.environment = {"SCF_INIT_MEETING": f"{TARGET}/{BOX}/{self.box.name}"}
+            if own is None:
+                await self._open_on_machine()
+            else:
+                await self._open_in_container(own[1])
+        except (EngineError, OSError) as error:
+            log.info("gauges_unavailable", reason=str(error))
+            self.close()
 
-    async def _place(self) -> tuple[Path, str]:
-        """A directory of ours, and its name for the engine. In a container, whichever network it
-        has, that is a volume."""
-        own = OWN_ID.search(await asyncio.to_thread(_mounts))
-        if own is not None:
-            with suppress(EngineError):  # the engine that runs us is another one
-                facts = await self._client.container_facts(own[1])
-                return MEETING, facts.volumes.get(str(MEETING), "")
-        directory = (self._settings.data_dir / "run").absolute()
-        return directory, str(directory)
+    async def _open_in_container(self, own: str) -> None:
+        """In a volume, whichever network the control plane's container has."""
+        volumes = (await self._client.container_facts(own)).volumes
+        if volume := volumes.get(str(MEETING)):
+            box = self.box = await asyncio.to_thread(GaugeBox, MEETING / BOX)
+            self._is_seen_at(VolumeMount(volume, TARGET), f"{TARGET}/{BOX}/{box.name}")
+
+    async def _open_on_machine(self) -> None:
+        """In the data directory, below a directory that no other user enters."""
+        private = (self._settings.data_dir / "run").absolute()
+        await asyncio.to_thread(private.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(private.chmod, 0o700)
+        box = self.box = await asyncio.to_thread(GaugeBox, private / BOX)
+        mount = VolumeMount(str(private / BOX), TARGET)
+        await self._try(mount)
+        self._is_seen_at(mount, f"{TARGET}/{box.name}")
+
+    async def _try(self, mount: VolumeMount) -> None:
+        """``EngineError`` where the engine's machine has no such directory."""
+        tried = await self._client.create_container(
+            ContainerOptions(
+                image=self._settings.instance_image,
+                command=("true",),
+                labels=self._labels.of("filler"),
+                mounts=(mount,),
+                network_mode="none",
+                unprivileged=True,
+            )
+        )
+        await remove_container(self._client, tried)
+
+    def _is_seen_at(self, mount: VolumeMount, path: str) -> None:
+        self.mounts, self.environment = (mount,), {"SCF_INIT_MEETING": path}
 
     def close(self) -> None:
         """Instances may go on without it."""
         if self.box is not None:
             self.box.close()
             self.box = None
-
-
-def _mounts() -> str:
-    try:
-        return MOUNTS.read_text()
-    except OSError:
-        return ""
