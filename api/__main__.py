@@ -77,6 +77,7 @@ async def serve(settings: Settings, listener: socket.socket, stop: Stop) -> None
             uvicorn.Config(
                 application.asgi,
                 http=application.protocol,
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,

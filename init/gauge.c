@@ -1,8 +1,8 @@
 /*
  * The gauge: how much of the output is still on its way, for a control plane of the same machine to see by itself.
  *
- * It gets the read end of the output's pipe, which tells what nobody has read yet (FIONREAD), and a page with two
- * numbers of 8 bytes, in the machine's own order:
+ * It gets the read end of the output's pipe, which tells whether there is anything to be read (POLLIN), and a page with
+ * two numbers of 8 bytes, in the machine's own order:
  *
  *   turn   odd while init reads from the pipe
  *   taken  bytes read so far

@@ -35,10 +35,8 @@ log = structlog.get_logger()
 KILLED = 128 + signal.SIGKILL
 #: How often init looks at the memory of an instance that works, milliseconds.
 SAMPLE_MS = 50
-#: After so much time without a flush, or so much output, there is one: init looks at the memory
-#: then, and counts its limits of output anew. A line has a byte at least, and 5,000 are kept.
+#: After so much time without a flush there is one, for init to look at the memory.
 FRESH_S = 0.05
-FRESH_BYTES = 4096
 
 STANDBY_LOST = "before it was released: its container ended, or the connection to it was cut"
 LOST = "with its init: somebody killed that, or the connection to it was cut"
@@ -95,14 +93,16 @@ class InitLink(Measured):
         self._send(command)
 
     def settled(self) -> bool:
-        """Whether a flush would bring nothing: no output is under way, and the last flush is young.
+        """Whether a flush would bring nothing: it is not long ago, nothing was written since, and
+        nothing is under way. False where it has to be asked for.
 
-        False where it has to be asked for.
+        After output there is always a flush: the platform's limits count anew for each request, and
+        init discards what is beyond them since the last flush.
         """
         return (
             self._gauge is not None
             and not self._flushes
-            and self._received - self._received_before < FRESH_BYTES
+            and self._received == self._received_before
             and self._loop.time() - self._flushed_at < FRESH_S
             and self._gauge.settled(self._received)
         )
@@ -208,6 +208,15 @@ class InitLink(Measured):
             return Exit(end.code, errno=self._failure.errno, stage=self._failure.stage.name.lower())
         return Exit(end.code, oom_killed=end.oom_kills > 0)
 
+    def _drop_gauge(self) -> None:
+        gauge, self._gauge = self._gauge, None
+        if gauge is None:
+            return
+        try:  # what the function has left behind may hold its pipe
+            self._loop.run_in_executor(None, gauge.close)
+        except RuntimeError:  # the loop ends, and takes no more work
+            gauge.close()
+
     def _lost(self) -> None:
         if self._quitting:
             self._end(Exit(KILLED))
@@ -219,9 +228,7 @@ class InitLink(Measured):
         if self._over:
             return
         self._over = True
-        if self._gauge is not None:
-            self._gauge.close()
-            self._gauge = None
+        self._drop_gauge()
         while self._flushes:
             self._flushes.popleft()[1]()
         if self.stands_by.done():

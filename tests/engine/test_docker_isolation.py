@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.engine.init_link import InitLink
 from sandbox.instance.lifecycle import State
 from tests.engine.isolation_kit import (
     PORT,
@@ -110,6 +111,24 @@ async def test_instances_of_two_functions_do_not_answer_each_other(docker_rig: R
     container.release()
     await watcher.end()
     assert watcher.lines == ["curl 28"]
+
+
+async def test_a_function_does_not_find_the_box_in_which_its_init_posts(docker_rig: Rig) -> None:
+    box = docker_rig.access.links.box
+    assert box is not None
+    looks = (
+        f"ls /.scf/run/box >/dev/null 2>&1 || echo shut; find / -xdev -type s 2>/dev/null;"
+        f" find /.scf/run -type s 2>/dev/null; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' |"
+        f" grep -e SCF_INIT -e {box.name}; grep {box.name} /proc/net/unix /proc/self/mountinfo;"
+        f" touch /.scf/run/x 2>/dev/null && echo writable; echo looked; sleep 600"
+    )
+    container, heard = await docker_rig.launch(looks)
+    assert isinstance(container, InitLink)
+    assert container._gauge is not None, "it came all the same"
+    container.release()
+    await eventually(lambda: "looked" in heard.lines)
+    assert heard.lines == ["shut", "looked"]
+    await container.destroy()
 
 
 async def test_no_network_is_made_or_removed_after_the_start(

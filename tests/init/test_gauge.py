@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.engine.gauge import SOCKET, Gauge, GaugeBox, receive_gauge
+from sandbox.engine.gauge import Gauge, GaugeBox, receive_gauge
 from tests.init.init_kit import NAME, SECRET
 from tests.init.processes import Burners
 from tests.support.waiting import eventually
@@ -37,7 +37,7 @@ def mapped() -> str:
 async def posted(stage: Stage, bootstrap: str, *before: str) -> tuple[Instance, Gauge]:
     """An instance that finds a box, and its gauge."""
     box = GaugeBox(stage.directory / "box")
-    path = str(stage.directory / "box" / SOCKET)
+    path = str(stage.directory / "box" / box.name)
     instance = await stage.start(
         bootstrap, before=tuple(before), environment={"SCF_INIT_MEETING": path}
     )
@@ -104,7 +104,7 @@ async def test_an_init_without_a_box_works_all_the_same(stage: Stage) -> None:
 
 async def test_a_full_box_holds_nobody_up(stage: Stage) -> None:
     box = GaugeBox(stage.directory / "box")
-    path = str(stage.directory / "box" / SOCKET)
+    path = str(stage.directory / "box" / box.name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         sender.connect(path)

@@ -9,7 +9,6 @@ taken once; its labels say who made it.
 from __future__ import annotations
 
 import os
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandbox.engine.docker.options import ContainerOptions
+from sandbox.engine.docker.own_container import own_container_id
 from sandbox.engine.docker.removal import remove_container
 from sandbox.errors import EngineError, EngineErrorKind
 
@@ -31,8 +31,6 @@ ROLE = "claim"
 #: just been started. Seconds.
 FRESH_S = 30.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-#: Files that an engine mounts into each container are kept below the container's id.
-OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
 
 
 class Claim:
@@ -76,9 +74,9 @@ class Claim:
         )
 
     async def _holder(self) -> str:
-        own = OWN_ID.search(_text("/proc/self/mountinfo"))
-        if own is not None and await self._client.is_running(own[1]):
-            return f"container {own[1]}"
+        own = own_container_id()
+        if own and await self._client.is_running(own):
+            return f"container {own}"
         return f"process {os.getpid()} {_started(str(os.getpid()))} {_place()}"
 
     async def _drop_if_forsaken(self) -> None:

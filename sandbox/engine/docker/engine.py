@@ -57,7 +57,7 @@ class DockerEngine:
         self._network = InstanceNetwork(self.client, self.labels, settings)
         self.tmp = Tmp(self.client, self.labels, settings)
         self.places = Places(self.client, self.labels, self._network, settings)
-        self._gauges = MountedBox(self.client, settings)
+        self._gauges = MountedBox(self.client, self.labels, settings)
         self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
         #: Whether what the installation has in the engine is ours to remove.
@@ -265,8 +265,13 @@ class DockerEngine:
     async def close(self) -> None:
         async with AsyncExitStack() as parts:  # each of them, whatever becomes of the others
             parts.callback(self.client.close)
-            parts.callback(self._gauges.close)
+            parts.callback(self._close_box)
             parts.push_async_callback(self._network.close)
             if self._owns:
                 parts.push_async_callback(self._claim.give_back)
                 await self._sweep()
+
+    def _close_box(self) -> None:
+        if self._gauges.box is not None:
+            self._runtime.links.box = None
+            self._gauges.close()

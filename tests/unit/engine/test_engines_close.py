@@ -42,6 +42,7 @@ async def test_a_lost_docker_engine_leaves_no_thread(
         settings = Settings(data_dir=tmp_path)
         packages = PackageStore(tmp_path / "packages")
         engine = await asyncio.to_thread(DockerEngine, settings, packages)
+        engine._owns = True  # it was lost later
         with pytest.raises(EngineError):
             await engine.close()
     await eventually(lambda: calls_under_way() == [])
