@@ -119,6 +119,7 @@ async def test_what_lies_in_shared_memory_counts_as_the_instances(docker_rig: Ri
     container, watcher = await docker_rig.launch(f"{fill}; sleep 1000", memory_mb=128)
     container.release()
     await watcher.said("filled")
-    await eventually(lambda: watcher.peak > 40_000_000)
+    # Between two borders init tells what rises by more than a 32nd.
+    await eventually(lambda: watcher.peak > 40_000_000 * 31 / 32)
     end, lines = await docker_rig.run(f"cp /dev/zero /dev/shm/fill; {fill}", memory_mb=64)
     assert lines.count("filled") == 0
