@@ -94,10 +94,11 @@ def switches(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
 
 
-def rss_kb(pid: int) -> int:
-    """Resident memory of a process."""
+def own_kb(pid: int) -> int:
+    """Resident memory that is a process's alone: not the pages of its program's file, which all
+    instances share."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
+    return int(next(line for line in lines if line.startswith("RssAnon:")).split()[1])
 
 
 class Burners:

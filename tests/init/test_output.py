@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.engine.init_protocol import Ended, OutputClosed
-from tests.init.processes import below, cpu_s, rss_kb
+from tests.init.processes import below, cpu_s, own_kb
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ async def test_a_flood_with_the_result_behind_it(stage: Stage, megabytes: int) -
 
     assert len(instance.peer.segments[-1]) + instance.peer.discarded == megabytes << 20
     assert len(instance.peer.segments[-1]) >= WINDOW_LINES * 128
-    assert rss_kb(instance.pid) < 1024
+    assert own_kb(instance.pid) < 512
 
 
 async def test_a_paused_control_plane_loses_nothing(stage: Stage) -> None:
