@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NoReturn
 from benchmarks import machine, programs, report
 from benchmarks.containers import EngineFailed
 from benchmarks.contest import Contest
-from benchmarks.measures import MEASURES
+from benchmarks.measures import MEASURES, Measure
+from benchmarks.measures.against import against
 from benchmarks.peers import rie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.measures import Measure
     from benchmarks.rows import Row
 
 CACHE = Path(os.environ.get("SCF_CACHE_DIR") or Path.home() / ".cache" / "scf-sandbox") / "bench"
@@ -42,17 +42,26 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=names, help="may be given again")
     parser.add_argument("--rounds", type=int, help="of each measure (5; short: 3)")
     parser.add_argument("--seconds", type=int, help="of load per round and contestant (3; short 1)")
+    parser.add_argument("--against", metavar="REVISION", help="beside an earlier commit, alone")
     return parser.parse_args()
+
+
+def chosen_of(options: argparse.Namespace) -> list[Measure]:
+    if revision := options.against:
+        title = f"Warm invoke beside {revision}"
+        return [Measure("against", title, against(revision), budget_s=240)]
+    chosen = [m for m in MEASURES if m.name in (options.only or [m.name])]
+    if options.short and not options.only:
+        chosen = [m for m in chosen if m.short]
+    return chosen
 
 
 def main() -> int:
     options = parse()
     rounds = options.rounds or (3 if options.short else 5)
     seconds = options.seconds or (1 if options.short else 3)
-    chosen = [m for m in MEASURES if m.name in (options.only or [m.name])]
-    if options.short:
-        chosen = [m for m in chosen if m.short or options.only]
-    full = not options.short and options.only is None and rounds >= 5
+    chosen = chosen_of(options)
+    full = not (options.short or options.only or options.against) and rounds >= 5
     signal.signal(signal.SIGTERM, _terminated)
     with contest_of(rounds, seconds, options.short) as contest:
         results: dict[str, list[Row] | str] = {}

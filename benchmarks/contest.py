@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from benchmarks import ours
 from benchmarks.containers import Containers, EngineFailed, sweep
 from benchmarks.load import Load, wrk, wrk_tolerant
+from benchmarks.machine import ROOT
 from benchmarks.programs import package
 from benchmarks.rows import Series
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.client import Request
+    from benchmarks.earlier import Earlier
     from benchmarks.ours import Sandbox
     from benchmarks.peers.rie import Rie
 
@@ -54,15 +56,19 @@ class Contest:
         self.package = package({"bootstrap": (self.code / "bootstrap").read_bytes()})
 
     @contextmanager
-    def host(self, **settings: str) -> Iterator[Sandbox]:
+    def host(self, commit: Earlier | None = None, /, **settings: str) -> Iterator[Sandbox]:
         """A control plane on the host, with an empty store unless ``SCF_DATA_DIR`` names one.
+        This commit's, or an earlier one's.
 
         It has its places from the beginning, none unless ``SCF_PLACES`` says how many. Making them
         takes the engine most of the machine, for the first half minute of a sandbox.
         """
         label = self._new_label()
         places = settings.setdefault("SCF_PLACES", "0")
-        with ours.on_host(label, self.directory / label, **settings) as plane:
+        if commit:
+            settings["SCF_INSTANCE_IMAGE"] = commit.image
+        root = commit.root if commit else ROOT
+        with ours.on_host(label, self.directory / label, root, **settings) as plane:
             if places != "0":
                 plane.await_places(int(places))
             yield plane

@@ -154,8 +154,10 @@ def result(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def on_host(installation: str, data: Path, **settings: str) -> Iterator[Sandbox]:
-    """The control plane as a process of this machine."""
+def on_host(
+    installation: str, data: Path, root: Path = ROOT, /, **settings: str
+) -> Iterator[Sandbox]:
+    """The control plane as a process of this machine. ``root`` holds its code."""
     signed = "SCF_CREDENTIALS" in settings
     plane = Sandbox(free_port(), installation, signed)
     data.mkdir(parents=True, exist_ok=True)
@@ -163,7 +165,7 @@ def on_host(installation: str, data: Path, **settings: str) -> Iterator[Sandbox]
     with (data.parent / f"{installation}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "api"],
-            cwd=ROOT,
+            cwd=root,
             env={
                 **_own_environment(),
                 "SCF_PORT": str(plane.port),
