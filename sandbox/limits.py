@@ -5,6 +5,9 @@ from __future__ import annotations
 KIB = 1024
 MIB = 1024 * KIB
 
+#: Whole numbers that a database keeps have 64 bits. A request with a larger one is refused.
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+
 SYNC_EVENT_BYTES = 6 * MIB
 ASYNC_EVENT_BYTES = 128 * KIB
 RESPONSE_BYTES = 6 * MIB

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.cloud.codes import LISTED
 from sandbox.errors import RequestError
+from sandbox.limits import INTEGER_MAX, INTEGER_MIN
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -32,10 +33,31 @@ def validate(action: str, model: type[R], params: dict[str, Any]) -> R:
             action, halved, f"{halved} holds half of a surrogate pair, which is no character"
         )
     try:
-        return model.model_validate(params)
+        request = model.model_validate(params)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise _request_error(action, first) from error
+    large = _beyond_64_bits(dict(request))
+    if large is not None:
+        raise invalid(
+            action, large, f"{large} has a number of more than 64 bits: send a smaller one"
+        )
+    return request
+
+
+def _beyond_64_bits(fields: dict[str, Any]) -> str | None:
+    """The parameter with an integer that no database takes. Text of forms is a number by then."""
+
+    def found(value: object) -> bool:
+        if isinstance(value, int):
+            return not INTEGER_MIN <= value <= INTEGER_MAX
+        if isinstance(value, BaseModel):
+            value = dict(value)
+        if isinstance(value, dict):
+            return any(map(found, value.values()))
+        return isinstance(value, list) and any(map(found, value))
+
+    return next((name for name, value in fields.items() if found(value)), None)
 
 
 def _halved_pair(params: dict[str, Any]) -> str | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
-
 from api.rest.dead_letters import dead_letter_routes
 from api.rest.docs_page import install_docs
-from api.rest.errors import ERROR_RESPONSES, install_error_handlers
+from api.rest.errors import install_error_handlers
 from api.rest.feed import feed_routes
 from api.rest.functions import function_routes
 from api.rest.invoke import invoke_routes
@@ -18,8 +16,9 @@ from api.rest.system import system_routes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.routing import BaseRoute
 
-__all__ = ["Health", "Services", "install_rest", "rest_router"]
+__all__ = ["Health", "Services", "install_rest"]
 
 TAGS = [
     {"name": "functions", "description": "Create, change, look at and delete functions."},
@@ -29,24 +28,25 @@ TAGS = [
 ]
 
 
-def rest_router(services: Services) -> APIRouter:
-    """All routes of plain REST."""
-    router = APIRouter(responses=ERROR_RESPONSES)
-    for routes in (
-        invoke_routes,
-        function_routes,
-        record_routes,
-        dead_letter_routes,
-        system_routes,
-        feed_routes,
-    ):
-        router.include_router(routes(services))
-    return router
+def rest_route_table(services: Services) -> list[BaseRoute]:
+    """All routes of plain REST, none within another, so that each can be asked what it takes."""
+    return [
+        route
+        for routes in (
+            invoke_routes,
+            function_routes,
+            record_routes,
+            dead_letter_routes,
+            system_routes,
+            feed_routes,
+        )
+        for route in routes(services).routes
+    ]
 
 
 def install_rest(app: FastAPI, services: Services) -> None:
     """The routes, the error handlers and the ``/docs`` page. Call it once per application."""
     app.openapi_tags = [*(app.openapi_tags or []), *TAGS]
-    app.include_router(rest_router(services))
+    app.router.routes += rest_route_table(services)
     install_error_handlers(app)
     install_docs(app)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from fastapi import Query, Response
+from pydantic import BaseModel, Field, computed_field
 from pydantic_core import from_json
 
+from api.rest.locations import LOCATION, invocation_at
 from api.rest.models import Accepted
-from api.rest.strict_route import StrictRoute
+from api.rest.parameters import Limit, Offset  # noqa: TC001 - FastAPI evaluates them
+from api.rest.strict_route import rest_routes
+from api.rest.times import Utc, utc
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from api.rest.services import Services
     from sandbox.events.model import DeadLetter
 
@@ -36,6 +41,12 @@ class LetterView(BaseModel):
     status_code: int = Field(description="function status code of the last try")
     error: str
     message: dict[str, Any] = Field(description="what the platform sends to the queue")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def died_at_utc(self) -> Utc:
+        """``died_at`` in RFC 3339."""
+        return utc(self.died_at)
 
     @classmethod
     def of(cls, letter: DeadLetter) -> LetterView:
@@ -63,18 +74,18 @@ class LetterList(BaseModel):
 
 def dead_letter_routes(services: Services) -> APIRouter:
     """List, delete, redrive. These routes exist only if ``services`` has dead letters."""
-    router = APIRouter(tags=["dead letters"], route_class=StrictRoute)
+    router = rest_routes("dead letters")
     box = services.dead_letters
     if box is None:
         return router
 
     @router.get("/dead-letters", summary="List events that were given up", description=LIST)
-    async def list_letters(
+    async def list_dead_letters(
         namespace: Annotated[str | None, Query(description="only of this namespace")] = None,
         function: Annotated[str | None, Query(description="only of this function")] = None,
         dropped: Annotated[bool | None, Query(description="only dropped ones, or none")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 20,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Limit = 20,
+        offset: Offset = 0,
     ) -> LetterList:
         total, letters = await box.find(
             namespace, function, dropped=dropped, offset=offset, limit=limit
@@ -87,7 +98,7 @@ def dead_letter_routes(services: Services) -> APIRouter:
         status_code=204,
         response_class=Response,
     )
-    async def delete_letter(request_id: str) -> Response:
+    async def delete_dead_letter(request_id: str) -> Response:
         await box.delete(request_id)
         return Response(status_code=204)
 
@@ -97,7 +108,9 @@ def dead_letter_routes(services: Services) -> APIRouter:
         description="A new asynchronous invocation under a new request id. The letter is deleted.",
         status_code=202,
     )
-    async def redrive(request_id: str) -> Accepted:
-        return Accepted(request_id=await box.redrive(request_id, services.invoker))
+    async def redrive_dead_letter(request_id: str, response: Response) -> Accepted:
+        accepted = await box.redrive(request_id, services.invoker)
+        response.headers[LOCATION] = invocation_at(accepted)
+        return Accepted(request_id=accepted)
 
     return router

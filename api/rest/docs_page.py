@@ -9,11 +9,25 @@ from fastapi.openapi.utils import get_openapi
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
+from api.rest.strict_route import StrictRoute
+
 if TYPE_CHECKING:
     import os
 
     from fastapi import FastAPI
     from starlette.responses import Response
+
+#: With enforced signatures plain REST takes the same keys by HTTP Basic.
+SECURITY_SCHEMES = {
+    "keys": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "SecretId and SecretKey of SCF_CREDENTIALS. Needed only where signatures are"
+        " enforced.",
+    }
+}
+#: No key, or a key.
+SECURITY: list[dict[str, list[str]]] = [{}, {"keys": []}]
 
 #: The bundled page reads OpenAPI 3.0, not 3.1.
 OPENAPI_VERSION = "3.0.3"
@@ -32,7 +46,7 @@ def install_docs(app: FastAPI) -> None:
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _as_3_0(
+            written = _as_3_0(
                 get_openapi(
                     title=app.title,
                     version=app.version,
@@ -43,6 +57,8 @@ def install_docs(app: FastAPI) -> None:
                     tags=app.openapi_tags,
                 )
             )
+            written["components"]["securitySchemes"] = SECURITY_SCHEMES
+            app.openapi_schema = {**written, "security": SECURITY}
         return app.openapi_schema
 
     async def page() -> Response:
@@ -60,7 +76,7 @@ def install_docs(app: FastAPI) -> None:
 
     app.openapi = document  # type: ignore[method-assign]
     app.mount(STATIC, _PageFiles(directory=swagger_ui_path), name="docs-static")
-    app.add_api_route("/docs", page, include_in_schema=False)
+    app.router.routes.append(StrictRoute("/docs", page, include_in_schema=False))
 
 
 class _PageFiles(StaticFiles):

@@ -9,17 +9,18 @@ import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
 
 from api.errors import error_response
+from api.rest.complaints import complaint
+from api.rest.words import in_rest_words
 from sandbox.clock import new_request_id
 from sandbox.errors import PlatformError, SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.responses import Response
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ STATUS_BY_CODE = {
 CODE_BY_STATUS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "ResourceNotFound",
     HTTPStatus.METHOD_NOT_ALLOWED: "UnsupportedOperation",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "InvalidParameter",
 }
 
 
@@ -100,32 +102,44 @@ async def _sandbox_error(request: Request, error: Exception) -> Response:
             code=error.code,
             exc_info=error,
         )
-    return error_response(http_status(error), error.code, error.message, request_id)
+    message = in_rest_words(error.message)
+    return error_response(http_status(error), error.code, message, request_id)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    message = "; ".join(_complaint(item) for item in error.errors())
+    message = "; ".join(complaint(item) for item in error.errors())
     return error_response(400, "InvalidParameterValue", message, request_id_of(request))
 
 
-def _complaint(item: Mapping[str, Any]) -> str:
-    place: Sequence[str | int] = item["loc"]
-    field = ".".join(str(part) for part in place[1:]) or str(place[0])
-    return f"{field}: {item['msg']}"
-
-
 async def _http_error(request: Request, error: Exception) -> Response:
+    """What the framework refuses. It is also how OPTIONS is answered, which no route takes."""
     assert isinstance(error, HTTPException)
-    status = error.status_code
+    status, headers, path = error.status_code, dict(error.headers or {}), request.url.path
     message = str(error.detail)
     if status == HTTPStatus.NOT_FOUND:
-        message = f"there is no {request.url.path}: the API is described at /docs"
+        message = f"there is no {path}: the API is described at /docs"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{request.method} is not for {request.url.path}; it takes {allowed or 'others'}"
+        allowed = headers["Allow"] = ", ".join(allowed_methods(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        message = f"{request.method} is not for {path}; it takes {allowed}"
+    elif status == HTTPStatus.BAD_REQUEST:
+        message = f"the body cannot be read: {message}"
     code = CODE_BY_STATUS.get(status, "InvalidParameterValue")
-    return error_response(status, code, message, request_id_of(request), error.headers)
+    return error_response(status, code, message, request_id_of(request), headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Every method that the request's path takes, whichever route has it."""
+    allowed = {"OPTIONS"}
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            # Files have no methods of their own.
+            allowed |= getattr(route, "methods", None) or {"GET"}
+    if "GET" in allowed:
+        allowed.add("HEAD")
+    return sorted(allowed)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -6,18 +6,20 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 
-from api.rest.strict_route import StrictRoute
+from api.rest.strict_route import rest_routes
 from sandbox.errors import RequestError
 from sandbox.feed import Filter
 from sandbox.feed.facts import FACTS, NAMES, view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from fastapi import APIRouter
 
     from api.rest.services import Services
     from sandbox.feed import Batch, Feed
@@ -61,7 +63,7 @@ Types = Annotated[
 
 def feed_routes(services: Services) -> APIRouter:
     """``/events``."""
-    router = APIRouter(tags=["system"], route_class=StrictRoute)
+    router = rest_routes("system")
 
     @router.get(
         "/events",
@@ -70,7 +72,7 @@ def feed_routes(services: Services) -> APIRouter:
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}},
     )
-    async def events(
+    async def listen_to_events(
         namespace: Space = None,
         function: Name = None,
         request_id: RequestId = None,

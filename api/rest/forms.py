@@ -8,6 +8,7 @@ from fastapi import Form
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
+from api.rest.parameters import Whole  # noqa: TC001 - pydantic evaluates it
 from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
 from sandbox.functions.rules import environment_from_pairs
@@ -44,9 +45,9 @@ class ConfigFields(BaseModel):
 
     handler: Text | None = None
     description: Text | None = None
-    memory: int | None = Field(default=None, description="MB")
-    timeout: int | None = Field(default=None, description="seconds")
-    init_timeout: int | None = Field(default=None, description="seconds")
+    memory: Whole | None = Field(default=None, description="MB")
+    timeout: Whole | None = Field(default=None, description="seconds")
+    init_timeout: Whole | None = Field(default=None, description="seconds")
     environment: dict[str, str] | None = Field(
         default=None, description="replaces all variables; `{}` removes them"
     )

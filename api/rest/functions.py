@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Body, File, Form, Query, Response, UploadFile
+from fastapi import Body, File, Form, Query, Response, UploadFile
 
 from api.rest.forms import ConfigFields, EnvironmentField, parse_environment, read_zip
+from api.rest.locations import LOCATION, function_at
 from api.rest.models import FunctionList, FunctionView
-from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
-from api.rest.strict_route import StrictRoute
+from api.rest.parameters import (  # noqa: TC001 - FastAPI evaluates them
+    Limit,
+    Namespace,
+    Offset,
+    Qualifier,
+    Whole,
+)
+from api.rest.strict_route import rest_routes
 from sandbox.errors import ConflictError, PlatformError
 from sandbox.functions.listing import Query as ListQuery
 from sandbox.functions.model import (
@@ -21,6 +28,8 @@ from sandbox.functions.model import (
 )
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from api.rest.services import Functions, Services
 
 #: How long a request waits for a create or an update, seconds. Both take far less.
@@ -36,7 +45,7 @@ WaitField = Annotated[bool, Form(description="answer when it serves (201), or at
 
 def function_routes(services: Services) -> APIRouter:
     """The routes under ``/functions`` that change or show functions."""
-    router = APIRouter(tags=["functions"], route_class=StrictRoute)
+    router = rest_routes("functions")
     functions = services.functions
 
     @router.post("/functions", status_code=201, summary="Create a function from a zip")
@@ -47,11 +56,11 @@ def function_routes(services: Services) -> APIRouter:
         namespace: Annotated[str, Form()] = "default",
         runtime: Annotated[str, Form()] = CUSTOM_RUNTIME,
         handler: Annotated[str | None, Form(description="`index.main_handler`")] = None,
-        memory: Annotated[int | None, Form(description="MB: 64, or a multiple of 128")] = None,
+        memory: Annotated[Whole | None, Form(description="MB: 64, or a multiple of 128")] = None,
         timeout_s: Annotated[
-            int | None, Form(alias="timeout", description="seconds, 1-900")
+            Whole | None, Form(alias="timeout", description="seconds, 1-900")
         ] = None,
-        init_timeout: Annotated[int | None, Form(description="seconds, 3-300")] = None,
+        init_timeout: Annotated[Whole | None, Form(description="seconds, 3-300")] = None,
         description: Annotated[str | None, Form()] = None,
         environment: EnvironmentField = None,
         wait: WaitField = True,
@@ -67,14 +76,15 @@ def function_routes(services: Services) -> APIRouter:
         )
         config = fields.change().apply(FunctionConfig(runtime=runtime))
         function = await functions.create(namespace, name, await read_zip(code), config)
+        response.status_code = 201
         return await _view(functions, function, wait, response)
 
     @router.get("/functions", summary="List the functions of a namespace")
     async def list_functions(
         namespace: Namespace = "default",
         search: Annotated[str, Query(description="part of the name")] = "",
-        offset: Annotated[int, Query(ge=0)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Offset = 0,
+        limit: Limit = 100,
     ) -> FunctionList:
         """By name."""
         page = functions.list(
@@ -91,7 +101,7 @@ def function_routes(services: Services) -> APIRouter:
         return FunctionView.of(*functions.resolve(namespace, name, qualifier))
 
     @router.put("/functions/{name}/code", summary="Replace a function's code")
-    async def update_code(
+    async def update_function_code(
         response: Response,
         name: str,
         code: CodeFile,
@@ -103,7 +113,7 @@ def function_routes(services: Services) -> APIRouter:
         return await _view(functions, function, wait, response)
 
     @router.patch("/functions/{name}", summary="Change a function's configuration")
-    async def update_config(
+    async def update_function(
         response: Response,
         name: str,
         fields: Annotated[ConfigFields, Body()],
@@ -119,7 +129,7 @@ def function_routes(services: Services) -> APIRouter:
         await functions.delete(namespace, name)
 
     @router.post("/functions/{name}/cold", summary="Make the next start a cold one")
-    async def force_cold(name: str, namespace: Namespace = "default") -> FunctionView:
+    async def make_function_cold(name: str, namespace: Namespace = "default") -> FunctionView:
         """Ends the function's instances. Busy ones finish first."""
         function = await functions.force_cold(namespace, name)
         return FunctionView.of(function, function.latest)
@@ -137,6 +147,8 @@ async def _view(
         response.status_code = 202
     else:
         _require_active(function)
+    if response.status_code in (201, 202):
+        response.headers[LOCATION] = function_at(*function.key)
     return FunctionView.of(function, function.latest)
 
 

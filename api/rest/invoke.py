@@ -6,21 +6,24 @@ import base64
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
 
 from api.errors import REQUEST_ID_HEADER
 from api.rest.errors import request_id_of
+from api.rest.locations import LOCATION, invocation_at
 from api.rest.models import INSTANCE_ID_SHOWN, Accepted
 from api.rest.parameters import Namespace, Qualifier  # noqa: TC001 - FastAPI evaluates them
-from api.rest.strict_route import StrictRoute
+from api.rest.strict_route import rest_routes
 from sandbox import limits
 from sandbox.errors import LimitError
 from sandbox.invocation import InvokeOptions
 from sandbox.status import StatusCode
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from api.rest.services import Services
     from sandbox.invocation import Outcome
 
@@ -57,9 +60,9 @@ A function that failed is answered with the platform's error object
 An event that never reached a function (no such function, not JSON...) is answered with the error
 body of all other routes. The header `X-Scf-Status` is there only when a function was reached.
 
-`type=event` answers 202 as soon as the event is accepted; a function with asynchronous execution
-(`AsyncRunEnable`) always does. `log=tail` adds `X-Scf-Log`: the last
-4 KB of the log, in base64 (`base64 -d`).
+`type=event` answers 202 as soon as the event is accepted, and `Location` is where its record will
+be once it has begun; a function with asynchronous execution (`AsyncRunEnable`) always does.
+`log=tail` adds `X-Scf-Log`: the last 4 KB of the log, in base64 (`base64 -d`).
 """
 
 
@@ -100,7 +103,7 @@ FAILURE = {
 
 def invoke_routes(services: Services) -> APIRouter:
     """The one route that runs functions."""
-    router = APIRouter(tags=["invocations"], route_class=StrictRoute)
+    router = rest_routes("invocations")
 
     @router.post(
         "/functions/{name}/invocations",
@@ -118,7 +121,7 @@ def invoke_routes(services: Services) -> APIRouter:
         },
         openapi_extra={"requestBody": EVENT},
     )
-    async def invoke(
+    async def invoke_function(
         name: str,
         request: Request,
         namespace: Namespace = "default",
@@ -170,7 +173,8 @@ async def _read_event(request: Request, limit: int) -> bytes:
 
 def _accepted(request_id: str) -> Response:
     accepted = Accepted(request_id=request_id).model_dump()
-    return JSONResponse(accepted, 202, {REQUEST_ID_HEADER: request_id})
+    headers = {REQUEST_ID_HEADER: request_id, LOCATION: invocation_at(request_id)}
+    return JSONResponse(accepted, 202, headers)
 
 
 def _answer(outcome: Outcome) -> Response:

@@ -1,11 +1,15 @@
-"""The shapes of plain REST's answers. Times are seconds since the epoch, sizes bytes."""
+"""The shapes of plain REST's answers. Times are seconds since the epoch, sizes bytes.
+
+Each time has a companion in RFC 3339, whose name ends in ``_utc``.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from api.rest.times import Utc, utc
 from sandbox.packages.model import Bootstrap  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
@@ -104,9 +108,23 @@ class FunctionView(BaseModel):
                 "created_at": 1700000000.0,
                 "modified_at": 1700000000.0,
                 "warnings": [],
+                "created_at_utc": "2023-11-14T22:13:20.000Z",
+                "modified_at_utc": "2023-11-14T22:13:20.000Z",
             }
         }
     )
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def created_at_utc(self) -> Utc:
+        """``created_at`` in RFC 3339."""
+        return utc(self.created_at)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def modified_at_utc(self) -> Utc:
+        """``modified_at`` in RFC 3339."""
+        return utc(self.modified_at)
 
     @classmethod
     def of(cls, function: Function, version: FunctionVersion) -> FunctionView:
@@ -184,6 +202,18 @@ class InvocationView(BaseModel):
     retry: int
     instance: str
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def started_at_utc(self) -> Utc:
+        """``started_at`` in RFC 3339."""
+        return utc(self.started_at)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ended_at_utc(self) -> Utc:
+        """``ended_at`` in RFC 3339."""
+        return utc(self.ended_at)
+
     @classmethod
     def of(cls, record: InvocationRecord, **more: Any) -> Self:
         """The view of a record. ``more`` has the fields of a subclass."""
@@ -216,6 +246,12 @@ class LineView(BaseModel):
     time: float
     text: str
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def time_utc(self) -> Utc:
+        """``time`` in RFC 3339."""
+        return utc(self.time)
+
 
 class InvocationDetail(InvocationView):
     """An invocation with its log and the times of its stages and lines."""
@@ -223,6 +259,12 @@ class InvocationDetail(InvocationView):
     timeline: dict[str, float]
     log: str
     lines: list[LineView] = Field(description="the function's own, without the platform's reports")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def timeline_utc(self) -> dict[str, Utc]:
+        """``timeline`` in RFC 3339."""
+        return {stage: utc(moment) for stage, moment in self.timeline.items()}
 
 
 class InvocationLog(InvocationView):
@@ -250,6 +292,12 @@ class TransitionView(BaseModel):
 
     state: str
     at: float
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def at_utc(self) -> Utc:
+        """``at`` in RFC 3339."""
+        return utc(self.at)
 
 
 class InstanceView(BaseModel):

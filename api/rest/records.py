@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from starlette.responses import StreamingResponse
 
 from api.rest.follow import follow as follow_log
@@ -16,12 +16,14 @@ from api.rest.models import (
     LineView,
     LogList,
 )
-from api.rest.parameters import Namespace, Since, parse_since
-from api.rest.strict_route import StrictRoute
+from api.rest.parameters import Limit, Namespace, Offset, Since, parse_since
+from api.rest.strict_route import rest_routes
 from sandbox.errors import NotFoundError
 from sandbox.records.query import RecordQuery, ResultFilter
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from api.rest.services import Services
 
 RESULTS = {"ok": ResultFilter.SUCCEEDED, "failed": ResultFilter.FAILED}
@@ -36,14 +38,12 @@ them: START, the function's own lines, ERROR or Response, END, Report. With
 so far come first. Where invocations alternate, `==> RequestId:<id>` says whose the next lines are.
 """
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="invocations, the newest")]
-Offset = Annotated[int, Query(ge=0, description="invocations to leave out, from the newest")]
 RequestId = Annotated[str | None, Query(description="only of this invocation")]
 
 
 def record_routes(services: Services) -> APIRouter:
     """Logs and records, of a function or of one invocation."""
-    router = APIRouter(tags=["invocations"], route_class=StrictRoute)
+    router = rest_routes("invocations")
     history = services.history
 
     @router.get(
@@ -55,7 +55,7 @@ def record_routes(services: Services) -> APIRouter:
             200: {"model": LogList, "content": {"text/plain": {"schema": {"type": "string"}}}}
         },
     )
-    async def logs(
+    async def read_logs(
         name: str,
         namespace: Namespace = "default",
         request_id: RequestId = None,
@@ -120,8 +120,8 @@ def record_routes(services: Services) -> APIRouter:
         record = await history.get(request_id)
         if record is None:
             raise NotFoundError(
-                f"there is no invocation {request_id}: it never was, or it is older than what is"
-                " kept (SCF_LOG_RETENTION_DAYS)",
+                f"there is no invocation {request_id}: it has not begun, it never was, or it is"
+                " older than what is kept (SCF_LOG_RETENTION_DAYS)",
                 "ResourceNotFound",
             )
         [log] = await history.logs([record])

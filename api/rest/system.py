@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.rest.models import HealthView, InstanceList, InstanceView
-from api.rest.strict_route import StrictRoute
+from api.rest.strict_route import rest_routes
 from sandbox import __version__
 
 #: The media type of the Prometheus library's text.
 TEXT_FORMAT = "text/plain; version=1.0.0; charset=utf-8"
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from api.rest.services import Health, Services
 
 
 def system_routes(services: Services) -> APIRouter:
     """``/instances``, ``/healthz`` and ``/metrics``."""
-    router = APIRouter(tags=["system"], route_class=StrictRoute)
+    router = rest_routes("system")
 
     @router.get("/instances", summary="List the instances")
     async def list_instances(
@@ -39,7 +41,7 @@ def system_routes(services: Services) -> APIRouter:
         summary="Is the sandbox ready",
         responses={503: {"description": "starting or stopping", "model": HealthView}},
     )
-    async def health(response: Response) -> HealthView:
+    async def show_health(response: Response) -> HealthView:
         state = services.health()
         if state.status != "ok":
             response.status_code = 503
@@ -51,7 +53,7 @@ def system_routes(services: Services) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"text/plain": {}}, "description": "text exposition format"}},
     )
-    async def metrics() -> Response:
+    async def read_metrics() -> Response:
         from api.metrics.exposition import scrape  # the library takes 1 MB, and a scrape needs it
 
         return Response(await scrape(services.metrics), media_type=TEXT_FORMAT)

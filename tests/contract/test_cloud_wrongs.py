@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Nothing of the right type and sense for any field, each in its own way.
 WRONGS: tuple[Any, ...] = (
-    None, "", "nobody", "-bad-", "x" * 2000, "\ud800", "1e9", 0, -1, 10**9, 1.5, True, [], ["x"],
-    [None], [{}], {}, {"x": "y"},
+    None, "", "nobody", "-bad-", "x" * 2000, "\ud800", "1e9", "9" * 20, 0, -1, 10**9, 2**63,
+    1.5, True, [], ["x"], [None], [{}], {}, {"x": "y"},
 )  # fmt: skip
 
 #: A request of each action that is answered well, without what all have in common.

@@ -112,7 +112,9 @@ async def test_one_invocation_is_shown_with_its_stages_and_log(client: httpx.Asy
     assert detail["result"] == "timed out"
     assert detail["timeline"] == {"received": EPOCH - 50, "finished": EPOCH - 50 + 0.1}
     assert detail["log"] == log_of("b")
-    assert detail["lines"] == [{"time": EPOCH, "text": "hello from b"}]
+    assert detail["timeline_utc"]["received"] == "2023-11-14T22:12:30.000Z"
+    line = {"time": EPOCH, "time_utc": "2023-11-14T22:13:20.000Z", "text": "hello from b"}
+    assert detail["lines"] == [line]
     assert detail["instance"] == "0123456789ab"
 
 

@@ -70,8 +70,8 @@ SHOWN = {
     "request_id": "",
     "retired": False,
     "transitions": [
-        {"state": "starting", "at": EPOCH},
-        {"state": "standing by", "at": EPOCH + 0.3},
+        {"state": "starting", "at": EPOCH, "at_utc": "2023-11-14T22:13:20.000Z"},
+        {"state": "standing by", "at": EPOCH + 0.3, "at_utc": "2023-11-14T22:13:20.300Z"},
     ],
 }
 
