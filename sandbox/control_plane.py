@@ -154,13 +154,19 @@ class ControlPlane:
         self._retention.open()
         self.ready = True
         info = self.engine.info
-        if not info.os_parity:
+        if not info.abi_parity:
             self._explainer.runs_in(info.base)
         for node, memory_mb in self.engine.capacity().items():
             self.feed.publish(NodeUp(self.clock.now(), node, info.name, memory_mb))
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
-        if info.note:
-            log.warning("os_parity_missing", note=info.note)
+        if not info.os_parity:
+            log.warning(
+                "centos_parity",
+                abi=info.abi_parity,
+                tools=info.tools_parity,
+                note=info.note,
+                coming=info.coming,
+            )
 
     def _make(self, parts: AsyncExitStack) -> None:
         """Make every part. A part that is made earlier is closed later."""
