@@ -8,7 +8,7 @@ CACHE=${SCF_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/scf-sandbox} # k
 LOCAL=$ROOT/.cache                                                         # belongs to this checkout
 INSTALLATION=${SCF_INSTALLATION:-default}
 BASES_FILE=$ROOT/.env.images
-INSTANCE_IMAGE=scf-sandbox/centos7:latest
+LATEST_INSTANCE_IMAGE=scf-sandbox/centos7:latest # the last that was built here, whatever it was made of
 
 # Exit codes that a calling script may act on.
 readonly NO_ENGINE=69 NO_COMPOSE=70 # no container engine; an engine, but no `docker compose`
@@ -60,6 +60,18 @@ have() { [[ -n $1 ]] && command -v "$1" >/dev/null 2>&1; }
 is_root() { [[ $(id -u) == 0 ]]; }
 has_apt() { is_root && have apt-get; }
 hash_of() { sha256sum | cut -c1-16; } # of what it reads
+
+# hash_of_files FILE-OR-DIRECTORY...: of contents and, below directories, of names; without what Python compiles.
+hash_of_files() {
+  local each
+  for each in "$@"; do
+    if [[ -d $each ]]; then
+      (cd "$each" && find . -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
+    else
+      sha256sum <"$each"
+    fi
+  done | hash_of
+}
 
 # alone NAME: one such script at a time on this machine; held until the script ends (descriptor 9).
 alone() {
@@ -155,10 +167,20 @@ build_init() {
   [[ -x $LOCAL/init/program-$hash ]] || cp "$program" "$LOCAL/init/"
 }
 
+# tell_build TEXT: how far the build of the full image is, for the sandboxes on this engine, which show it in /healthz.
+# A volume that holds nothing carries it; with an empty text it goes.
+BUILD_VOLUME=scf-sandbox-image-build
+tell_build() {
+  docker volume rm -f "$BUILD_VOLUME" >/dev/null 2>&1 || true
+  [[ -z $1 ]] || docker volume create --label scf-sandbox.role=image-build --label "scf-sandbox.progress=$1" \
+    "$BUILD_VOLUME" >/dev/null 2>&1 || true
+}
+
 # The image of function instances, from the base that scripts/images chose.
 build_instance_image() {
   docker build --build-arg "BASE_IMAGE=$(base_of SCF_BASE_IMAGE)" --build-arg "BASE_KIND=$(base_of SCF_BASE_KIND)" \
-    --build-arg "BUILD_IMAGE=$(base_of SCF_BUILD_IMAGE)" -t "$INSTANCE_IMAGE" -f "$ROOT/Dockerfile.centos7" "$ROOT"
+    --build-arg "BUILD_IMAGE=$(base_of SCF_BUILD_IMAGE)" -t "$(base_of SCF_INSTANCE_IMAGE)" \
+    -t "$LATEST_INSTANCE_IMAGE" -f "$ROOT/Dockerfile.centos7" "$ROOT"
 }
 
 # Whether a container in the engine's host network is in this machine's network: not where the engine runs elsewhere, in
