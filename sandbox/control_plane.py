@@ -162,8 +162,8 @@ class ControlPlane:
         if not info.os_parity:
             log.warning(
                 "centos_parity",
-                abi=info.abi_parity,
-                tools=info.tools_parity,
+                abi="yes" if info.abi_parity else "no",
+                tools="yes" if info.tools_parity else "no",
                 note=info.note,
                 coming=info.coming,
             )
