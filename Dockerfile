@@ -35,6 +35,7 @@ COPY api api/
 COPY scf_sandbox scf_sandbox/
 # Compiled at build time: the first request should not wait for it.
 RUN /opt/venv/bin/python -m compileall -q /opt/venv/lib sandbox api scf_sandbox
+LABEL scf-sandbox.image=control
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONUNBUFFERED=1 \
     SCF_HOST=0.0.0.0 \

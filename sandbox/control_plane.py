@@ -155,13 +155,19 @@ class ControlPlane:
         self._retention.open()
         self.ready = True
         info = self.engine.info
-        if not info.os_parity:
+        if not info.abi_parity:
             self._explainer.runs_in(info.base)
         for node, memory_mb in self.engine.capacity().items():
             self.feed.publish(NodeUp(self.clock.now(), node, info.name, memory_mb))
         log.info("sandbox_started", engine=info.name, base=info.base, port=self.settings.port)
-        if info.note:
-            log.warning("os_parity_missing", note=info.note)
+        if not info.os_parity:
+            log.warning(
+                "centos_parity",
+                abi="yes" if info.abi_parity else "no",
+                tools="yes" if info.tools_parity else "no",
+                note=info.note,
+                coming=info.coming,
+            )
 
     async def wind_down(self, grace_s: float) -> None:
         """Let what runs come to its end, for so many seconds. End the rest, and all that comes

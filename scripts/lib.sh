@@ -27,7 +27,7 @@ load_env
 INSTALLATION=${SCF_INSTALLATION:-default}
 OWN=$([[ $INSTALLATION == default ]] || printf -- '-%s' "$INSTALLATION") # ends the names of what others have too
 BASES_FILE=$ROOT/.env.images
-INSTANCE_IMAGE=scf-sandbox/centos7:latest
+LATEST_INSTANCE_IMAGE=scf-sandbox/centos7:latest # the last that was built here, whatever it was made of
 
 # Exit codes that a calling script may act on.
 readonly NO_ENGINE=69 NO_COMPOSE=70 # no container engine; an engine, but no `docker compose`
@@ -79,6 +79,18 @@ have() { [[ -n $1 ]] && command -v "$1" >/dev/null 2>&1; }
 is_root() { [[ $(id -u) == 0 ]]; }
 has_apt() { is_root && have apt-get; }
 hash_of() { sha256sum | cut -c1-16; } # of what it reads
+
+# hash_of_files FILE-OR-DIRECTORY...: of contents and, below directories, of names; without what Python compiles.
+hash_of_files() {
+  local each
+  for each in "$@"; do
+    if [[ -d $each ]]; then
+      (cd "$each" && find . -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
+    else
+      sha256sum <"$each"
+    fi
+  done | hash_of
+}
 
 # alone NAME: one such script at a time on this machine; held until the script ends (descriptor 9).
 alone() {
@@ -174,10 +186,20 @@ build_init() {
   [[ -x $LOCAL/init/program-$hash ]] || cp "$program" "$LOCAL/init/"
 }
 
+# tell_build TEXT: how far the build of the full image is, for the sandboxes on this engine, which show it in /healthz.
+# A volume that holds nothing carries it; with an empty text it goes.
+BUILD_VOLUME=scf-sandbox-image-build
+tell_build() {
+  docker volume rm -f "$BUILD_VOLUME" >/dev/null 2>&1 || true
+  [[ -z $1 ]] || docker volume create --label scf-sandbox.role=image-build --label "scf-sandbox.progress=$1" \
+    "$BUILD_VOLUME" >/dev/null 2>&1 || true
+}
+
 # The image of function instances, from the base that scripts/images chose.
 build_instance_image() {
   docker build --build-arg "BASE_IMAGE=$(base_of SCF_BASE_IMAGE)" --build-arg "BASE_KIND=$(base_of SCF_BASE_KIND)" \
-    --build-arg "BUILD_IMAGE=$(base_of SCF_BUILD_IMAGE)" -t "$INSTANCE_IMAGE" -f "$ROOT/Dockerfile.centos7" "$ROOT"
+    --build-arg "BUILD_IMAGE=$(base_of SCF_BUILD_IMAGE)" -t "$(base_of SCF_INSTANCE_IMAGE)" \
+    -t "$LATEST_INSTANCE_IMAGE" -f "$ROOT/Dockerfile.centos7" "$ROOT"
 }
 
 # Whether a container in the engine's host network is in this machine's network: not where the engine runs elsewhere, in
@@ -237,7 +259,7 @@ base_of() { sed -n "s/^$1=//p" "$BASES_FILE"; }
 
 # The loop devices behind /tmp that a killed control plane left: as sandbox/engine/docker/disks.py lets go of them.
 let_go_of_disks() {
-  local volume label image=${SCF_INSTANCE_IMAGE:-$INSTANCE_IMAGE}
+  local volume label image=${SCF_INSTANCE_IMAGE:-$LATEST_INSTANCE_IMAGE}
   volume=$(docker volume ls -q --filter "label=scf-sandbox=$INSTALLATION" --filter label=scf-sandbox.role=disks)
   [[ -n $volume ]] || return 0
   label=scf:$(printf %s "$INSTALLATION" | sha256sum | cut -c1-24)

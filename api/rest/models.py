@@ -326,14 +326,19 @@ class InstanceList(BaseModel):
 
 
 class HealthView(BaseModel):
-    """Instances run in ``base_image``. ``os_parity`` says whether it has CentOS 7's ABI, ``tmp``
-    what their ``/tmp`` lies on."""
+    """Instances run in ``base_image``, which has what CentOS 7.6 has, or not. ``tmp`` says what
+    their ``/tmp`` lies on."""
 
     status: str
     version: str
     engine: str
     engine_version: str
     base_image: str
-    os_parity: bool
-    tmp: str
+    image: str = Field(description="the image by its name, or empty")
+    image_build: str = Field(description="what will take its place, and how far that is, or empty")
+    abi_parity: bool = Field(description="whether the C and C++ libraries are those of CentOS 7.6")
+    tools_parity: bool = Field(description="whether the programs are those of CentOS 7.6")
+    os_parity: bool = Field(description="both")
+    differences: list[str] = Field(description="programs that are others than in CentOS 7.6")
+    tmp: str = Field(description="what the instances' /tmp lies on, or empty")
     note: str

@@ -69,7 +69,12 @@ def _health_view(state: Health) -> HealthView:
         engine=engine.name if engine else "",
         engine_version=engine.version if engine else "",
         base_image=(engine.base or engine.image) if engine else "",
+        image=engine.image if engine else "",
+        image_build=engine.coming if engine else "",
+        abi_parity=engine.abi_parity if engine else False,
+        tools_parity=engine.tools_parity if engine else False,
         os_parity=engine.os_parity if engine else False,
+        differences=list(engine.differences) if engine else [],
         tmp=engine.tmp if engine else "",
         note=engine.note if engine else "",
     )

@@ -16,6 +16,8 @@ SYSROOT=$TOOLCHAIN/$TARGET/sysroot
 # image lists the versions in /usr/share/licenses/SOURCES.
 DEBIAN=bookworm
 LIBRARY_SOURCES=(zlib mbedtls curl)
+# Linked into the full variant's grep, for -P.
+FULL_LIBRARY_SOURCES=(pcre2)
 TOOL_SOURCES=(bash coreutils sed grep gawk findutils diffutils tar gzip hostname procps util-linux)
 DATA_PACKAGES=(tzdata ca-certificates netbase)
 # The quick variant compiles only bash, and takes the rest from busybox. Debian's static bash cannot read the locale of

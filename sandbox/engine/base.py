@@ -222,20 +222,31 @@ class EngineInfo:
     """What ``/healthz`` and the console say of the engine.
 
     ``version`` is of the software that runs the instances, ``image`` what they start from,
-    ``base`` their system. ``os_parity`` is False where that is not CentOS 7's ABI; ``note`` says
-    so. ``tmp`` says what ``/tmp`` lies on, and how exact MemorySize is; ``beside_mb`` is the memory
-    in MB that an instance may take beside its MemorySize. ``details`` are pairs for people.
+    ``base`` their system. Parity with CentOS 7.6 has two parts: ``abi_parity`` is of the binary
+    interface of its C and C++ libraries, ``tools_parity`` of its programs. Where one is False,
+    ``note`` says so; ``differences`` names the programs that are others. ``coming`` says what will
+    take the image's place, and how far that is. ``tmp`` says what ``/tmp`` lies on, and how exact
+    MemorySize is; ``beside_mb`` is the memory in MB that an instance may take beside its
+    MemorySize. ``details`` are pairs for people.
     """
 
     name: str
     version: str
     image: str
     base: str
-    os_parity: bool
+    abi_parity: bool
     note: str = ""
     tmp: str = ""
     beside_mb: int = 0
     details: dict[str, str] = field(default_factory=dict)
+    tools_parity: bool = False
+    differences: tuple[str, ...] = ()
+    coming: str = ""
+
+    @property
+    def os_parity(self) -> bool:
+        """Whether the system is CentOS 7.6 in both parts."""
+        return self.abi_parity and self.tools_parity
 
 
 class Engine(Protocol):

@@ -30,7 +30,7 @@ class CodeRef(FrozenRecord):
 
     ``digest`` is the SHA-256 of the zip, in hex. Sizes are in bytes. ``instead`` is the path that
     was probably meant to be the missing ``bootstrap``, or empty. ``guesses`` are warnings: what was
-    guessed or changed to take the zip.
+    guessed or changed to take the zip, and what may differ in the cloud.
     """
 
     digest: str

@@ -296,14 +296,15 @@ def _ref(
     entries: dict[str, Entry],
     notes: Notes,
 ) -> CodeRef:
-    bootstrap, instead = bootstrap_of(preflight.inspect(ZipContents(archive, entries)))
+    found = preflight.inspect(ZipContents(archive, entries))
+    bootstrap, instead = bootstrap_of(found)
     return CodeRef(
         digest=digest,
         zip_bytes=zip_bytes,
         unpacked_bytes=sum(e.size for e in entries.values() if e.kind is Kind.FILE),
         bootstrap=bootstrap,
         instead=instead,
-        guesses=notes.findings,
+        guesses=notes.findings + tuple(f for f in found if f.level is preflight.Level.WARNING),
     )
 
 

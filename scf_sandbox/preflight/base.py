@@ -11,6 +11,9 @@ CENTOS_7_CEILINGS = MappingProxyType(
     {"GLIBC": "2.17", "GLIBCXX": "3.4.19", "CXXABI": "1.3.7", "GCC": "4.8.0"}
 )
 
+#: Programs of CentOS 7.6 that its stand-in lacks, without ``/usr``.
+CENTOS_7_ALONE = frozenset({"/bin/python", "/bin/python2", "/bin/python2.7"})
+
 #: Programs and loaders that CentOS 7.6 and its stand-in both have. ``/usr`` is left out: there
 #: ``/bin``, ``/lib`` and ``/lib64`` are links into it.
 CENTOS_7_PROGRAMS = frozenset(
@@ -41,6 +44,12 @@ class BaseImage:
     def has(self, path: str) -> bool:
         """Whether it is known to have a program or a loader at this absolute path."""
         return path.removeprefix("/usr") in self.programs
+
+    def where(self, path: str) -> str:
+        """Its name in a sentence that says that it lacks a program, which was seen to be so."""
+        if self.programs is CENTOS_7_PROGRAMS and path.removeprefix("/usr") in CENTOS_7_ALONE:
+            return f"the stand-in for {self.name} ({self.name} itself has it)"
+        return self.name
 
 
 CENTOS_7 = BaseImage("CentOS 7.6", CENTOS_7_CEILINGS, CENTOS_7_PROGRAMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scf_sandbox.preflight.bootstrap import check_bootstrap
+from scf_sandbox.preflight.newer_tools import check_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from scf_sandbox.preflight.finding import Finding
     from scf_sandbox.preflight.view import PackageView
 
-CHECKS: tuple[Callable[[PackageView], Iterable[Finding]], ...] = (check_bootstrap,)
+CHECKS: tuple[Callable[[PackageView], Iterable[Finding]], ...] = (check_bootstrap, check_tools)
 
 
 def inspect(package: PackageView) -> list[Finding]:

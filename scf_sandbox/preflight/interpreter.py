@@ -132,7 +132,7 @@ def _missing(files: InstanceFiles, path: str, by: str, errno: int) -> Finding:
         "interpreter-missing",
         errno,
         f"the interpreter {shown(path)} in the first line of {_called(by)} is in none of package,"
-        f" layers and {files.base.name}",
+        f" layers and {files.base.where(absolute(path))}",
         fix,
         line=1,
         file=_file(by),

@@ -202,7 +202,8 @@ class RestApp:
                 version="27.0",
                 image="scf-sandbox/centos7",
                 base="centos:7.6.1810",
-                os_parity=True,
+                abi_parity=True,
+                tools_parity=True,
                 tmp="disk: 512 MB",
             ),
         )

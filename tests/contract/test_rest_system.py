@@ -125,7 +125,12 @@ async def test_health_names_engine_and_base_image(client: httpx.AsyncClient) -> 
         "engine": "docker",
         "engine_version": "27.0",
         "base_image": "centos:7.6.1810",
+        "image": "scf-sandbox/centos7",
+        "image_build": "",
+        "abi_parity": True,
+        "tools_parity": True,
         "os_parity": True,
+        "differences": [],
         "tmp": "disk: 512 MB",
         "note": "",
     }
@@ -137,8 +142,26 @@ async def test_health_says_when_the_system_is_not_centos(
     info = EngineInfo("process", "1", "", "", False, "functions run on this machine's own system")
     rest.health = Health("ok", info)
     health = (await client.get("/healthz")).json()
-    assert health["os_parity"] is False
+    assert health["os_parity"] is health["abi_parity"] is health["tools_parity"] is False
     assert "own system" in health["note"]
+
+
+async def test_health_tells_the_two_parts_of_parity_apart(
+    rest: RestApp, client: httpx.AsyncClient
+) -> None:
+    info = EngineInfo(
+        "docker", "1", "image:quick-1", "stand-in", True, "other tools",
+        differences=("bash 5.2.15 (CentOS 7.6: 4.2.46)",), coming="3 of 20 steps",
+    )  # fmt: skip
+    rest.health = Health("ok", info)
+    health = (await client.get("/healthz")).json()
+    assert (health["abi_parity"], health["tools_parity"], health["os_parity"]) == (
+        True,
+        False,
+        False,
+    )
+    assert health["differences"] == ["bash 5.2.15 (CentOS 7.6: 4.2.46)"]
+    assert health["image_build"] == "3 of 20 steps"
 
 
 @pytest.mark.parametrize("status", ["starting", "stopping"])

@@ -15,6 +15,7 @@ from sandbox import limits
 from sandbox.engine.docker import disks
 from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.engine import DockerEngine
+from sandbox.engine.docker.image import InstanceImage
 from sandbox.engine.docker.labels import Labels
 from sandbox.errors import EngineError
 from sandbox.settings import Settings
@@ -226,9 +227,15 @@ async def test_more_instances_than_disks_are_ready_start(
     assert len({c.container_id for c, _ in await asyncio.gather(*launched)}) == 10
 
 
+def disks_of(client: DockerClient, installation: str) -> disks.Disks:
+    image = InstanceImage(client, Settings().instance_image)
+    image.id = image.name
+    return disks.Disks(client, Labels(installation), image)
+
+
 async def test_scripts_down_lets_go_of_what_a_killed_sandbox_left(installation: str) -> None:
     client = DockerClient(8)
-    killed = disks.Disks(client, Labels(installation), Settings(installation=installation))
+    killed = disks_of(client, installation)
     await killed._refill(3)
     client.close()
     assert len(loop_devices(installation)) == 3
@@ -245,9 +252,8 @@ async def test_an_earlier_runs_disks_are_let_go_at_the_start(
 ) -> None:
     """Also by a run that has none itself."""
     for way in ("auto", "memory"):
-        settings = Settings(installation=installation)
         client = DockerClient(8)
-        killed = disks.Disks(client, Labels(installation), settings)
+        killed = disks_of(client, installation)
         await killed._refill(3)
         assert len(loop_devices(installation)) == 3
         client.close()

@@ -35,7 +35,7 @@ def _no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_container_engine_processes_stand_in(tmp_path: Path) -> None:
     engine = chosen("auto", tmp_path)
     assert isinstance(engine, ProcessEngine)
-    assert not engine.info.os_parity
+    assert not engine.info.abi_parity
 
 
 @pytest.mark.usefixtures("_no_docker")

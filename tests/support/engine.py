@@ -113,7 +113,7 @@ class FakeEngine:
     """
 
     def __init__(self) -> None:
-        self.info = EngineInfo("fake", "1", "no image", "no base", os_parity=False)
+        self.info = EngineInfo("fake", "1", "no image", "no base", abi_parity=False)
         self.memory_mb = {"fake node": 4096}
         self.hides_peers = False
         self.containers: list[FakeContainer] = []

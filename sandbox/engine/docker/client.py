@@ -81,6 +81,15 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image's id, all its names (``repository:tag``), and its labels."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerFacts:
     """A container's image, its named volumes by the path where they are mounted, and its address
     in each network, by the network's name."""
@@ -133,10 +142,11 @@ class DockerClient:
             storage=found["Driver"],
         )
 
-    async def image_labels(self, image: str) -> dict[str, str]:
-        """The labels of an image; ``NO_IMAGE`` when it is not on the engine."""
+    async def image(self, image: str) -> ImageFacts:
+        """What the image of that name or id is; ``NO_IMAGE`` when it is not on the engine."""
         found = await self._run(self._api.inspect_image, image)
-        return found["Config"].get("Labels") or {}
+        tags = tuple(found.get("RepoTags") or ())
+        return ImageFacts(found["Id"], tags, found["Config"].get("Labels") or {})
 
     # ------------------------------------------------------------------ containers
 
@@ -224,6 +234,11 @@ class DockerClient:
         """The volumes that carry these labels."""
         found = await self._run(self._api.volumes, filters={"label": list(labels)})
         return [item["Name"] for item in found["Volumes"] or []]
+
+    async def volume_labels(self, *labels: str) -> list[dict[str, str]]:
+        """All labels of each volume that carries these."""
+        found = await self._run(self._api.volumes, filters={"label": list(labels)})
+        return [item.get("Labels") or {} for item in found["Volumes"] or []]
 
     # ------------------------------------------------------------------ networks
 

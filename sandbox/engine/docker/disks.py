@@ -28,8 +28,8 @@ from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.image import InstanceImage
     from sandbox.engine.docker.labels import Labels
-    from sandbox.settings import Settings
 
 log = structlog.get_logger()
 
@@ -82,11 +82,11 @@ class Disk:
 class Disks:
     """The disks of one engine: makes them ahead, and lets go of those that are in use or over."""
 
-    def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
+    def __init__(self, client: DockerClient, labels: Labels, image: InstanceImage) -> None:
         """Nothing is made yet."""
         self._client = client
         self._labels = labels
-        self._image = settings.instance_image
+        self._image = image
         self._volume = f"scf-{labels.installation}-disks-{secrets.token_hex(4)}"
         self._label = label_of(labels.installation)
         self._ready: deque[Disk] = deque()
@@ -222,9 +222,9 @@ class Disks:
     ) -> str:
         """What init says in a container of its own, to its end. ``privileged`` gives it what disks
         are made with."""
-        container = await self._client.create_container(
+        container = await self._image.create(
             ContainerOptions(
-                image=self._image,
+                image=self._image.id,
                 command=command,
                 labels=self._labels.of(ROLE),
                 user=user,
@@ -252,7 +252,7 @@ class Disks:
             self._work.start(remove_container(self._client, container))
         if code == OLDER_INIT:
             raise EngineError(
-                f"no disks for /tmp can be made: the init of {self._image} is older than the"
+                f"no disks for /tmp can be made: the init of {self._image.name} is older than the"
                 " sandbox; build the image again (scripts/images and docker compose build do)"
             )
         if code:

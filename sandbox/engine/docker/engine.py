@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox import limits
@@ -13,6 +14,7 @@ from sandbox.engine.docker.client import DockerClient
 from sandbox.engine.docker.container import DockerContainer
 from sandbox.engine.docker.disks import INIT
 from sandbox.engine.docker.gauge_box import MountedBox
+from sandbox.engine.docker.image import InstanceImage
 from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
@@ -50,15 +52,16 @@ class DockerEngine:
         self.client = DockerClient(settings.start_parallelism + 4)
         self._node = ""
         self._memory_mb = 0
-        self.info = EngineInfo("docker", "", settings.instance_image, "", True)
+        self.image = InstanceImage(self.client, settings.instance_image)
+        self.info = EngineInfo("docker", "", settings.instance_image, "", abi_parity=False)
         self.labels = Labels(settings.installation)
         self._settings = settings
         self._claim = Claim(self.client, self.labels)
         self._network = InstanceNetwork(self.client, self.labels, settings)
-        self.tmp = Tmp(self.client, self.labels, settings)
-        self.places = Places(self.client, self.labels, self._network, settings)
-        self._gauges = MountedBox(self.client, self.labels, settings)
-        self._code = CodeVolumes(self.client, self.labels, settings.instance_image, packages)
+        self.tmp = Tmp(self.client, self.labels, self.image, settings)
+        self.places = Places(self.client, self.labels, self._network, self.image, settings)
+        self._gauges = MountedBox(self.client, self.labels, self.image, settings)
+        self._code = CodeVolumes(self.client, self.labels, self.image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
         #: Whether what the installation has in the engine is ours to remove.
         self._owns = False
@@ -67,9 +70,16 @@ class DockerEngine:
         self._runtime = runtime
         facts = await self.client.facts()
         self._node, self._memory_mb = facts.node, facts.memory_mb
-        image = self._settings.instance_image
-        labels = await self.client.image_labels(image)
-        await self._claim.take(image)
+        about = EngineInfo(
+            name="docker",
+            version=facts.version,
+            image=self.image.name,
+            base="unknown",
+            abi_parity=False,
+            details={"cgroup": facts.cgroup, "storage": facts.storage},
+        )
+        await self.image.open(about, self._describe)
+        await self._claim.take(self.image.id)
         self._owns = True
         await self._sweep()
         tmp = asyncio.ensure_future(self.tmp.open())
@@ -77,19 +87,13 @@ class DockerEngine:
             await self._network.open(runtime.listen)
         finally:
             await tmp
-        self.info = EngineInfo(
-            name="docker",
-            version=facts.version,
-            image=image,
-            base=labels.get("scf-sandbox.base", "unknown"),
-            os_parity=True,
-            details={"cgroup": facts.cgroup, "storage": facts.storage},
-            tmp=self.tmp.note,
-            beside_mb=self.tmp.beside_mb,
-        )
+        self._describe(self.info)
         await self._gauges.open()
         runtime.links.box = self._gauges.box
         self.places.open(runtime, self._most_places())
+
+    def _describe(self, info: EngineInfo) -> None:
+        self.info = replace(info, tmp=self.tmp.note, beside_mb=self.tmp.beside_mb)
 
     def capacity(self) -> dict[str, int]:
         return {self._node: self._memory_mb}
@@ -167,7 +171,7 @@ class DockerEngine:
         """Until its init has dialled in."""
         host = container.runtime_host
         try:
-            container.container_id = await self.client.create_container(options)
+            container.container_id = await self.image.create(options)
             await self.client.start_container(container.container_id)
             async with asyncio.timeout(DIAL_S):
                 await container.stands_by
@@ -176,9 +180,9 @@ class DockerEngine:
         except EngineError as error:
             if error.kind in LACKING:
                 raise EngineError(
-                    f"the image {options.image} has no {LACKING[error.kind]}, which every instance"
-                    " starts with: build it again (scripts/images and docker compose build do), or"
-                    " bring it into an image of your own, as Dockerfile.centos7 does",
+                    f"the image {self.image.name} has no {LACKING[error.kind]}, which every"
+                    " instance starts with: build it again (scripts/images and docker compose build"
+                    " do), or bring it into an image of your own, as Dockerfile.centos7 does",
                     error.kind,
                 ) from error
             raise
@@ -204,7 +208,7 @@ class DockerEngine:
         disk = container.disk
         name = f"scf-{self.labels.installation}-{spec.function_name}-{spec.instance_id[:12]}"
         return ContainerOptions(
-            image=self._settings.instance_image,
+            image=self.image.id,
             name=name,
             command=self.tmp.command(spec.memory_mb),
             user="qcloud",
@@ -267,6 +271,7 @@ class DockerEngine:
             parts.callback(self.client.close)
             parts.callback(self._close_box)
             parts.push_async_callback(self._network.close)
+            parts.push_async_callback(self.image.close)
             if self._owns:
                 parts.push_async_callback(self._claim.give_back)
                 await self._sweep()

@@ -17,6 +17,7 @@ from sandbox.errors import EngineError
 
 if TYPE_CHECKING:
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.image import InstanceImage
     from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
 
@@ -29,13 +30,16 @@ BOX = "box"
 class MountedBox:
     """The box of one engine. Without one, an instance is asked for each of its borders."""
 
-    def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
+    def __init__(
+        self, client: DockerClient, labels: Labels, image: InstanceImage, settings: Settings
+    ) -> None:
         self.box: GaugeBox | None = None
         #: What an instance needs to reach the box.
         self.mounts: tuple[VolumeMount, ...] = ()
         self.environment: dict[str, str] = {}
         self._client = client
         self._labels = labels
+        self._image = image
         self._settings = settings
 
     async def open(self) -> None:
@@ -71,9 +75,9 @@ class MountedBox:
 
     async def _try(self, mount: VolumeMount) -> None:
         """``EngineError`` where the engine's machine has no such directory."""
-        tried = await self._client.create_container(
+        tried = await self._image.create(
             ContainerOptions(
-                image=self._settings.instance_image,
+                image=self._image.id,
                 command=("true",),
                 labels=self._labels.of("filler"),
                 mounts=(mount,),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine.base import Exit, RuntimeAccess
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.image import InstanceImage
     from sandbox.engine.docker.labels import Labels
     from sandbox.engine.docker.networks import InstanceNetwork
     from sandbox.settings import Settings
@@ -94,11 +95,17 @@ class Places:
     """
 
     def __init__(
-        self, client: DockerClient, labels: Labels, network: InstanceNetwork, settings: Settings
+        self,
+        client: DockerClient,
+        labels: Labels,
+        network: InstanceNetwork,
+        image: InstanceImage,
+        settings: Settings,
     ) -> None:
         self._client = client
         self._labels = labels
         self._network = network
+        self._image = image
         self._settings = settings
         self._all: set[Place] = set()
         self._free: deque[Place] = deque()
@@ -190,7 +197,7 @@ class Places:
         self._all.add(place)
         try:
             secret = runtime.links.expect(place.host, place)
-            place.container_id = await self._client.create_container(self._options(place, secret))
+            place.container_id = await self._image.create(self._options(place, secret))
             await self._client.start_container(place.container_id)
             async with asyncio.timeout(DIAL_S):
                 await place.stands_by
@@ -227,7 +234,7 @@ class Places:
     def _options(self, place: Place, secret: str) -> ContainerOptions:
         gateway, port = self._network.gateway, self._settings.runtime_port
         return ContainerOptions(
-            image=self._settings.instance_image,
+            image=self._image.id,
             name=f"scf-{self._labels.installation}-place-{place.host[:12]}",
             command=COMMAND,
             user="qcloud",

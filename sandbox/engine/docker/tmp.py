@@ -20,6 +20,7 @@ from sandbox.errors import EngineError
 if TYPE_CHECKING:
     from sandbox.engine.docker.client import DockerClient
     from sandbox.engine.docker.disks import Disk
+    from sandbox.engine.docker.image import InstanceImage
     from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
 
@@ -35,10 +36,12 @@ MEMORY = (
 class Tmp:
     """The ``/tmp`` of all instances of one engine. Which way is chosen once, in ``open``."""
 
-    def __init__(self, client: DockerClient, labels: Labels, settings: Settings) -> None:
+    def __init__(
+        self, client: DockerClient, labels: Labels, image: InstanceImage, settings: Settings
+    ) -> None:
         """Neither way is chosen yet."""
         self._wanted = settings.tmp
-        self.disks = Disks(client, labels, settings)
+        self.disks = Disks(client, labels, image)
         self.on_disk = False
         #: For people: which way, how exact, and why not the better one.
         self.note = MEMORY

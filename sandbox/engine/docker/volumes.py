@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from sandbox.engine.docker.client import DockerClient
+    from sandbox.engine.docker.image import InstanceImage
     from sandbox.engine.docker.labels import Labels
     from sandbox.packages.package import Package, PackageStore
 
@@ -36,7 +37,7 @@ class CodeVolumes(Artifacts[str]):
     """
 
     def __init__(
-        self, client: DockerClient, labels: Labels, image: str, packages: PackageStore
+        self, client: DockerClient, labels: Labels, image: InstanceImage, packages: PackageStore
     ) -> None:
         super().__init__()
         self._client = client
@@ -107,9 +108,9 @@ class CodeVolumes(Artifacts[str]):
         """A container that is never started, with an empty volume for that key."""
         name = self._place(key)
         await self._client.create_volume(name, self._labels.of("code"))
-        return await self._client.create_container(
+        return await self._image.create(
             ContainerOptions(
-                image=self._image,
+                image=self._image.id,
                 command=("true",),
                 labels=self._labels.of("filler"),
                 mounts=(VolumeMount(name, "/code", read_only=False),),

@@ -49,7 +49,7 @@ class ProcessEngine:
     ) -> None:
         """``choose`` is given a directory for its files and tells how to keep instances apart."""
         self._choose = choose
-        self.info = EngineInfo("process", platform.release(), "", system_name(), os_parity=False)
+        self.info = EngineInfo("process", platform.release(), "", system_name(), abi_parity=False)
         self._settings = settings
         self._root = settings.data_dir.absolute() / "process"
         self._directories = PackageDirectories(self._root / "packages", packages)
@@ -75,7 +75,7 @@ class ProcessEngine:
             version=platform.release(),
             image="",
             base=self.info.base,
-            os_parity=False,
+            abi_parity=False,
             note=(
                 f"functions run on this machine's system ({self.info.base}), not on CentOS 7.6:"
                 " what works here may fail in the cloud, and the other way round;"

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.engine.base import Exit, RuntimeAccess
 from sandbox.engine.docker import places as module
+from sandbox.engine.docker.image import InstanceImage
 from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.places import Place, Places
@@ -73,7 +74,8 @@ class Heart:
         client = cast("DockerClient", self.engine)
         settings = Settings(network_range="10.1.0.0/24")
         network = InstanceNetwork(client, Labels("test"), settings)
-        self.places = Places(client, Labels("test"), network, settings)
+        image = InstanceImage(client, settings.instance_image)
+        self.places = Places(client, Labels("test"), network, image, settings)
 
     def open(self, most: int) -> None:
         self.places.open(RuntimeAccess(cast("Listen", None), self.engine.links), most)

@@ -67,6 +67,8 @@ CASES: list[tuple[str, int, list[Item], tuple[str, ...]]] = [
      [run(b"#!/usr/local/bin/node16\n"), file("bin/node16", b"x"), file("x/node16", elf(), 0o755)],
      ("name /var/user/x/node16 there",)),
     ("interpreter-missing", errno.ENOENT, [run(b"#!python3.1\n")], ("python3.1",)),
+    ("interpreter-missing", errno.ENOENT, [run(b"#!/usr/bin/python\n")],
+     ("the stand-in for CentOS 7.6 (CentOS 7.6 itself has it)",)),
     ("line-ends", errno.ENOENT,
      [run(b"#!bin/run\n"), file("bin/run", SCRIPT.replace(b"\n", b"\r\n"), 0o755)],
      ("first line of bin/run ends",)),
