@@ -9,8 +9,8 @@
  *   any other disk of this label is let go: one that is mounted stays until it is not, then the kernel gives back
  *   device and space; one that is not mounted is gone at once
  *
- * What cannot be let go of is said, and is no failure: the next run tries again. So a run without IDs is the sweep, what was interrupted is mended by the next run, and whoever mounted a disk need
- * not come back for it.
+ * What cannot be let go of is said, and is no failure: the next run tries again. So a run without IDs is the sweep,
+ * what was interrupted is mended by the next run, and whoever mounted a disk need not come back for it.
  *
  * It is root without capabilities but MKNOD, and may use loop devices and nothing else. `init --disk-check` is run by
  * an instance's user on a mounted one.

@@ -273,6 +273,8 @@ class EngineErrorKind(Enum):
     NO_USER = "no user"
     #: The call names something that does not exist (any more).
     GONE = "gone"
+    #: The network that a container is to have does not exist (any more).
+    NO_NETWORK = "no network"
     #: The call removes something that is still used.
     IN_USE = "in use"
     #: The name is taken, or the present state does not allow the call.

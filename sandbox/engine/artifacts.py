@@ -23,6 +23,11 @@ L = TypeVar("L")
 log = structlog.get_logger()
 
 
+def layers_key(digests: tuple[str, ...]) -> str:
+    """The key of layers that are merged in this order."""
+    return f"layers-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}"
+
+
 class Artifacts(ABC, Generic[L]):
     """One artifact per package, and one per combination of layers: a volume, a directory.
 
@@ -43,7 +48,7 @@ class Artifacts(ABC, Generic[L]):
 
     async def layers(self, digests: tuple[str, ...]) -> L:
         """Where layers are that were merged in this order, the later one winning."""
-        key = f"layers-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}"
+        key = layers_key(digests)
         self._merged[key] = digests
         return await self._ready(key, partial(self._make_layers, key, digests))
 
@@ -80,6 +85,10 @@ class Artifacts(ABC, Generic[L]):
         for key in (digest, *merged):
             await self._forget(key)
             self._merged.pop(key, None)
+
+    def lost(self, key: str) -> None:
+        """Somebody else has removed it: the next who asks for it has it made anew."""
+        self._made.pop(key, None)
 
     async def settled(self) -> None:
         """Wait until nothing is being made."""

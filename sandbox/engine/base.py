@@ -212,8 +212,11 @@ class Container(Protocol):
         """Signal the bootstrap itself. ``EngineError`` when it is not there (any more)."""
         ...
 
-    async def destroy(self) -> None:
-        """End it, leave nothing of it behind. Idempotent; may be called at any time."""
+    async def destroy(self) -> bool:
+        """End it, leave nothing of it behind. Idempotent; may be called at any time.
+
+        False where the engine cannot say that it is gone: call it again later.
+        """
         ...
 
 

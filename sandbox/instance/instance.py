@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The platform's words for 439.
 PROCESS_EXIT = "User process exit when running"
+STANDBY_ENDED = "its container ended while it stood by"
 
 
 class InstanceOwner(Protocol):
@@ -107,6 +108,11 @@ class Instance:
     def transitions(self) -> list[tuple[State, float]]:
         """Its states, each with the time at which it began: seconds since the epoch."""
         return self._life.transitions
+
+    @property
+    def stood_by(self) -> bool:
+        """Whether it was standing by when it ended, which is not what it was made for."""
+        return self.failure == STANDBY_ENDED
 
     @property
     def load(self) -> int:
@@ -244,6 +250,8 @@ class Instance:
             self._init_over()
             self._init.explain(exit, self._fail_init)
             return
+        if self.state is State.STANDING_BY:
+            self.failure = STANDBY_ENDED
         handed_back = self._hand_back()
         if self._runs or not handed_back:
             self._fail_by(exit)

@@ -16,6 +16,7 @@ from sandbox.functions.quotas import Demand
 from sandbox.instance.instance import Instance
 from sandbox.instance.lifecycle import State
 from sandbox.invocation import Cause
+from sandbox.pool.endings import Endings
 from sandbox.pool.group_index import GroupIndex
 from sandbox.pool.scaler import Scaler
 from sandbox.pool.snapshot import InstanceSnapshot
@@ -43,11 +44,6 @@ REST_AFTER_S = 1.0
 #: A used standing-by instance is replaced after this pause: its cold start has the engine alone.
 #: Seconds.
 REPLACE_AFTER_S = 0.25
-#: Removing containers keeps the engine busy. When many instances stop at once (many timeouts), that
-#: would delay the answers of the last ones. So a removal waits until no instance has been stopped
-#: for the first figure, and never longer than the second. Seconds.
-CALM_S = 0.02
-CALM_WITHIN_S = 0.2
 STOPPING = "the sandbox is stopping"
 
 
@@ -77,8 +73,8 @@ class Pool:
         self._group_of = self._groups.group_of
         self._scaler = Scaler(self._groups, budget, settings, self._loop, self._start)
         self._tasks = TaskOwner()
+        self._endings = Endings(self._loop)
         self._closed = False
-        self._stopped_at = 0.0
         #: Called whenever ``has_room`` may have become true for some version. Not on the feed: it
         #: is for one, must come at once, and comes with every event.
         self.on_room: Callable[[], None] = lambda: None
@@ -222,9 +218,11 @@ class Pool:
         """Give it nothing any more, and destroy its container in a task."""
         group = self._group_of[instance]
         group.drop(instance)
-        if instance.failure:
+        if instance.stood_by:
+            self._scaler.replenish_later(group, REPLACE_AFTER_S)
+        elif instance.failure:
             self._scaler.not_provisioned(group, instance.failure)
-        self._stopped_at = self._loop.time()
+        self._endings.stopped()
         self._tasks.start(self._destroy(instance))
 
     def invocation_unserved(self, invocation: Invocation) -> None:
@@ -245,6 +243,7 @@ class Pool:
     def cancel_all(self) -> None:
         """End every instance, its invocations with 499, and every invocation that comes later."""
         self._closed = True
+        self._endings.hurry()
         self._scaler.close()
         for group in self._groups:
             while group.waiting:
@@ -328,24 +327,9 @@ class Pool:
             self.by_host.pop(instance.container.runtime_host, None)
             if instance.container.peer is not None:
                 self.by_peer.pop(instance.container.peer, None)
-            try:
-                await self._calm()
-                await instance.container.destroy()
-            except SandboxError as error:
-                log.error("instance_not_destroyed", error=error.message)
-            except Exception:  # a task's boundary: any failure gives the memory back
-                log.exception("instance_not_destroyed")
+            await self._endings.end(instance.container)
         instance.removed()
         self._remove(instance)
-
-    async def _calm(self) -> None:
-        """Wait until no instance has been stopped for a moment."""
-        latest = self._loop.time() + CALM_WITHIN_S
-        while not self._closed:
-            calm_in = min(self._stopped_at + CALM_S, latest) - self._loop.time()
-            if calm_in <= 0:
-                return
-            await asyncio.sleep(calm_in)
 
     def _remove(self, instance: Instance) -> None:
         group = self._group_of.pop(instance, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -100,3 +101,31 @@ def test_a_second_start_by_mistake_ends_and_leaves_the_first_alone(tmp_path: Pat
         product.stop()
         product.http.close()
     assert left_behind(product.installation) == []
+
+
+def test_what_a_killed_sandbox_left_is_swept_before_the_next_one_serves(tmp_path: Path) -> None:
+    product = Product(tmp_path / "data")
+    product.start()
+    try:
+        product.create("kept", {"bootstrap": bash_runtime()})
+        assert product.invoke("kept").status == 200
+        product.kill()
+        mine = f"scf-sandbox={product.installation}"
+        (image,) = docker("ps", "--filter", f"label={mine}", "--format", "{{.Image}}")[:1]
+        for _ in range(21):
+            labels = ("--label", mine, "--label", "scf-sandbox.role=instance")
+            docker("run", "--detach", "--network", "none", *labels, image, "sleep", "1000")
+        product.start()
+        assert product.invoke("kept").status == 200
+        running = product.http.get("/instances").json()["instances"]
+        role = ("--filter", f"label={mine}", "--filter", "label=scf-sandbox.role=instance")
+        assert len(docker("ps", "--all", "--quiet", *role)) <= len(running)
+    finally:
+        product.stop()
+        product.http.close()
+    assert left_behind(product.installation) == []
+
+
+def docker(*arguments: str) -> list[str]:
+    done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.split()

@@ -94,13 +94,16 @@ class FakeContainer:
                 self.answer()
             self._sink.ended(exit)
 
-    async def destroy(self) -> None:
+    async def destroy(self) -> bool:
         await self._engine.destroy_gate.wait()
+        if self._engine.away:
+            return False
         if self.server is not None:
             self.server.close()
         self.end(Exit(137))
         if self._engine.destroy_error is not None:
             raise self._engine.destroy_error
+        return True
 
 
 class FakeEngine:
@@ -124,6 +127,8 @@ class FakeEngine:
         self.failures: list[SandboxError] = []
         self.prepare_error: SandboxError | None = None
         self.destroy_error: Exception | None = None
+        #: It ends containers and cannot say so.
+        self.away = False
         self.on_launch: Callable[[FakeContainer], None] | None = None
         self.on_release: Callable[[FakeContainer], None] | None = None
         self.gate = asyncio.Event()

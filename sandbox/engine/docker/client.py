@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
-from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount, Ulimit
+from docker.types import DriverConfig, IPAMConfig, IPAMPool, LogConfig, Mount, Ulimit
 from docker.utils import kwargs_from_env
 
 from sandbox import limits
@@ -53,6 +53,7 @@ _REFUSALS = (
     _Refusal(500, "/.scf/init", EngineErrorKind.NO_INIT),
     _Refusal(400, "unable to find user", EngineErrorKind.NO_USER),
     _Refusal(500, "unable to find user", EngineErrorKind.NO_USER),
+    _Refusal(404, "network scf-", EngineErrorKind.NO_NETWORK),
     _Refusal(404, "", EngineErrorKind.GONE),
     _Refusal(409, "already in progress", EngineErrorKind.REMOVING),
     _Refusal(409, "overlap", EngineErrorKind.OVERLAP),
@@ -221,10 +222,17 @@ class DockerClient:
 
     async def create_volume(
         self, name: str, labels: dict[str, str], options: dict[str, str] | None = None
-    ) -> None:
+    ) -> dict[str, str]:
         """Make a volume; one of that name that is there already stays as it is. ``options`` name a
-        file system to be mounted: ``type``, ``device``, and ``o`` for the options of mount."""
-        await self._run(self._api.create_volume, name, driver_opts=options, labels=labels)
+        file system to be mounted: ``type``, ``device``, and ``o`` for the options of mount. The
+        labels that it has."""
+        made = await self._run(self._api.create_volume, name, driver_opts=options, labels=labels)
+        return made.get("Labels") or {}
+
+    async def labels_of_volume(self, name: str) -> dict[str, str]:
+        """``GONE`` where there is none."""
+        found = await self._run(self._api.inspect_volume, name)
+        return found.get("Labels") or {}
 
     async def remove_volume(self, name: str) -> None:
         """``IN_USE`` while a container has it, started or not."""
@@ -352,7 +360,16 @@ class DockerClient:
 def _mount(mount: VolumeMount) -> Mount:
     if mount.volume.startswith("/"):
         return Mount(mount.target, mount.volume, "bind", read_only=mount.read_only)
-    return Mount(mount.target, mount.volume, "volume", read_only=mount.read_only, no_copy=True)
+    options = DriverConfig("local", dict(mount.options)) if mount.options else None
+    return Mount(
+        mount.target,
+        mount.volume,
+        "volume",
+        read_only=mount.read_only,
+        no_copy=True,
+        labels=dict(mount.labels),
+        driver_config=options,
+    )
 
 
 def _error_of(error: DockerException | OSError) -> EngineError:

@@ -42,14 +42,15 @@ class DockerContainer(InitLink):
         self.disk: Disk | None = None
         self._client = client
         self._left = left
-        self._destroying: asyncio.Task[None] | None = None
+        self._destroying: asyncio.Task[bool] | None = None
+        self._gone = False
 
-    async def destroy(self) -> None:
-        if self._destroying is None:
+    async def destroy(self) -> bool:
+        if self._destroying is None or (self._destroying.done() and not self._gone):
             self._destroying = asyncio.ensure_future(self._destroy())
-        await asyncio.shield(self._destroying)
+        return await asyncio.shield(self._destroying)
 
-    async def _destroy(self) -> None:
+    async def _destroy(self) -> bool:
         self.quit()
         gone = not self.container_id
         try:
@@ -57,4 +58,6 @@ class DockerContainer(InitLink):
                 gone = await remove_container(self._client, self.container_id)
         finally:
             self.hang_up()
+            self._gone = gone
             self._left(gone)
+        return gone

@@ -72,11 +72,15 @@ class Disk:
 
     id: str
     volume: str
+    labels: dict[str, str]
+    options: dict[str, str]
 
     @property
     def mount(self) -> VolumeMount:
         """Where the instance has it."""
-        return VolumeMount(self.volume, TARGET, read_only=False)
+        return VolumeMount(
+            self.volume, TARGET, read_only=False, labels=self.labels, options=self.options
+        )
 
 
 class Disks:
@@ -141,7 +145,7 @@ class Disks:
         self._let.clear()
         for container in await self._client.container_ids(*self._labels.find(ROLE)):
             await remove_container(self._client, container)
-        if await self._client.volume_names(*self._labels.find(ROLE)):
+        if self._kept or await self._client.volume_names(*self._labels.find(ROLE)):
             try:
                 await self._run(())
             except EngineError as error:
@@ -180,15 +184,11 @@ class Disks:
         make = [secrets.token_hex(8) for _ in range(most - len(self._ready))]
         devices = await self._run((*(f"={kept}" for kept in keep), *(f"+{new}" for new in make)))
         self._kept = frozenset((*keep, *devices))
-        disks = [Disk(new, f"scf-{self._labels.installation}-tmp-{new}") for new in devices]
+        disks = [self._disk(new, device) for new, device in devices.items()]
         try:
             await asyncio.gather(
                 *(
-                    self._client.create_volume(
-                        disk.volume,
-                        self._labels.of(MOUNT_ROLE),
-                        {"type": "ext4", "device": devices[disk.id], "o": MOUNT_OPTIONS},
-                    )
+                    self._client.create_volume(disk.volume, disk.labels, disk.options)
                     for disk in disks
                 )
             )
@@ -198,11 +198,18 @@ class Disks:
             raise
         self._ready.extend(disks)
 
+    def _disk(self, id: str, device: str) -> Disk:
+        return Disk(
+            id,
+            f"scf-{self._labels.installation}-tmp-{id}",
+            self._labels.of(MOUNT_ROLE),
+            {"type": "ext4", "device": device, "o": MOUNT_OPTIONS},
+        )
+
     async def _run(self, wanted: tuple[str, ...]) -> dict[str, str]:
         """The devices of the disks that were made, by the disks' ids."""
-        await self._client.create_volume(self._volume, self._labels.of(ROLE))
         command = (INIT, "--disks", DIRECTORY, self._label, *wanted)
-        mount = VolumeMount(self._volume, DIRECTORY, read_only=False)
+        mount = VolumeMount(self._volume, DIRECTORY, read_only=False, labels=self._labels.of(ROLE))
         said = await self._program(command, mount, user="root", privileged=True)
         lines = said.splitlines()
         for line in lines:

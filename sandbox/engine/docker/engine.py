@@ -18,6 +18,7 @@ from sandbox.engine.docker.image import InstanceImage
 from sandbox.engine.docker.labels import Labels
 from sandbox.engine.docker.networks import InstanceNetwork
 from sandbox.engine.docker.options import ContainerOptions, Endpoint, VolumeMount
+from sandbox.engine.docker.orphans import Orphans
 from sandbox.engine.docker.places import MOST_PLACES, Places
 from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.docker.tmp import Tmp
@@ -63,6 +64,9 @@ class DockerEngine:
         self._gauges = MountedBox(self.client, self.labels, self.image, settings)
         self._code = CodeVolumes(self.client, self.labels, self.image, packages)
         self._starting = asyncio.Semaphore(settings.start_parallelism)
+        #: Those that are being made, run, or are not known to be gone.
+        self._containers: set[DockerContainer] = set()
+        self._orphans = Orphans(self.client, self.labels, self._owned)
         #: Whether what the installation has in the engine is ours to remove.
         self._owns = False
 
@@ -91,6 +95,7 @@ class DockerEngine:
         await self._gauges.open()
         runtime.links.box = self._gauges.box
         self.places.open(runtime, self._most_places())
+        self._orphans.open()
 
     def _describe(self, info: EngineInfo) -> None:
         self.info = replace(info, tmp=self.tmp.note, beside_mb=self.tmp.beside_mb)
@@ -119,15 +124,19 @@ class DockerEngine:
                     return await self._launch(spec, sink)
 
     async def _launch(self, spec: InstanceSpec, sink: Sink) -> DockerContainer:
-        mounts = [VolumeMount(await self._code.code(spec.code_digest), "/var/user")]
-        if spec.layers:
-            mounts.append(VolumeMount(await self._code.layers(spec.layers), "/opt"))
+        mounts = await self._code.mounts(spec.code_digest, spec.layers)
         if place := self.places.let():
             try:
                 return await self._launch_at(spec, sink, mounts, place)
             except EngineError:
                 if not place.lost:
                     raise
+        try:
+            return await self._launch_at(spec, sink, mounts, None)
+        except EngineError as error:
+            if error.kind is not EngineErrorKind.NO_NETWORK:
+                raise
+        await self._network.restore()
         return await self._launch_at(spec, sink, mounts, None)
 
     async def _launch_at(
@@ -144,19 +153,22 @@ class DockerEngine:
             heard=self._heard,
             left=lambda gone: self._left(container, place, gone),
         )
+        self._containers.add(container)
         if place:
             place.tenant = container
         try:
             container.disk = await self.tmp.take()
-            await self._start(container, self._options(spec, mounts, container, place))
+            await self._start(spec, container, self._options(spec, mounts, container, place))
             self.tmp.started(container.disk)
         except BaseException:
-            await container.destroy()
+            if not await container.destroy():
+                self._orphans.adopt(container)
             raise
         return container
 
     def _left(self, container: DockerContainer, place: Place | None, gone: bool) -> None:
         if gone:
+            self._containers.discard(container)
             self.tmp.give_back(container.disk)
         if place:
             self.places.give_back(place, gone=gone)
@@ -167,11 +179,14 @@ class DockerEngine:
         self.places.heard()
         self._runtime.links.heard()
 
-    async def _start(self, container: DockerContainer, options: ContainerOptions) -> None:
+    async def _start(
+        self, spec: InstanceSpec, container: DockerContainer, options: ContainerOptions
+    ) -> None:
         """Until its init has dialled in."""
         host = container.runtime_host
         try:
             container.container_id = await self.image.create(options)
+            await self._code.mounted(spec.code_digest, spec.layers)
             await self.client.start_container(container.container_id)
             async with asyncio.timeout(DIAL_S):
                 await container.stands_by
@@ -241,6 +256,10 @@ class DockerEngine:
             log_files=2,
         )
 
+    def _owned(self) -> set[str]:
+        found = {container.container_id for container in self._containers}
+        return found | self.places.container_ids
+
     def _most_places(self) -> int:
         if self._settings.places is not None:
             return self._settings.places
@@ -272,6 +291,7 @@ class DockerEngine:
             parts.callback(self._close_box)
             parts.push_async_callback(self._network.close)
             parts.push_async_callback(self.image.close)
+            parts.push_async_callback(self._orphans.close)
             if self._owns:
                 parts.push_async_callback(self._claim.give_back)
                 await self._sweep()

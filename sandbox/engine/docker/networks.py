@@ -11,11 +11,14 @@ their ends in it too: nobody else's rules stand between them.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
+
+import structlog
 
 from sandbox.engine.docker.client import ICC
 from sandbox.engine.docker.lent_port import borrow_port
@@ -23,12 +26,12 @@ from sandbox.engine.docker.removal import remove
 from sandbox.errors import EngineError, EngineErrorKind
 
 if TYPE_CHECKING:
-    import asyncio
-
     from sandbox.engine.base import Listen
     from sandbox.engine.docker.client import ContainerFacts, DockerClient
     from sandbox.engine.docker.labels import Labels
     from sandbox.settings import Settings
+
+log = structlog.get_logger()
 
 #: A Linux bridge has 1,023 ports, so more addresses would be of no use.
 LARGEST_PREFIX = 22
@@ -60,6 +63,7 @@ class InstanceNetwork:
         self._server: asyncio.AbstractServer | None = None
         self._taken: set[str] = set()
         self._cursor = 0
+        self._restoring = asyncio.Lock()
 
     @property
     def size(self) -> int:
@@ -87,6 +91,14 @@ class InstanceNetwork:
                 f"the runtime API cannot listen on {self.gateway} port {self._port}"
                 f" ({error.strerror}): {hint}"
             ) from error
+
+    async def restore(self) -> None:
+        """Make the bridge again, with the same addresses, where somebody has removed it. What
+        listens on its gateway goes on."""
+        async with self._restoring:
+            if not await self._client.network_ids(*self._labels.find(ROLE)):
+                log.warning("network_lost", network=self.name)
+                await self._create(self.name, self._subnet)
 
     def take(self) -> str:
         """An address that nobody has, given on as late as can be; or empty: the engine chooses."""
@@ -122,22 +134,27 @@ class InstanceNetwork:
 
     async def _make(self) -> None:
         """The bridge on addresses that are free."""
-        labels, device = self._labels.of(ROLE), device_name(self._labels.installation)
         prefix = max(LARGEST_PREFIX, self._range.prefixlen)
         for subnet in self._range.subnets(new_prefix=prefix):
-            gateway = str(subnet.network_address + 1)
             name = f"scf-{self._labels.installation}-{subnet.network_address}"
             try:
-                await self._client.create_network(name, str(subnet), gateway, labels, device=device)
+                await self._create(name, subnet)
             except EngineError as error:
                 if error.kind is EngineErrorKind.OVERLAP:
                     continue
                 raise
-            self.name, self.gateway, self._subnet = name, gateway, subnet
+            self.name, self._subnet = name, subnet
+            self.gateway = gateway_of(subnet)
             return
         raise EngineError(
             f"no free addresses for the network of instances in {self._range}: set"
             " SCF_NETWORK_RANGE to a larger or unused range"
+        )
+
+    async def _create(self, name: str, subnet: ipaddress.IPv4Network) -> None:
+        device = device_name(self._labels.installation)
+        await self._client.create_network(
+            name, str(subnet), gateway_of(subnet), self._labels.of(ROLE), device=device
         )
 
     async def _find(self, own: ContainerFacts) -> None:
@@ -151,6 +168,11 @@ class InstanceNetwork:
             "the control plane's container is in no network whose ends are kept from each other"
             f" ({ICC}=false): start it with this version's compose.yaml"
         )
+
+
+def gateway_of(subnet: ipaddress.IPv4Network) -> str:
+    """The first address."""
+    return str(subnet.network_address + 1)
 
 
 def device_name(installation: str) -> str:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 class VolumeMount:
     """A named volume at a path of the container, or a directory of the machine's (``/...``).
 
-    An empty volume is not filled from the image.
+    An empty volume is not filled from the image. An engine makes a volume that somebody has removed
+    anew, without a word: with these ``labels``, and of the file system that ``options`` name
+    (``DockerClient.create_volume``).
     """
 
     volume: str
     target: str
     read_only: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

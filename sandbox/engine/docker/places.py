@@ -19,7 +19,7 @@ import structlog
 from sandbox.engine.docker.options import ContainerOptions, Endpoint
 from sandbox.engine.docker.removal import remove_container
 from sandbox.engine.init_link import InitLink
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, EngineErrorKind
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ class Places:
         """How many could be let now."""
         return len(self._free)
 
+    @property
+    def container_ids(self) -> set[str]:
+        """Those of all places, also of those that are being made."""
+        return {place.container_id for place in self._all}
+
     @contextlib.contextmanager
     def starting(self) -> Iterator[None]:
         """An instance is being started, or waits for that: no place is made meanwhile."""
@@ -177,10 +182,20 @@ class Places:
                 await self._work.finish(self._make(runtime))
             except EngineError as error:
                 log.warning("place_not_made", error=error.message)
-                await asyncio.sleep(RETRY_S)
+                await self._after(error)
             if len(self._all) >= most:
                 self._wanted.clear()
             await asyncio.sleep(PAUSE_S)
+
+    async def _after(self, error: EngineError) -> None:
+        if error.kind is EngineErrorKind.NO_NETWORK:
+            try:
+                await self._work.finish(self._network.restore())
+            except EngineError as failure:
+                log.warning("network_not_restored", error=failure.message)
+            else:
+                return
+        await asyncio.sleep(RETRY_S)
 
     async def _calm(self) -> None:
         """Wait until nobody would mind."""

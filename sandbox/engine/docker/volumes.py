@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import TYPE_CHECKING
 
-from sandbox.engine.artifacts import Artifacts
+import structlog
+
+from sandbox.engine.artifacts import Artifacts, layers_key
 from sandbox.engine.docker.options import ContainerOptions, VolumeMount
 from sandbox.engine.docker.packing import Packing
 from sandbox.engine.docker.removal import remove, remove_container
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from sandbox.engine.docker.labels import Labels
     from sandbox.packages.package import Package, PackageStore
 
+log = structlog.get_logger()
+
+#: The label of a volume's mark.
+MARK = "scf-sandbox.made"
 #: A volume's name ends with so much of its key: 128 bits of a digest.
 KEY_CHARS = 32
 
@@ -33,7 +40,9 @@ class CodeVolumes(Artifacts[str]):
     a container, with Docker Desktop and with a remote engine.
 
     A volume is held only while a container is being made: then the engine itself keeps it. Before,
-    the engine would make it anew: empty, and with no label of ours.
+    somebody may remove it (``docker volume prune``), and the engine makes it anew with the
+    container: empty, with the labels of the mount. So each filled volume has a mark among its
+    labels, and a mount has another one.
     """
 
     def __init__(
@@ -49,6 +58,10 @@ class CodeVolumes(Artifacts[str]):
         #: Containers that have filled a volume and are being removed, by the volume's key.
         self._leaving: dict[str, asyncio.Task[bool]] = {}
         self._removals = TaskOwner()
+        #: The mark of each volume that was filled, by its key.
+        self._marks: dict[str, str] = {}
+        #: How many were lost so far.
+        self._losses = 0
 
     def expect(self, digest: str) -> None:
         """Begin with a package's volume before its content is known to be good."""
@@ -59,6 +72,31 @@ class CodeVolumes(Artifacts[str]):
         """Begin to fill a package's volume while the package is still being kept."""
         digest = package.ref.digest
         self._begin(digest, lambda: self._fill(digest, package.write_tar))
+
+    async def mounts(self, digest: str, layers: tuple[str, ...]) -> list[VolumeMount]:
+        """What an instance has at ``/var/user`` and ``/opt``; waits until it is there."""
+        labels = self._labels.of("code", made=f"empty-{self._losses}")
+        found = [VolumeMount(await self.code(digest), "/var/user", labels=labels)]
+        if layers:
+            found.append(VolumeMount(await self.layers(layers), "/opt", labels=labels))
+        return found
+
+    async def mounted(self, digest: str, layers: tuple[str, ...]) -> None:
+        """A container with these ``mounts`` is made: fill what the engine has made anew."""
+        await self._see(digest)
+        await self.code(digest)
+        if layers:
+            await self._see(layers_key(layers))
+            await self.layers(layers)
+
+    async def _see(self, key: str) -> None:
+        found = await self._client.labels_of_volume(self._place(key))
+        mark = found.get(MARK, "")
+        if mark != self._marks.get(key):
+            log.warning("code_volume_lost", volume=self._place(key))
+            self._marks[key] = mark
+            self._losses += 1
+            self.lost(key)
 
     async def settled(self) -> None:
         """Wait until nothing is being made or removed."""
@@ -71,6 +109,7 @@ class CodeVolumes(Artifacts[str]):
         self._leaving.clear()
         self._begun.clear()
         self._made.clear()
+        self._marks.clear()
         for name in await self._client.volume_names(*self._labels.find("code")):
             await remove("volume", name, self._client.remove_volume)
 
@@ -107,7 +146,8 @@ class CodeVolumes(Artifacts[str]):
     async def _filler(self, key: str) -> str:
         """A container that is never started, with an empty volume for that key."""
         name = self._place(key)
-        await self._client.create_volume(name, self._labels.of("code"))
+        labels = self._labels.of("code", made=secrets.token_hex(8))
+        self._marks[key] = (await self._client.create_volume(name, labels)).get(MARK, "")
         return await self._image.create(
             ContainerOptions(
                 image=self._image.id,

@@ -117,10 +117,11 @@ class ChildProcess(InitLink):
             said = (await process.stdout.read(SAID_BYTES)).decode("utf-8", "replace").strip()
             raise _not_started(said or f"it ended with exit code {await process.wait()}") from error
 
-    async def destroy(self) -> None:
+    async def destroy(self) -> bool:
         if self._destroying is None:
             self._destroying = asyncio.ensure_future(self._destroy())
         await asyncio.shield(self._destroying)
+        return True
 
     async def _destroy(self) -> None:
         self.quit()

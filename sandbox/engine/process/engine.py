@@ -161,6 +161,6 @@ class ProcessEngine:
             parts.push_async_callback(asyncio.to_thread, remove_tree, self._root)
             parts.push_async_callback(self._directories.settled)
             ended = (child.destroy() for child in self._children)
-            failures = await asyncio.gather(*ended, return_exceptions=True)
-            for failure in filter(None, failures):
-                raise failure
+            for end in await asyncio.gather(*ended, return_exceptions=True):
+                if isinstance(end, BaseException):
+                    raise end

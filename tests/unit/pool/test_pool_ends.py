@@ -46,8 +46,8 @@ async def stop_one_by_one(heart: Heart, count: int, pause_s: float) -> None:
 async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 100.0)
-    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 100_000.0)
+    monkeypatch.setattr("sandbox.pool.endings.CALM_S", 100.0)
+    monkeypatch.setattr("sandbox.pool.endings.CALM_WITHIN_S", 100_000.0)
     heart = Heart()
     await stop_one_by_one(heart, 3, 75)
     assert len(heart.engine.alive) == 3
@@ -57,8 +57,8 @@ async def test_nothing_is_removed_while_instances_are_stopped_in_close_order(
 
 
 async def test_removal_does_not_wait_for_calm_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.pool.pool.CALM_S", 100.0)
-    monkeypatch.setattr("sandbox.pool.pool.CALM_WITHIN_S", 170.0)
+    monkeypatch.setattr("sandbox.pool.endings.CALM_S", 100.0)
+    monkeypatch.setattr("sandbox.pool.endings.CALM_WITHIN_S", 170.0)
     heart = Heart()
     await stop_one_by_one(heart, 5, 50)
     assert len(heart.engine.alive) < 5
@@ -406,3 +406,45 @@ async def test_a_container_that_ends_while_it_is_started_is_removed_once() -> No
     heart.engine.on_release = echoing
     assert (await heart.run(HELLO)).ok
     await heart.close()
+
+
+# ---------------------------------------------------------------- bad days
+
+
+async def test_one_that_dies_while_it_stands_by_is_replaced_and_gets_no_event() -> None:
+    heart = Heart(standby=1)
+    heart.engine.on_release = echoing
+    await heart.run(HELLO)
+    await heart.time.advance(0.3)
+    (await heart.container(1)).end(Exit(137))
+    await turns()
+    assert "standing by" not in {view.state for view in heart.pool.instances()}
+    await heart.time.advance(0.3)
+    await heart.container(2)
+    assert "standing by" in {view.state for view in heart.pool.instances()}
+    await heart.close()
+
+
+async def test_an_engine_that_is_away_has_the_memory_counted_until_all_is_gone() -> None:
+    heart = Heart()
+    heart.engine.away = True
+    event = heart.submit(HELLO)
+    (await heart.runtime(0)).ready().poll()
+    (await heart.container(0)).end(Exit(1))
+    assert (await event.future).status_code == 439
+    for _ in range(5):
+        await heart.time.advance(2)
+        assert heart.budget.reserved_mb == 128
+    heart.engine.away = False
+    await heart.time.advance(31)
+    await eventually(lambda: heart.budget.reserved_mb == 0)
+    await heart.close()
+
+
+async def test_the_stop_does_not_wait_for_an_engine_that_is_away() -> None:
+    heart = Heart()
+    heart.engine.on_release = echoing
+    await heart.run(HELLO)
+    heart.engine.away = True
+    await heart.pool.close()
+    assert heart.pool.instances() == []
