@@ -185,6 +185,5 @@ def _failed(error: Exception, request_id: str, action: str = "") -> dict[str, An
             action=action,
             code=error.code,
             reason=error.message,
-            exc_info=error,
         )
     return envelope.failure(error.code, error.message, request_id)

@@ -100,7 +100,7 @@ async def _sandbox_error(request: Request, error: Exception) -> Response:
             path=request.url.path,
             request_id=request_id,
             code=error.code,
-            exc_info=error,
+            reason=error.message,
         )
     message = in_rest_words(error.message)
     return error_response(http_status(error), error.code, message, request_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from sandbox.errors import PlatformError
-from sandbox.store.failures import database_error
+from sandbox.store.failures import FAILURES, database_error
 from sandbox.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def open_database(url: str) -> sa.Engine:
     """
     try:
         parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")  # the one that comes along
         if parsed.get_backend_name() != "sqlite":
             return sa.create_engine(parsed, pool_pre_ping=True)
     except (sa.exc.ArgumentError, ImportError) as error:  # neither message holds a password
@@ -122,7 +123,7 @@ def writing(engine: sa.Engine, *, durable: bool = False) -> Iterator[sa.Connecti
 def _translated(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:  # a PRAGMA's error comes bare
+    except FAILURES as error:
         raise database_error(engine.url, error) from error
 
 
@@ -164,7 +165,7 @@ def migrate(engine: sa.Engine) -> None:
             _create(engine)
         elif revision != HEAD:
             _upgrade(engine)
-    except sa.exc.DBAPIError as error:
+    except FAILURES as error:
         raise database_error(engine.url, error) from error
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from sandbox.errors import PlatformError
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 _LOCKED = "another process has it locked; end that one, or try again"
-_DAMAGED = "it is damaged; move it away, or set SCF_DATABASE_URL to another"
+_DAMAGED = (
+    "it is damaged; stop the sandbox and bring back a copy, or save what can be read (sqlite3 FILE"
+    " .recover), or begin anew: move it away, or set SCF_DATABASE_URL to another"
+)
+#: What a failing database raises: a PRAGMA's error comes bare, and so does text that is no text.
+FAILURES = (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError)
 #: What to do about SQLite's errors, by their primary result code (https://sqlite.org/rescode.html).
 _SQLITE_ADVICE = {
     sqlite3.SQLITE_FULL: "free some space on its disk",
@@ -47,7 +52,9 @@ def database_error(url: URL, error: Exception) -> PlatformError:
     The message leaves out the password, and the statement, whose parameters may be secret.
     """
     cause = _cause(error)
-    if isinstance(cause, sqlite3.Error):
+    if isinstance(cause, UnicodeDecodeError):
+        advice = _DAMAGED
+    elif isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         advice = _SQLITE_ADVICE.get(code, _OTHER_ADVICE)
     else:

@@ -114,7 +114,7 @@ def test_a_full_disk_is_said_to_be_full(engine: sa.Engine) -> None:
 def test_a_damaged_database_is_said_to_be(engine: sa.Engine, tmp_path: Path) -> None:
     engine.dispose()
     (tmp_path / "scf.db").write_bytes(b"this is not a database" * 100)
-    with pytest.raises(PlatformError, match="is damaged; move it away"):
+    with pytest.raises(PlatformError, match="is damaged; stop the sandbox and bring back a copy"):
         SqlFunctionRepository(engine).load_all()
 
 

@@ -11,19 +11,16 @@ from structlog.testing import capture_logs
 
 from sandbox.clock import SystemClock
 from sandbox.records.record import InvocationRecord
-from sandbox.store.database import migrate, open_database
 from sandbox.store.records import SqlRecordRepository
 from sandbox.store.retention import DAY_S, Retention
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from sqlalchemy import Engine
 
 
-async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'scf.db'}")
-    migrate(database)
-    records = SqlRecordRepository(database)
+async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(engine: Engine) -> None:
+    records = SqlRecordRepository(engine)
     now = SystemClock().now()
     for request_id, started in (("old", now - 8 * DAY_S), ("new", now - 6 * DAY_S)):
         which = (request_id, "default", "f", "$LATEST", "$LATEST")
@@ -34,7 +31,6 @@ async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(tmp_path
     await eventually(lambda: records.get("old") is None)
     await retention.close()
     assert records.get("new") is not None
-    database.dispose()
 
 
 class FailingRecords:

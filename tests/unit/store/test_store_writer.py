@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from sandbox.store.database import migrate, open_database, write_transaction
+from sandbox.store.database import write_transaction
 from sandbox.store.records import SqlRecordRepository, StoreCounts
 from sandbox.store.writer import RecordWriter
 from tests.support.waiting import wait_until
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 DISK_FULL = OperationalError("INSERT", {}, Exception("database or disk is full"))
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'scf.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
