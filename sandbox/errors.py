@@ -39,6 +39,7 @@ Plain REST makes one exception: ``InvalidParameter.RequestTooLarge`` is 413.
 
 from __future__ import annotations
 
+import errno
 from enum import Enum, StrEnum
 
 
@@ -258,6 +259,24 @@ class PlatformError(SandboxError):
 
     default_code = InternalError.SYSTEM
     http_status = 500
+
+
+#: What to do about the errors of a disk, which may come wherever something is written.
+DISK_ADVICE = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some space, or raise this user's quota",
+    errno.EROFS: "its disk is read-only; mount it so that it can be written",
+    errno.EACCES: "make it writable for this user",
+    errno.EPERM: "make it writable for this user",
+    errno.EIO: "its disk fails; the machine's log says more",
+}
+
+
+def disk_error(error: OSError, what: str = "the data directory") -> PlatformError:
+    """The error of a write that failed: where, why, and what to do. ``what`` is for people."""
+    advice = DISK_ADVICE.get(error.errno or 0, "see that it is there, and writable for this user")
+    reason = error.strerror or type(error).__name__
+    return PlatformError(f"{what} cannot be written ({reason}): {advice}")
 
 
 class EngineErrorKind(Enum):

@@ -23,7 +23,14 @@ from api.cloud.wire import envelope
 from api.cloud.wire.params import parse
 from api.cloud.wire.request import API_VERSION
 from sandbox.clock import new_request_id
-from sandbox.errors import PlatformError, RequestError, SandboxError, UnsupportedError
+from sandbox.errors import (
+    DISK_ADVICE,
+    PlatformError,
+    RequestError,
+    SandboxError,
+    UnsupportedError,
+    disk_error,
+)
 from sandbox.tasks import TaskOwner
 
 if TYPE_CHECKING:
@@ -171,6 +178,8 @@ def _failed(error: Exception, request_id: str, action: str = "") -> dict[str, An
     Every error of a request comes here, because no caller of this could answer in the API's form. A
     stack never reaches the client.
     """
+    if isinstance(error, OSError) and error.errno in DISK_ADVICE:
+        error = disk_error(error)
     if not isinstance(error, SandboxError):
         log.error("request_failed", request_id=request_id, action=action, exc_info=error)
         return envelope.failure(

@@ -16,7 +16,7 @@ from api.errors import error_response
 from api.rest.complaints import complaint
 from api.rest.words import in_rest_words
 from sandbox.clock import new_request_id
-from sandbox.errors import PlatformError, SandboxError
+from sandbox.errors import DISK_ADVICE, PlatformError, SandboxError, disk_error
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -88,6 +88,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(SandboxError, _sandbox_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _failed_write)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -104,6 +105,14 @@ async def _sandbox_error(request: Request, error: Exception) -> Response:
         )
     message = in_rest_words(error.message)
     return error_response(http_status(error), error.code, message, request_id)
+
+
+async def _failed_write(request: Request, error: Exception) -> Response:
+    """The last resort for a disk that fails. What is no disk's error is the sandbox's own."""
+    assert isinstance(error, OSError)
+    if error.errno in DISK_ADVICE:
+        return await _sandbox_error(request, disk_error(error))
+    return await _unexpected(request, error)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -146,4 +155,5 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     log.error("request_crashed", path=request.url.path, request_id=request_id, exc_info=error)
     message = "the sandbox failed; its own log says why, under this request id"
-    return error_response(500, "InternalError", message, request_id)
+    # The framework raises the error again behind the answer, and the server cuts the connection.
+    return error_response(500, "InternalError", message, request_id, {"Connection": "close"})

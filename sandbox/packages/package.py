@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from sandbox import limits
-from sandbox.errors import InvalidParameterValue, PlatformError, RequestError
+from sandbox.errors import InvalidParameterValue, PlatformError, RequestError, disk_error
 from sandbox.packages.archive import (
     check_entry_count,
     check_sizes,
@@ -104,11 +104,16 @@ class PackageStore:
         return self.keep(inspect(data, digest), data)
 
     def keep(self, package: Package, data: bytes) -> CodeRef:
-        """``save`` for a zip that was inspected already."""
-        ref = package.ref
-        path = self._path(ref.digest)
+        """``save`` for a zip that was inspected already. ``PlatformError`` where the disk fails."""
+        try:
+            self._write(self._path(package.ref.digest), data)
+        except OSError as error:
+            raise disk_error(error, f"the code in {self._directory}") from error
+        return package.ref
+
+    def _write(self, path: Path, data: bytes) -> None:
         if path.exists() and path.read_bytes() == data:
-            return ref  # a damaged copy is replaced: users mend it by uploading again
+            return  # a damaged copy is replaced: users mend it by uploading again
         self._directory.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=_HALF_SAVED, dir=self._directory)
         try:
@@ -120,7 +125,6 @@ class PackageStore:
             _sync_directory(self._directory)
         finally:
             Path(name).unlink(missing_ok=True)  # it exists only if it was not renamed
-        return ref
 
     def open(self, digest: str) -> Package:
         """A package that was saved. ``PlatformError`` when it is missing or damaged."""
