@@ -60,10 +60,10 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, listener: socket.socket, stop: Stop) -> None:
+async def serve(settings: Settings, listeners: list[socket.socket], stop: Stop) -> None:
     """Serve both ports until SIGTERM or SIGINT. Then end every instance and leave nothing behind.
 
-    ``listener`` is the control port's. A stop while it starts ends with ``CancelledError``.
+    ``listeners`` are the control port's. A stop while it starts ends with ``CancelledError``.
     """
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     assert starting is not None
@@ -90,7 +90,7 @@ async def serve(settings: Settings, listener: socket.socket, stop: Stop) -> None
         background = TaskOwner()
         background.start(give_back_freed_memory())
         try:
-            await server.serve([listener])
+            await server.serve(listeners)
         finally:
             await background.cancel()
 
@@ -115,8 +115,8 @@ def main() -> int:
     configure_logging(settings)
     keep_freed_memory()
     try:
-        with claim_directory(settings.data_dir), claim_port(settings.host, settings.port) as port:
-            uvloop.run(serve(settings, port, stop))
+        with claim_directory(settings.data_dir), claim_port(settings.host, settings.port) as ports:
+            uvloop.run(serve(settings, ports, stop))
     except asyncio.CancelledError:
         log.info("sandbox_stopped", reason="it was asked to while it started")
     except SandboxError as error:

@@ -86,7 +86,12 @@ class Application:
             docs_url=None,
             redoc_url=None,
         )
-        app.add_middleware(Guard, credentials=self.policy.enforced_keys, hosts=self.hosts)
+        app.add_middleware(
+            Guard,
+            credentials=self.policy.enforced_keys,
+            hosts=self.hosts,
+            origins=self._plane.settings.allowed_origins,
+        )
         app.router.routes.append(cloud_route(self.cloud))
         app.router.routes.append(self.downloads.route())
         plane = self._plane

@@ -6,6 +6,8 @@ asks, when the browser trusts our address) and ``Origin`` (which page, for all b
 then is left, a link in a mail or an image at http://0.0.0.0, is a mere address, and a browser's
 address does no action. The cloud API checks its own signatures; plain REST takes HTTP Basic with
 the same keys.
+
+Pages of the origins that the user has named may call, by the rules of CORS.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import base64
 import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
+
+from starlette.middleware.cors import CORSMiddleware
 
 from api.allowed_hosts import AllowedHosts, bare_name
 from api.errors import error_response
@@ -29,6 +33,14 @@ OPEN = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
 #: The same by their beginning. A download's link has its own signature.
 OPEN_PREFIXES = ("/docs/", "/downloads/")
 
+#: What named pages may send, and read of an answer's head.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+EXPOSED = (
+    *("Location", "X-Scf-Request-Id", "X-Scf-Status", "X-Scf-Duration-Ms"),
+    *("X-Scf-Bill-Duration-Ms", "X-Scf-Memory-Usage", "X-Scf-Cold-Start", "X-Scf-Init-Ms"),
+    *("X-Scf-Instance", "X-Scf-Log"),
+)
+
 #: ``Sec-Fetch-Site`` of what our own pages ask for, and of what no page does: the user typed it, it
 #: is a link in a mail, or where the server of either redirects to.
 OWN_SITE, NO_SITE = b"same-origin", b"none"
@@ -43,6 +55,7 @@ class Guard:
 
     Plain REST needs one of ``credentials`` (SecretId to SecretKey) if they are not None. ``hosts``
     are the names of the sandbox. A request without a ``Host`` passes: every browser sends one.
+    ``origins`` are those whose pages may call (``https://dev.example.com:8080``).
     """
 
     def __init__(
@@ -50,13 +63,32 @@ class Guard:
         app: ASGIApp,
         credentials: Mapping[str, str] | None,
         hosts: AllowedHosts | None = None,
+        origins: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._credentials = credentials
         self._hosts = hosts or AllowedHosts()
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._for_named_pages = CORSMiddleware(
+            self._serve,
+            allow_origins=origins,
+            allow_methods=METHODS,
+            allow_headers=("*",),
+            expose_headers=EXPOSED,
+            allow_private_network=True,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on to the application."""
+        if self._origins and scope["type"] == "http" and self._is_of_a_named_page(scope):
+            await self._for_named_pages(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    def _is_of_a_named_page(self, scope: Scope) -> bool:
+        return any(name == b"origin" and value in self._origins for name, value in scope["headers"])
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             refusal = self._refusal(scope)
             if refusal is not None:
@@ -69,14 +101,8 @@ class Guard:
             if name == b"host" and not self._hosts.allows(value):
                 return _foreign_name(bare_name(value))
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        site = headers.get(b"sec-fetch-site")
-        if site not in (OWN_SITE, NO_SITE, None) and not _follows_a_link(scope, headers):
-            return _foreign_page("another site")
-        if _is_mere_address(site, headers) and _may_name_an_action(scope["query_string"]):
-            return _action_by_address()
-        origin = headers.get(b"origin")
-        if origin is not None and not _is_our_own(origin, headers.get(b"host", b"")):
-            return _foreign_page(origin[:100].decode("latin-1"))
+        if headers.get(b"origin") not in self._origins and (refusal := _of_a_page(scope, headers)):
+            return refusal
         path: str = scope["path"]
         if self._credentials is None or path in OPEN or path.startswith(OPEN_PREFIXES):
             return None
@@ -89,6 +115,19 @@ class Guard:
             new_request_id(),
             {"WWW-Authenticate": 'Basic realm="scf-sandbox"'},
         )
+
+
+def _of_a_page(scope: Scope, headers: Mapping[bytes, bytes]) -> ASGIApp | None:
+    """The refusal of what a page of somebody else's asks for."""
+    site = headers.get(b"sec-fetch-site")
+    if site not in (OWN_SITE, NO_SITE, None) and not _follows_a_link(scope, headers):
+        return _foreign_page("another site")
+    if _is_mere_address(site, headers) and _may_name_an_action(scope["query_string"]):
+        return _action_by_address()
+    origin = headers.get(b"origin")
+    if origin is not None and not _is_our_own(origin, headers.get(b"host", b"")):
+        return _foreign_page(origin[:100].decode("latin-1"))
+    return None
 
 
 def _foreign_name(name: str) -> ASGIApp:
@@ -105,8 +144,9 @@ def _foreign_page(page: str) -> ASGIApp:
     return error_response(
         403,
         "UnauthorizedOperation",
-        f"a page from {page} may not use this sandbox: open the sandbox's own pages, or call it"
-        " from a program",
+        f"a page from {page} may not use this sandbox: open the sandbox's own pages, call it from a"
+        " program, or, if the page is yours, name its origin when you start the sandbox:"
+        " SCF_ALLOWED_ORIGINS=http://localhost:3000",
         new_request_id(),
     )
 

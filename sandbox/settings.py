@@ -32,6 +32,9 @@ def known_engines() -> list[str]:
 #: A host name of the control API, or ``*.`` and a name for every name below it.
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
+#: What a browser calls the origin of a page.
+ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
 
 class Settings(BaseSettings):
     """All settings. Frozen; passed to each part, which never reads the environment.
@@ -43,6 +46,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default_factory=tuple)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(default_factory=tuple)
     port: int = Field(default=9000, ge=1, le=65535)
     runtime_port: int = Field(default=9001, ge=1, le=65535)
     data_dir: Path = Path("data")
@@ -111,6 +115,21 @@ class Settings(BaseSettings):
                 " dev.example.com, or *.example.com for all names below it"
             )
         return names
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: object) -> object:
+        """``http://localhost:3000,https://dev.example.com`` to origins in lower case."""
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        origins = tuple(part.lower().rstrip("/") for part in parts if part)
+        if not all(map(ORIGIN.fullmatch, origins)):
+            raise ValueError(
+                "SCF_ALLOWED_ORIGINS takes origins of web pages, with scheme and port and without a"
+                " path, separated by commas: http://localhost:3000"
+            )
+        return origins
 
     @field_validator("network_range")
     @classmethod

@@ -6,26 +6,47 @@ sandbox, started by mistake, must end before it removes those of the first.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import socket
+from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING
 
 from sandbox.errors import PlatformError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 
-def claim_port(host: str, port: int) -> socket.socket:
-    """Listen on the control port. ``PlatformError`` if it cannot."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=2048)
-    except OSError as error:
-        raise PlatformError(
-            f"cannot listen on {host} port {port} ({error.strerror}): end the program that does, or"
-            " set SCF_PORT (SCF_HOST) to another one"
-        ) from error
+
+@contextmanager
+def claim_port(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Listen on the control port within the block. ``PlatformError`` if it cannot.
+
+    On loopback by its IPv4 address, it listens on that of IPv6 too, where the machine has one:
+    ``localhost`` leads clients to either.
+    """
+    with ExitStack() as claimed:
+        listeners: list[socket.socket] = []
+        for address in (host, LOOPBACK_6) if host == LOOPBACK else (host,):
+            try:
+                listeners.append(claimed.enter_context(_listen(address, port)))
+                port = listeners[0].getsockname()[1]
+            except OSError as error:
+                if listeners and error.errno != errno.EADDRINUSE:
+                    continue  # the machine has no IPv6
+                raise PlatformError(
+                    f"cannot listen on {address} port {port} ({error.strerror}): end the program"
+                    " that does, or set SCF_PORT (SCF_HOST) to another one"
+                ) from error
+        yield listeners
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address, family=family, backlog=2048)
 
 
 def claim_directory(directory: Path) -> IO[bytes]:

@@ -25,8 +25,9 @@ async def ask(
     *,
     method: str = "GET",
     allowed: tuple[str, ...] = (),
+    origins: tuple[str, ...] = (),
 ) -> httpx.Response:
-    app = Guard(PlainTextResponse("through"), keys, AllowedHosts(allowed))
+    app = Guard(PlainTextResponse("through"), keys, AllowedHosts(allowed), origins)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9000") as client:
         return await client.request(method, path, headers=headers)
@@ -240,3 +241,60 @@ async def test_a_key_that_cannot_be_read_is_refused(authorization: bytes) -> Non
 @pytest.mark.parametrize("path", ["/", "/healthz", "/docs", "/openapi.json"])
 async def test_what_tells_nothing_of_functions_needs_no_key(path: str) -> None:
     assert (await ask(path, {}, KEYS)).text == "through"
+
+
+# ---------------------------------------------------------------- pages that the user has named
+
+NAMED = "http://localhost:3000"
+PAGE = {**HERE, "Origin": NAMED, "User-Agent": "Mozilla/5.0", "Sec-Fetch-Mode": "cors"}
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_a_named_page_may_call(site: str, method: str) -> None:
+    headers = {**PAGE, "Sec-Fetch-Site": site}
+    answer = await ask("/functions", headers, method=method, origins=(NAMED,))
+    assert answer.text == "through"
+    assert answer.headers["Access-Control-Allow-Origin"] == NAMED
+    assert "X-Scf-Status" in answer.headers["Access-Control-Expose-Headers"]
+    assert answer.headers["Vary"] == "Origin"
+
+
+async def test_a_named_page_may_ask_what_it_may_send() -> None:
+    asked = {
+        **PAGE,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization, x-tc-action",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    answer = await ask("/", asked, KEYS, method="OPTIONS", origins=(NAMED,))
+    assert answer.status_code == 200
+    allowed = answer.headers["Access-Control-Allow-Headers"]
+    assert {"authorization", "x-tc-action"} <= set(allowed.lower().split(", "))
+    assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
+
+
+async def test_a_named_page_needs_a_key_as_all_others_and_is_told_so() -> None:
+    answer = await ask("/functions", PAGE, KEYS, origins=(NAMED,))
+    assert answer.status_code == 401
+    assert answer.headers["Access-Control-Allow-Origin"] == NAMED
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3001", "https://localhost:3000", "null"])
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+async def test_a_page_that_is_not_named_may_not(origin: str, site: str) -> None:
+    headers = {**PAGE, "Origin": origin, "Sec-Fetch-Site": site}
+    answer = await ask("/functions", headers, origins=(NAMED,))
+    assert is_refused(answer)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_a_named_page_cannot_call_by_a_foreign_name() -> None:
+    answer = await ask("/functions", {**PAGE, "Host": "evil.example:9000"}, origins=(NAMED,))
+    assert is_refused(answer)
+
+
+async def test_without_named_pages_none_may_ask() -> None:
+    asked = {**PAGE, "Access-Control-Request-Method": "PUT"}
+    assert is_refused(await ask("/", asked, method="OPTIONS"))

@@ -60,6 +60,9 @@ def test_compose_passes_on_every_setting_that_means_something_there() -> None:
         ("SCF_ALLOWED_HOSTS", "dev.example.com:9000"),
         ("SCF_ALLOWED_HOSTS", "*"),
         ("SCF_ALLOWED_HOSTS", "a b"),
+        ("SCF_ALLOWED_ORIGINS", "localhost:3000"),
+        ("SCF_ALLOWED_ORIGINS", "http://localhost:3000/page"),
+        ("SCF_ALLOWED_ORIGINS", "*"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(
@@ -78,8 +81,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SCF_NETWORK_RANGE", "10.1.0.0/20")
     monkeypatch.setenv("SCF_CREDENTIALS", "id:key, other:a:b")
     monkeypatch.setenv("SCF_ALLOWED_HOSTS", "Dev.example.com, *.lab.example,")
+    monkeypatch.setenv("SCF_ALLOWED_ORIGINS", "http://Localhost:3000/, https://[::1]:8080")
     settings = read_settings()
     assert settings.port == 9010
+    assert settings.allowed_origins == ("http://localhost:3000", "https://[::1]:8080")
     assert settings.allowed_hosts == ("dev.example.com", "*.lab.example")
     assert settings.network_range == "10.1.0.0/20"
     assert settings.credentials == {"id": "key", "other": "a:b"}

@@ -16,17 +16,39 @@ from sandbox.errors import PlatformError
 ROOT = Path(__file__).parents[3]
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
     with claim_port("127.0.0.1", 0) as first:
-        port = first.getsockname()[1]
-        with pytest.raises(PlatformError, match=f"port {port} .*SCF_PORT"):
-            claim_port("127.0.0.1", port)
-    claim_port("127.0.0.1", port).close()
+        port = first[0].getsockname()[1]
+        again = claim_port("127.0.0.1", port)
+        with pytest.raises(PlatformError, match=f"port {port} .*SCF_PORT"), again:
+            pass
+    with claim_port("127.0.0.1", port):
+        pass
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_loopback_is_that_of_ipv6_too() -> None:
+    with claim_port("127.0.0.1", 0) as listeners:
+        (host, port), (host_6, port_6, *_) = (each.getsockname() for each in listeners)
+        assert (host, host_6, port_6) == ("127.0.0.1", "::1", port)
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        taken = claim_port("127.0.0.1", port)
+        with pytest.raises(PlatformError, match=f"listen on ::1 port {port}"), taken:
+            pass
 
 
 def test_a_host_that_does_not_exist_is_refused_with_what_to_do() -> None:
-    with pytest.raises(PlatformError, match="SCF_HOST"):
-        claim_port("300.1.1.1", 9000)
+    with pytest.raises(PlatformError, match="SCF_HOST"), claim_port("300.1.1.1", 9000):
+        pass
 
 
 def test_a_data_directory_belongs_to_one_sandbox_at_a_time(tmp_path: Path) -> None:
