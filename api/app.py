@@ -106,6 +106,7 @@ class Application:
                 health=self._health,
                 metrics=self.metrics,
                 dead_letters=plane.dead_letters,
+                catalog=plane.catalog,
                 feed=plane.feed,
             ),
         )

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from api.rest.parameters import Whole  # noqa: TC001 - pydantic evaluates it
 from sandbox.errors import RequestError
 from sandbox.functions.changes import ConfigChange
+from sandbox.functions.model import LayerRef
 from sandbox.functions.rules import environment_from_pairs
 from sandbox.packages.archive import check_sizes
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 EnvironmentField = Annotated[
     list[str] | None,
     Form(description="`KEY=VALUE`, as often as needed, or one JSON object of strings"),
+]
+LayersField = Annotated[
+    list[str] | None, Form(description="`NAME:VERSION`, as often as needed, in this order")
 ]
 
 
@@ -35,11 +39,35 @@ def _require_unicode(text: str) -> str:
 Text = Annotated[str, AfterValidator(_require_unicode)]
 
 
-class ConfigFields(BaseModel):
+class Strict(BaseModel):
+    """A JSON body that has these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, value: Any) -> Any:
+        known = cls.model_fields
+        for name in value if isinstance(value, dict) else ():
+            if name not in known:
+                raise RequestError(
+                    f"the body has no field {name[:80]!r}; it has {', '.join(known)}",
+                    "InvalidParameterValue",
+                )
+        return value
+
+
+class LayerField(Strict):
+    """A version of a layer."""
+
+    name: Text
+    version: Whole
+
+
+class ConfigFields(Strict):
     """The fields of a configuration. Those not given stay as they are."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"example": {"memory": 256, "environment": {"GREETING": "hello"}}},
     )
 
@@ -52,17 +80,10 @@ class ConfigFields(BaseModel):
         default=None, description="replaces all variables; `{}` removes them"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown(cls, value: Any) -> Any:
-        known = cls.model_fields
-        for name in value if isinstance(value, dict) else ():
-            if name not in known:
-                raise RequestError(
-                    f"a configuration has no field {name[:80]!r}; it has {', '.join(known)}",
-                    "InvalidParameterValue",
-                )
-        return value
+    layers: list[LayerField] | None = Field(
+        default=None, description="replaces all layers, in this order; `[]` removes them"
+    )
+    traced: bool | None = Field(default=None, description="keep the states of events")
 
     def change(self) -> ConfigChange:
         """These fields as the function service takes them."""
@@ -73,7 +94,27 @@ class ConfigFields(BaseModel):
             timeout_s=self.timeout,
             init_timeout_s=self.init_timeout,
             environment=self.environment,
+            layers=self._layers(),
+            traced=self.traced,
         )
+
+    def _layers(self) -> tuple[LayerRef, ...] | None:
+        if self.layers is None:
+            return None
+        return tuple(LayerRef(name=layer.name, version=layer.version) for layer in self.layers)
+
+
+def parse_layers(items: list[str] | None) -> list[LayerField] | None:
+    """``NAME:VERSION`` items. None if nothing was given."""
+    if items is None:
+        return None
+    found = []
+    for item in items:
+        name, _, number = item.partition(":")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise RequestError(f"layers: {item[:80]!r} is not NAME:VERSION, such as python:1")
+        found.append(LayerField(name=name, version=int(number)))
+    return found
 
 
 async def read_zip(upload: UploadFile) -> bytes:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Body, File, Form, Query, Response, UploadFile
 
-from api.rest.forms import ConfigFields, EnvironmentField, parse_environment, read_zip
+from api.rest.forms import (
+    ConfigFields,
+    EnvironmentField,
+    LayersField,
+    parse_environment,
+    parse_layers,
+    read_zip,
+)
 from api.rest.locations import LOCATION, function_at
 from api.rest.models import FunctionList, FunctionView
 from api.rest.parameters import (  # noqa: TC001 - FastAPI evaluates them
@@ -63,6 +70,9 @@ def function_routes(services: Services) -> APIRouter:
         init_timeout: Annotated[Whole | None, Form(description="seconds, 3-300")] = None,
         description: Annotated[str | None, Form()] = None,
         environment: EnvironmentField = None,
+        layers: LayersField = None,
+        async_run: Annotated[bool, Form(description="asynchronous execution: to 24 h")] = False,
+        traced: Annotated[bool, Form(description="keep the states of events")] = False,
         wait: WaitField = True,
     ) -> FunctionView:
         """`curl -F name=hello -F code=@hello.zip http://127.0.0.1:9000/functions`"""
@@ -73,8 +83,10 @@ def function_routes(services: Services) -> APIRouter:
             timeout=timeout_s,
             init_timeout=init_timeout,
             environment=parse_environment(environment),
+            layers=parse_layers(layers),
+            traced=traced,
         )
-        config = fields.change().apply(FunctionConfig(runtime=runtime))
+        config = fields.change().apply(FunctionConfig(runtime=runtime, async_run=async_run))
         function = await functions.create(namespace, name, await read_zip(code), config)
         response.status_code = 201
         return await _view(functions, function, wait, response)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.engine.base import EngineInfo
     from sandbox.events.dead_letters import DeadLetters
     from sandbox.feed import Feed
+    from sandbox.functions.catalog import Catalog
     from sandbox.functions.changes import ConfigChange
     from sandbox.functions.listing import Page, Query
     from sandbox.functions.model import Function, FunctionConfig, FunctionVersion
@@ -122,3 +123,4 @@ class Services:
     feed: Feed
     clock: Clock = field(default_factory=SystemClock)
     dead_letters: DeadLetters | None = None
+    catalog: Catalog | None = None

@@ -39,7 +39,7 @@ async def test_a_form_field_that_a_create_does_not_have_is_refused(
     assert message == (
         "POST /functions has no form field 'Timeout'; it has form fields (-F): name, code,"
         " namespace, runtime, handler, memory, timeout, init_timeout, description, environment,"
-        " wait; query parameters: none"
+        " layers, async_run, traced, wait; query parameters: none"
     )
     assert rest.functions.codes == []
 
@@ -97,8 +97,8 @@ async def test_a_field_that_a_configuration_does_not_have_is_refused(
     await rest.with_function()
     response = await client.patch("/functions/hello", json={"memory": 256, "Timeout": 5})
     assert error_of(response, 400, "InvalidParameterValue") == (
-        "a configuration has no field 'Timeout'; it has handler, description, memory, timeout,"
-        " init_timeout, environment"
+        "the body has no field 'Timeout'; it has handler, description, memory, timeout,"
+        " init_timeout, environment, layers, traced"
     )
 
 
