@@ -98,7 +98,7 @@ async def _sandbox_error(request: Request, error: Exception) -> Response:
     if isinstance(error, PlatformError):
         log.error(
             "request_failed",
-            path=request.url.path,
+            path=request.scope["path"],
             request_id=request_id,
             code=error.code,
             reason=error.message,
@@ -124,7 +124,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """What the framework refuses. It is also how OPTIONS is answered, which no route takes."""
     assert isinstance(error, HTTPException)
-    status, headers, path = error.status_code, dict(error.headers or {}), request.url.path
+    status, headers, path = error.status_code, dict(error.headers or {}), request.scope["path"]
     message = str(error.detail)
     if status == HTTPStatus.NOT_FOUND:
         message = f"there is no {path}: the API is described at /docs"
@@ -153,7 +153,7 @@ def allowed_methods(request: Request) -> list[str]:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
-    log.error("request_crashed", path=request.url.path, request_id=request_id, exc_info=error)
+    log.error("request_crashed", path=request.scope["path"], request_id=request_id, exc_info=error)
     message = "the sandbox failed; its own log says why, under this request id"
     # The framework raises the error again behind the answer, and the server cuts the connection.
     return error_response(500, "InternalError", message, request_id, {"Connection": "close"})

@@ -148,7 +148,7 @@ def _check(request: Request, kind: str, given: Iterable[str], own: list[str], kn
     for name in given:
         if name not in own:
             raise RequestError(
-                f"{request.method} {request.url.path} has no {kind} {name[:NAME_SHOWN]!r}; it has"
-                f" {known}",
+                f"{request.method} {request.scope['path']} has no {kind} {name[:NAME_SHOWN]!r}; it"
+                f" has {known}",
                 "InvalidParameterValue",
             )

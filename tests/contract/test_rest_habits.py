@@ -11,6 +11,7 @@ from api.app import Application
 from sandbox.functions.model import FunctionConfig
 from sandbox.limits import INTEGER_MAX
 from tests.contract.rest_fakes import RestApp, error_of
+from tests.fuzz.requests import ask
 from tests.support.control_plane import running_plane
 from tests.support.records import make_record
 
@@ -296,6 +297,17 @@ async def test_times_stand_in_rfc_3339_beside_the_epoch(
     record = (await client.get("/invocations/r1")).json()
     assert record["started_at_utc"].endswith("Z")
     assert record["ended_at_utc"] is None
+
+
+# ---------------------------------------------------------------- found by scripts/fuzz
+
+
+@pytest.mark.parametrize("path", ["/instances", "/functions", "/functions/hello/versions"])
+@pytest.mark.parametrize("query", [b"\xc0\x17", b"x=\xd7\xd7", b"\xff=1&namespace=\xff"])
+async def test_a_query_that_is_no_text_is_refused(tmp_path: Path, path: str, query: bytes) -> None:
+    async with running_plane(tmp_path) as plane:
+        status, said = await ask(Application(plane).asgi, "GET", path, query, [], b"")
+    assert (status, b"InvalidParameterValue" in said) == (400, True)
 
 
 # ---------------------------------------------------------------- numbers
