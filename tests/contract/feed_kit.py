@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import uvicorn
 
-from api.__main__ import Server
 from api.app import Application
+from api.serving import Server
 from sandbox.functions.model import FunctionConfig
 from tests.support.control_plane import running_plane
 from tests.support.engine import FakeEngine

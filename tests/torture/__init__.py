@@ -1,0 +1,1 @@
+"""Bad days, one after the other, on real sandboxes. ``scripts/torture``."""
