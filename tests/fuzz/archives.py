@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import stat
 import tarfile
-import zipfile
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from zipfile import ZIP_STORED
 
 from sandbox.errors import SandboxError
 from sandbox.packages.package import inspect
+from tests.support.zips import Item, make_zip
 
 if TYPE_CHECKING:
     from tests.fuzz.targets import Take
+
+LINK, PROGRAM = stat.S_IFLNK | 0o777, stat.S_IFREG | 0o755
 
 
 def archives() -> Take:
@@ -42,13 +47,11 @@ def archives() -> Take:
 
 def made_of(data: bytes) -> bytes:
     """A line is a name and, behind a blank, what is in it; the first byte of a name its kind."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for line in data.split(b"\n")[:64]:
-            name, _, content = line.partition(b" ")
-            info = zipfile.ZipInfo(name[1:].decode("utf-8", "replace").replace("\0", "") or "x")
-            kind = name[0] if name else 0
-            info.external_attr = (0o120777 if kind & 1 else 0o100755) << 16
-            info.compress_type = zipfile.ZIP_DEFLATED if kind & 2 else zipfile.ZIP_STORED
-            archive.writestr(info, content)
-    return out.getvalue()
+    items = []
+    for line in data.split(b"\n")[:64]:
+        name, _, content = line.partition(b" ")
+        kind = name[0] if name else 0
+        text = name[1:].decode("utf-8", "replace").replace("\0", "") or "x"
+        item = Item(text, content, LINK if kind & 1 else PROGRAM)
+        items.append(replace(item, method=ZIP_STORED) if kind & 2 else item)
+    return make_zip(*items)

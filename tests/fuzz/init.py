@@ -53,8 +53,8 @@ def init() -> Take:
             try:
                 ours.sendall(commands_of(data))
                 ours.shutdown(socket.SHUT_WR)
-                while ours.recv(65536):
-                    pass
+                with ours.makefile("rb") as said_to_us:
+                    said_to_us.read()
             except OSError:
                 pass  # it has ended already
         try:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.support.engine_proxy import EngineProxy, Mode
 from tests.support.product import free_port
-from tests.torture.ground import Counts, Plan, Tortured
+from tests.torture.ground import Counts, Plan, Tortured, for_a_while
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +43,7 @@ def instances(plan: Plan, counts: Counts) -> None:
                 if found := containers(tortured):
                     options = {"rm": ("-f",), "stop": ("-t", "0")}.get(way, ())
                     docker(way, *options, chance.choice(found))
-                time.sleep(chance.uniform(0.5, 1.5))
+                for_a_while(chance.uniform(0.5, 1.5))
         tortured.settle()
     finally:
         tortured.end()
@@ -63,11 +62,11 @@ def engine(plan: Plan, counts: Counts) -> None:
             for number in range(plan.some(16, 4)):
                 mode = AWAY[number % len(AWAY)]
                 with tortured.load(changes=False), colder(tortured):
-                    time.sleep(0.5)
+                    for_a_while(0.5)
                     proxy.mode = mode
-                    time.sleep(chance.uniform(1, 4))
+                    for_a_while(chance.uniform(1, 4))
                     proxy.mode = Mode.WELL
-                    time.sleep(0.5)
+                    for_a_while(0.5)
             tortured.settle()
         finally:
             proxy.mode = Mode.WELL

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.support.product import Product, bash_runtime, left_behind
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,11 +180,14 @@ class Tortured:
 
     def settle(self) -> None:
         """All is well again: whatever was acknowledged is there, or is counted as lost."""
-        until = time.monotonic() + SETTLE_S
         missing = list(self.events)
-        while missing and time.monotonic() < until:
-            missing = [event for event in missing if not self._done(event)]
-            time.sleep(0.1)
+
+        def all_done() -> bool:
+            missing[:] = [event for event in missing if not self._done(event)]
+            return not missing
+
+        with suppress(AssertionError):
+            wait_until(all_done, SETTLE_S)
         for event in missing:
             self.counts.count("lost", f"event {event}")
         with httpx.Client(timeout=HANG_S, trust_env=False) as client:
@@ -232,6 +236,11 @@ class Tortured:
         except httpx.TransportError:
             return False
         return found.status_code == 200 and found.json()["status"] not in (0, 202)
+
+
+def for_a_while(seconds: float) -> None:
+    """Let the load go on."""
+    time.sleep(seconds)  # how long bad days last is what is tried
 
 
 def _typed(answer: httpx.Response) -> bool:

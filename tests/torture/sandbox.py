@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from tests.contract.test_damaged_database import DAMAGES
 from tests.support.postgresql import postgresql, programs
 from tests.support.product import ROOT, Product
 from tests.support.waiting import wait_until
-from tests.torture.ground import Counts, Plan, Tortured
+from tests.torture.ground import Counts, Plan, Tortured, for_a_while
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,7 @@ def kills(plan: Plan, counts: Counts) -> None:
             tortured.create()
             for _ in range(times):
                 with tortured.load():
-                    time.sleep(chance.uniform(0.1, 1.0))
+                    for_a_while(chance.uniform(0.1, 1.0))
                     tortured.product.kill()
                 tortured.restart()
             tortured.settle()
@@ -62,7 +61,7 @@ def signals(plan: Plan, counts: Counts) -> None:
                 stdout=out,
                 stderr=out,
             )
-        time.sleep(chance.uniform(0.15, 1.5))  # before that it is Python's own, not yet ours
+        for_a_while(chance.uniform(0.15, 1.5))  # before that it is Python's own, not yet ours
         process.send_signal(chance.choice((signal.SIGTERM, signal.SIGINT)))
         if chance.random() < 0.3:
             process.send_signal(signal.SIGINT)
@@ -76,7 +75,7 @@ def signals(plan: Plan, counts: Counts) -> None:
     tortured.create()
     for _ in range(plan.some(10, 2)):
         with tortured.load():
-            time.sleep(chance.uniform(0.3, 1.0))
+            for_a_while(chance.uniform(0.3, 1.0))
             process_ = tortured.product.process
             assert process_ is not None
             process_.terminate()
@@ -116,10 +115,10 @@ def disk(plan: Plan, counts: Counts) -> None:
                     _remount(mounted, "ro")
                 else:
                     fill(mounted / "filler")
-                time.sleep(1)
+                for_a_while(1)
                 _remount(mounted, "rw")
                 (mounted / "filler").unlink(missing_ok=True)
-                time.sleep(0.5)
+                for_a_while(0.5)
         tortured.settle()
         fill(mounted / "filler")
         tortured.end(STOP_S)
@@ -150,7 +149,7 @@ def database(plan: Plan, counts: Counts) -> None:
     for _ in range(plan.some(5, 1)):
         with tortured.load(), closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            time.sleep(8)
+            for_a_while(8)
             other.execute("ROLLBACK")
     tortured.settle()
     tortured.product.stop()
@@ -198,9 +197,9 @@ def postgres(plan: Plan, counts: Counts) -> None:
             tortured.create()
             for _ in range(plan.some(12, 2)):
                 with tortured.load():
-                    time.sleep(chance.uniform(0.3, 1))
+                    for_a_while(chance.uniform(0.3, 1))
                     chance.choice((server.stop, server.kill))()
-                    time.sleep(chance.uniform(0.3, 2))
+                    for_a_while(chance.uniform(0.3, 2))
                     server.start()
                     wait_until(_asked(tortured), 60)
             tortured.settle()
