@@ -52,9 +52,14 @@ def tccli() -> Path:
     return Path(os.environ.get("SCF_TEST_TCCLI", ROOT / ".venv-tccli" / "bin" / "tccli"))
 
 
+def start_up() -> None:
+    # Without --quick the full image is built beside it, for minutes: test_images has that.
+    run(ROOT / "scripts" / "up", "--detach", "--quick", env=BESIDE)
+
+
 @pytest.fixture(scope="module")
 def up() -> Iterator[None]:
-    run(ROOT / "scripts" / "up", "--detach", env=BESIDE)
+    start_up()
     try:
         yield
     finally:
@@ -198,6 +203,20 @@ class TestANewcomer:
         answer = httpx.post(f"{URL}/functions/nosy/invocations", trust_env=False, timeout=60)
         assert re.fullmatch("000", answer.text), answer.text
 
+    def test_finds_everything_as_it_was_after_a_reboot_of_the_machine(self) -> None:
+        before = httpx.get(f"{URL}/functions", trust_env=False).json()["total"]
+        assert before
+        mine = ("--filter", f"label=scf-sandbox={INSTALLATION}")
+        containers = run("docker", "ps", "-q", *mine).stdout.split()
+        run("docker", "kill", *containers)  # without a word, as when the power fails
+        start_up()
+        assert httpx.get(f"{URL}/functions", trust_env=False).json()["total"] == before
+        address = f"{URL}/functions/by-curl/invocations"
+        answer = httpx.post(address, content=EVENT, trust_env=False, timeout=60)
+        assert answer.text == RESULT
+        records = httpx.get(f"{URL}/functions/by-curl/invocations", trust_env=False).json()
+        assert records["total"] == 2
+
 
 def test_the_published_port_of_plain_compose_serves_as_well() -> None:
     installation, port = f"{os.environ.get('SCF_TEST_INSTALLATION', 'test')}-port", free_port()
@@ -207,7 +226,7 @@ def test_the_published_port_of_plain_compose_serves_as_well() -> None:
         "SCF_INSTALLATION": installation,
         "SCF_PORT": str(port),
     }
-    run(ROOT / "scripts" / "up", "--detach", env=environment)
+    run(ROOT / "scripts" / "up", "--detach", "--quick", env=environment)
     try:
         shown = run("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
         assert shown.stdout.strip() == f"scf-sandbox-{installation}-control-1"

@@ -47,7 +47,8 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[str]:
         "SCF_INSTALLATION": INSTALLATION,
         "SCF_PORT": str(port),
     }
-    subprocess.run([ROOT / "scripts" / "up", "--detach"], env=environment, check=True, timeout=540)
+    up = [str(ROOT / "scripts" / "up"), "--detach", "--quick"]
+    subprocess.run(up, env=environment, check=True, timeout=540)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -20,7 +20,7 @@ from tests.fuzz.targets import BY_NAME
 
 #: An input that takes longer is a hang, seconds.
 HANG_S = 1
-MEMORY_MB = 1536
+MEMORY_MB = 384
 NOT_GUIDED = frozenset({"init"})
 
 

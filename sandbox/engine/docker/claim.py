@@ -95,7 +95,8 @@ class Claim:
     async def _lives(self, holder: list[str], since: int) -> bool:
         match holder:
             case ["container", own_id]:
-                return await self._client.is_running(own_id)
+                # Our own is of an earlier process in it: the container was started again.
+                return own_id != own_container_id() and await self._client.is_running(own_id)
             case ["process", pid, started, place] if place == _place():
                 return _started(pid) == started
         # On another machine, or beyond this one's sight. Inits end with their control plane.
