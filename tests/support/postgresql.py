@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: It refuses to run as root.
 USER = "postgres"
-#: Nothing of it has to survive the machine.
-FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+#: Nothing of it has to survive the machine. What it has committed survives its processes.
+FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
 def programs() -> Path | None:
