@@ -80,11 +80,11 @@ static void queue_border(char type, uint32_t number)
     queue_frame(type, body, sizeof body);
 }
 
-/* M: what a sample between two flushes saw. Each is 3 % above the last one, so there are never many. */
+/* M: what a sample between two flushes saw. Each is 1 % above the last one, so there are never many. */
 static void tell_memory(void)
 {
     unsigned char body[12];
-    bool news = memory_peak() > told_peak + told_peak / 32 || oom_kills() != told_kills;
+    bool news = memory_peak() > told_peak + told_peak / 100 || oom_kills() != told_kills;
     if (!news || !bootstrap.started || told || !queue_has_room(64))
         return;
     put_memory(body);

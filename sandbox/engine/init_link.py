@@ -35,8 +35,9 @@ log = structlog.get_logger()
 KILLED = 128 + signal.SIGKILL
 #: How often init looks at the memory of an instance that works, milliseconds.
 SAMPLE_MS = 50
-#: After so much time without a flush there is one, for init to look at the memory.
-FRESH_S = 0.05
+#: After so much time without a flush there is one. Init looks at the memory by itself while its
+#: instance works, and tells what rises by 1 % or more: a flush tells the rest.
+FRESH_S = 1.0
 
 STANDBY_LOST = "before it was released: its container ended, or the connection to it was cut"
 LOST = "with its init: somebody killed that, or the connection to it was cut"
