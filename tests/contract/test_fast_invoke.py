@@ -142,3 +142,79 @@ async def test_a_client_that_speaks_tls_is_told_of_in_the_log() -> None:
             assert await web.end() == b""
     (told,) = [entry for entry in logs if entry["event"] == "tls_on_plain_port"]
     assert "http://" in told["hint"]
+
+
+# ---------------------------------------------------------------- heads that are known
+
+
+async def test_a_head_that_is_known_is_not_read_again_and_means_the_same() -> None:
+    async with front() as web:
+        web.api.open = True
+        for body in (b"1", b"2", b"3"):
+            web.send(invoke(body, b"X-Mine: yes"))
+            assert await web.answer() == (200, b"answer to " + body)
+        assert web.api.headers[2] is web.api.headers[0], "it was read once"
+        web.send(invoke(b"longer", b"X-Mine: yes"))
+        assert await web.answer() == (200, b"answer to longer")
+        web.send(invoke(b"other!", b"X-Mine: no!"))
+        assert await web.answer() == (200, b"answer to other!")
+        assert web.api.headers[-1]["x-mine"] == "no!"
+
+
+async def test_a_known_head_that_comes_in_two_pieces_is_read_as_ever() -> None:
+    async with front() as web:
+        web.api.open = True
+        request = invoke(b"{}")
+        for cut in range(1, len(request)):
+            for _ in range(2):
+                web.send(request)
+                assert await web.answer() == (200, b"answer to {}")
+            web.send(request[:cut])
+            await web.writer.drain()
+            await eventually(lambda: bool(web.protocol._intake.stage) or web.protocol._known)
+            web.send(request[cut:])
+            assert await web.answer() == (200, b"answer to {}")
+
+
+async def test_what_comes_behind_a_known_head_while_it_runs_keeps_its_order() -> None:
+    async with front() as web:
+        for body in (b"1", b"2"):
+            web.send(invoke(body))
+            await web.seen(body)
+            web.allow(body)
+            await web.answer()
+        web.send(invoke(b"3"))
+        await web.seen(b"3")
+        web.send(invoke(b"4"))
+        web.send(ORDINARY)
+        web.allow(b"4")
+        web.allow(b"3")
+        assert await web.answer() == (200, b"answer to 3")
+        assert (await web.answer())[0] == 200
+        assert await web.answer() == (200, b"ordinary")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        b"GET /ordinary HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        invoke(b"1").replace(b"127.0.0.1", b"evil.name"),
+    ],
+)
+async def test_another_head_is_not_taken_for_a_known_one(again: bytes) -> None:
+    async with front() as web:
+        web.api.open = True
+        web.send(invoke(b"1"))
+        await web.answer()
+        web.send(again)
+        assert b"answer to" not in (await web.answer())[1]
+        assert web.api.seen == [b"1"]
+
+
+async def test_a_head_in_chunks_or_for_one_request_only_is_not_remembered() -> None:
+    for request in (chunked(b"1"), invoke(b"1", b"Connection: close")):
+        async with front() as web:
+            web.api.open = True
+            web.send(request)
+            assert await web.answer() == (200, b"answer to 1")
+            assert all(protocol._known is None for protocol in web.protocols)

@@ -47,6 +47,8 @@ OVERRIDDEN = [
     "on_response_complete",
     "send_400_response",
 ]
+#: A method of the base class that it calls where it passes by ``data_received``.
+CALLED = "_unset_keepalive_if_required"
 #: Where uvicorn asks the request at work for something, whichever way it came.
 ASKING = ["connection_lost", "on_headers_complete", "shutdown"]
 
@@ -59,6 +61,11 @@ def test_the_protocol_of_uvicorn_still_has(name: str) -> None:
 @pytest.mark.parametrize("name", OVERRIDDEN)
 def test_the_protocol_of_uvicorn_still_calls(name: str) -> None:
     assert name in vars(HttpToolsProtocol), f"uvicorn's HttpToolsProtocol has no {name} any more"
+
+
+def test_the_protocol_of_uvicorn_still_ends_the_wait_for_the_next_request_so() -> None:
+    assert CALLED in vars(HttpToolsProtocol)
+    assert CALLED in _names(FastInvokeProtocol)
 
 
 def test_every_attribute_that_is_used_is_listed() -> None:

@@ -24,16 +24,18 @@ from api.allowed_hosts import AllowedHosts
 from api.closed_transport import LateTransport
 from api.cloud.wire.request import RawRequest, named
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
-from api.cloud.wire.short_request import InvokeBody, RunningInvoke
+from api.cloud.wire.short_request import InvokeBody, RunningInvoke, known_head
 from api.intake import Intake, IntakeLimits, Stage
 from api.runtime.protocol import SMALL_BYTES
 from sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from api.cloud.endpoint import CloudApi
+    from api.cloud.wire.request import Body
+    from api.cloud.wire.short_request import KnownHead
 
 log = structlog.get_logger()
 
@@ -81,6 +83,9 @@ class FastInvokeProtocol(HttpToolsProtocol):
         #: The headers of the newest Invoke, by name. Clients mostly send the same ones again.
         self._invoke_headers: list[tuple[bytes, bytes]] = []
         self._named: dict[str, str] = {}
+        #: The piece of data that is being read, and the one in which the present request began.
+        self._data = self._began_in = b""
+        self._known: KnownHead | None = None
         self._piece = 0
         self._too_long = False
         self._refused = False
@@ -106,6 +111,11 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if self.transport is None or self._refused:
             return
         self._silence.lift()
+        known = self._known
+        if known and len(data) == known.length and self._is_free and data.startswith(known.head):
+            self._unset_keepalive_if_required()
+            self._run(data[len(known.head) :], known.named, keep_alive=True)
+            return
         self._piece = len(data)
         if data[0] == TLS and not self._intake.stage:
             log.warning(
@@ -113,7 +123,9 @@ class FastInvokeProtocol(HttpToolsProtocol):
             )
             self.transport.close()
             return
+        self._data = data
         super().data_received(data)
+        self._data = b""
         if self._intake.stage and not self._refused:
             self._wait_for_more()
 
@@ -135,6 +147,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Forget the last request. A scope is made only if it is needed."""
         self._intake.began()
+        self._began_in = self._data
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -169,16 +182,30 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if body is None:
             super().on_message_complete()
             return
-        self._keep_awake()
-        running = RunningInvoke(self.parser.should_keep_alive())
-        self.cycle = running  # type: ignore[assignment]
+        self._known = None
+        keep_alive = self.parser.should_keep_alive()
         if body.too_large:
+            self.cycle = running = RunningInvoke(keep_alive)  # type: ignore[assignment]
             self._answer(running, too_large(self._shared.max_body_bytes))
             return
-        raw = RawRequest("POST", "", self._named, body.whole)
-        self._shared.api.answer_invoke(raw, partial(self._answer, running))
+        if keep_alive and self._began_in is self._data and not self.expect_100_continue:
+            self._known = known_head(self._data, body.whole, self._named)
+        self._run(body.whole, self._named, keep_alive=keep_alive)
 
     # ------------------------------------------------------------------ inside
+
+    def _run(self, body: Body, named: Mapping[str, str], *, keep_alive: bool) -> None:
+        self._keep_awake()
+        self.cycle = running = RunningInvoke(keep_alive)  # type: ignore[assignment]
+        raw = RawRequest("POST", "", named, body)
+        self._shared.api.answer_invoke(raw, partial(self._answer, running))
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether a request that begins now can run at once."""
+        return not (
+            self._intake.stage or self._is_working or self.pipeline or self.flow.write_paused
+        )
 
     def _are_of_an_invoke(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether they are an Invoke's that nobody else has to look at. Keeps them if so."""

@@ -1,11 +1,39 @@
-"""Keeps an Invoke on the short way: its body, and whether it runs."""
+"""Keeps an Invoke on the short way: its head, its body, and whether it runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.cloud.wire.request import Body
+
+
+#: A longer head is not remembered.
+KNOWN_BYTES = 2048
+END_OF_HEAD = b"\r\n\r\n"
+
+
+class KnownHead(NamedTuple):
+    """The head of an Invoke that was read and let in. ``length`` is the whole request's.
+
+    A client that invokes again mostly sends the same bytes in front of the event. Bytes that are
+    the same mean the same, so nobody has to read them again.
+    """
+
+    head: bytes
+    length: int
+    named: Mapping[str, str]
+
+
+def known_head(data: bytes, body: Body, named: Mapping[str, str]) -> KnownHead | None:
+    """``data`` came in one piece, began a request and brought its last byte, with this body. None
+    if anything else is in it too, as a request behind it, or how long its chunks are."""
+    at = len(data) - len(body)
+    if not 0 < at <= KNOWN_BYTES or data.find(END_OF_HEAD) + len(END_OF_HEAD) != at:
+        return None
+    return KnownHead(data[:at], len(data), named)
 
 
 class RunningInvoke:
