@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sandbox.control_plane import ControlPlane
 
-SEEDS = 100
+SEEDS = 50
 PAGE = 4096
 READ = (
     "/functions",
