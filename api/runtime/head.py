@@ -36,6 +36,7 @@ REMEMBERED_BYTES = KIB
 LENGTH_DIGITS = 18
 
 LENGTH, LENGTH_END = b"\ncontent-length: ", b"ength: "
+LENGTH_NAME = LENGTH.rstrip(b": ")
 TOKEN_BYTES = frozenset(b"!#$%&'*+-.^_`|~0123456789") | frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
@@ -129,7 +130,7 @@ class Heads:
             return known, int(digits)
         head = read_head(raw)
         lowered = raw.lower()
-        if lowered.count(LENGTH) == 1 and lowered.rfind(LENGTH, 0, at) == at - len(LENGTH):
+        if lowered.count(LENGTH_NAME) == 1 and lowered.rfind(LENGTH, 0, at) == at - len(LENGTH):
             _remember(self._of_any_length, key, head)
         return head, head.length
 

@@ -44,6 +44,22 @@ async def test_an_invoke_behind_an_ordinary_request_waits_for_its_answer() -> No
         assert (await web.answer())[0] == 200
 
 
+@pytest.mark.parametrize("cut", [1, 50, 10_000])
+async def test_a_request_that_offers_http_2_keeps_its_body(cut: int) -> None:
+    """Java's own client makes this offer with its first request."""
+    offer = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk")
+    async with front() as web:
+        web.allow(b"event")
+        web.allow(b"next")
+        sent = invoke(b"event", *offer) + chunked(b"next", *offer) + ORDINARY
+        for at in range(0, len(sent), cut):
+            web.send(sent[at : at + cut])
+            await asyncio.sleep(0)
+        assert await web.answer() == (200, b"answer to event")
+        assert (await web.answer())[0] == 200
+        assert await web.answer() == (200, b"ordinary")
+
+
 async def test_a_page_from_elsewhere_cannot_invoke() -> None:
     async with front() as web:
         web.allow(b"stolen")

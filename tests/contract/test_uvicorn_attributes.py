@@ -37,6 +37,7 @@ OF_THE_PROTOCOL = [
 ]
 #: Methods of the base class that it calls or replaces.
 OVERRIDDEN = [
+    "_unsupported_upgrade_warning",
     "connection_lost",
     "connection_made",
     "data_received",

@@ -13,15 +13,18 @@ minor version, and tests/contract/test_uvicorn_attributes.py names the attribute
 from __future__ import annotations
 
 import ipaddress
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.allowed_hosts import AllowedHosts
 from api.closed_transport import LateTransport
+from api.cloud.wire.offer import head_without_offer
 from api.cloud.wire.request import RawRequest, named
 from api.cloud.wire.routes import MAX_BODY_BYTES, too_large
 from api.cloud.wire.short_request import InvokeBody, RunningInvoke, known_head
@@ -87,6 +90,10 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._data = self._began_in = b""
         self._known: KnownHead | None = None
         self._piece = 0
+        #: The piece that the parser is at.
+        self._data = b""
+        #: The head of a request that offers another protocol, until it is read anew without.
+        self._head_without_offer = b""
         self._too_long = False
         self._refused = False
 
@@ -117,6 +124,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._run(data[len(known.head) :], known.named, keep_alive=True)
             return
         self._piece = len(data)
+        self._data = data
         if data[0] == TLS and not self._intake.stage:
             log.warning(
                 "tls_on_plain_port", hint="the sandbox speaks plain HTTP: use http://, not https://"
@@ -159,6 +167,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
             raise ValueError(TOO_LONG)  # stops the parser: see send_400_response
         if not (self._are_of_an_invoke(self.headers) and self._is_plain()):
             self._body = None
+            if self._offers_another_protocol():
+                return
             self._go_the_ordinary_way()
             return
         self._body = InvokeBody(self._shared.max_body_bytes)
@@ -178,6 +188,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Run the Invoke."""
         self._intake.ended()
+        if self._head_without_offer:
+            return
         body, self._body = self._body, None
         if body is None:
             super().on_message_complete()
@@ -217,6 +229,8 @@ class FastInvokeProtocol(HttpToolsProtocol):
         # The guard gets requests that it may refuse, and requests that repeat a header.
         if b"origin" in fields or b"sec-fetch-site" in fields or len(fields) < len(headers):
             return False
+        if b"upgrade" in fields:
+            return False
         if not self._hosts.allows(fields.get(b"host", b"")):
             return False
         self._invoke_headers, self._named = headers, named(headers)
@@ -229,6 +243,27 @@ class FastInvokeProtocol(HttpToolsProtocol):
         if self.url != b"/" or self.parser.get_method() != b"POST":
             return False
         return self.cycle is None or self.cycle.response_complete
+
+    def _offers_another_protocol(self) -> bool:
+        """Keep the head of a request that does, without the offer."""
+        method = self.parser.get_method()
+        if not self.parser.should_upgrade() or method == b"CONNECT":
+            return False
+        version = self.parser.get_http_version()
+        self._head_without_offer = head_without_offer(method, self.url, version, self.headers)
+        return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request anew that offered another protocol, and go on with what came behind its
+        head. uvicorn calls this when the parser stops there, and would drop the rest."""
+        head, self._head_without_offer = self._head_without_offer, b""
+        if not head:
+            super()._unsupported_upgrade_warning()
+            return
+        stopped = sys.exception()
+        assert isinstance(stopped, HttpParserUpgrade)
+        self._data = head + self._data[stopped.args[0] :]
+        super().data_received(self._data)
 
     def _go_the_ordinary_way(self) -> None:
         url, headers, expect = self.url, self.headers, self.expect_100_continue

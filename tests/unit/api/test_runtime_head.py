@@ -178,6 +178,15 @@ def test_only_the_length_itself_is_taken_for_it() -> None:
         assert heads.read(raw)[1] == 7
 
 
+def test_a_second_length_is_looked_at_in_every_head() -> None:
+    """It was not, when it had no blank: any first length was taken from the second head on."""
+    head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\ncontent-length:12\r\n\r\n"
+    heads = Heads()
+    assert heads.read(head % 12)[1] == 12
+    with pytest.raises(Refused):
+        heads.read(head % 13)
+
+
 @given(st.lists(st.sampled_from([*b"012+ ,x", 13, 10]), max_size=4).map(bytes))
 def test_what_is_remembered_changes_nothing(length: bytes) -> None:
     def read(heads: Heads, raw: bytes) -> object:
