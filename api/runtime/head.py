@@ -146,7 +146,7 @@ def _remember(heads: dict[bytes, Head], key: bytes, head: Head) -> None:
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
     """The end of the first empty line that ends after ``start``. -1 if there is none."""
     crlf = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start, crlf if crlf >= 0 else len(data))
+    bare = data.find(b"\n\n", start, crlf + 1 if crlf >= 0 else len(data))
     if bare >= 0:
         return bare + 2
     return crlf + 3 if crlf >= 0 else -1

@@ -187,6 +187,12 @@ def test_a_second_length_is_looked_at_in_every_head() -> None:
         heads.read(head % 13)
 
 
+def test_a_head_of_bare_lines_ends_before_a_body_that_begins_with_an_empty_line() -> None:
+    """Two bytes of the body were taken for the head's, and two of the next request for the body."""
+    head = b"POST /runtime/invocation/response HTTP/1.1\nContent-Length: 4\n\n"
+    assert end_of_head(head + b"\r\n12") == len(head)
+
+
 @given(st.lists(st.sampled_from([*b"012+ ,x", 13, 10]), max_size=4).map(bytes))
 def test_what_is_remembered_changes_nothing(length: bytes) -> None:
     def read(heads: Heads, raw: bytes) -> object:
