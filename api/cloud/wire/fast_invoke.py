@@ -90,8 +90,6 @@ class FastInvokeProtocol(HttpToolsProtocol):
         self._data = self._began_in = b""
         self._known: KnownHead | None = None
         self._piece = 0
-        #: The piece that the parser is at.
-        self._data = b""
         #: The head of a request that offers another protocol, until it is read anew without.
         self._head_without_offer = b""
         self._too_long = False
@@ -124,7 +122,6 @@ class FastInvokeProtocol(HttpToolsProtocol):
             self._run(data[len(known.head) :], known.named, keep_alive=True)
             return
         self._piece = len(data)
-        self._data = data
         if data[0] == TLS and not self._intake.stage:
             log.warning(
                 "tls_on_plain_port", hint="the sandbox speaks plain HTTP: use http://, not https://"
