@@ -16,6 +16,8 @@ def configure_logging(settings: Settings) -> None:
     """Route structlog and the standard library's loggers to stderr."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    # Who sends a malformed form is told so. It is no news for the log, which anybody could fill.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"

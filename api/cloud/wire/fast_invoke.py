@@ -130,7 +130,7 @@ class FastInvokeProtocol(HttpToolsProtocol):
             return
         self._data = data
         super().data_received(data)
-        self._data = b""
+        self._data = self._began_in = b""
         if self._intake.stage and not self._refused:
             self._wait_for_more()
 
