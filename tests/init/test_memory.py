@@ -81,7 +81,7 @@ async def test_what_rises_is_told_without_being_asked(stage: Stage) -> None:
 
     peaks = [message.peak for message in told(peer)]
     assert len(peaks) > 10
-    assert all(later > before * 1.03 for before, later in pairwise(peaks))
+    assert all(later > before * 1.01 for before, later in pairwise(peaks))
 
 
 def told(peer: Peer) -> list[MemoryRose]:
